@@ -1,0 +1,58 @@
+"""A plan as lines for the terminal: the same look for every plane."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from tailwart.plan.model import MASK, Action, Change, FieldChange, Plan
+
+_SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
+
+
+def render(plan: Plan, *, colour: bool = False) -> str:
+    """The plan, one object per paragraph, `old → new` per field, a count and the consequence at the end."""
+    lines = [line for change in plan.changes for line in _change(change, colour)]
+    lines += [_paint(f"! {warning}", "yellow", colour) for warning in plan.warnings]
+    lines += [f"  not managed: {name}" for name in plan.unmanaged]
+    lines.append(_summary(plan))
+    return "\n".join(lines)
+
+
+def _summary(plan: Plan) -> str:
+    if not plan:
+        return f"{plan.plane}: no changes"
+    counts = ", ".join(f"{plan.count(action)} to {action}" for action in Action if plan.count(action))
+    return f"{plan.plane}: {counts}" + (f"; then {plan.consequence}" if plan.consequence else "")
+
+
+def _change(change: Change, colour: bool) -> list[str]:
+    sign, paint = _SIGNS[change.action]
+    why = f"  ({change.why})" if change.why else ""
+    return [_paint(f"{sign} {change.kind} {change.name}", paint, colour) + why] + [
+        f"    {_field(field, change.action)}" for field in change.fields
+    ]
+
+
+def _field(field: FieldChange, action: Action) -> str:
+    old, new = (_value(value, field.secret) for value in (field.old, field.new))
+    if action is Action.CREATE:
+        return f"{field.path}: {new}"
+    if action is Action.DELETE:
+        return f"{field.path}: {old}"
+    return f"{field.path}: {old} → {new}"
+
+
+def _value(value: object, secret: bool) -> str:
+    if value is None:
+        return "(none)"
+    if secret:
+        return MASK
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _paint(text: str, colour_name: str, colour: bool) -> str:
+    return click.style(text, fg=colour_name) if colour else text
