@@ -1,0 +1,18 @@
+"""The `.env`: one typed object for everything that one installation can set."""
+
+from tailwart.environment.load import Loaded, load, selected_path
+from tailwart.environment.model import Account, Edge, Environment
+from tailwart.environment.problems import EnvironmentProblems, Problem
+from tailwart.environment.values import SshTarget
+
+__all__ = [
+    "Account",
+    "Edge",
+    "Environment",
+    "EnvironmentProblems",
+    "Loaded",
+    "Problem",
+    "SshTarget",
+    "load",
+    "selected_path",
+]

@@ -1,0 +1,69 @@
+"""`.env.example`, written from the model so that it cannot say anything else."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import groupby
+
+from pydantic.fields import FieldInfo
+
+from tailwart.environment.load import account_key, edge_key
+from tailwart.environment.model import Account, Edge, Environment
+
+_HEAD = """\
+# Settings of one installation. Copy to .env, `chmod 600 .env`, fill in; `tailwart env check` tells what is missing.
+# A key that is commented out has the default shown. A role without its keys is left out by the deploy.
+"""
+
+
+def render_example() -> str:
+    """The whole documented file: what everybody sets with examples, the rest commented out with its default."""
+    blocks = [_HEAD]
+    fields = Environment.model_fields.items()
+    for section, members in groupby(fields, key=lambda item: _section(item[1])):
+        blocks.append(f"# --- {section} " + "-" * (100 - len(section)))
+        for name, info in members:
+            blocks.append(_entry(name.upper(), info))
+            if name == "accounts":
+                blocks += [
+                    _entry(account_key("alice", a), i, shown=True)
+                    for a, i in Account.model_fields.items()
+                    if a != "name"
+                ]
+            if name == "edges":
+                blocks += [
+                    _entry(edge_key("edge-1", a), i, shown=a in {"ssh", "ipv4"})
+                    for a, i in Edge.model_fields.items()
+                    if a != "name"
+                ]
+    return "\n".join(blocks) + "\n"
+
+
+_SHOWN = {
+    "STALWART_ADMIN_PASSWORD", "ACCOUNTS", "MAILBOX_SSH", "EDGES", "TS_OAUTH_CLIENT_ID", "TS_OAUTH_CLIENT_SECRET",
+}  # fmt: skip
+
+
+def _entry(key: str, info: FieldInfo, shown: bool = False) -> str:
+    comment = "\n".join(textwrap.wrap(info.description or "", 110, initial_indent="# ", subsequent_indent="# "))
+    example = (info.examples or [""])[0]
+    default = "" if info.is_required() or info.default in (None, ()) else _text(info.default)
+    if info.is_required() or shown or key in _SHOWN:
+        return f"{comment}\n{key}={example}"
+    if default:
+        return f"{comment}\n# {key}={default}"
+    return f"{comment} Example: {example}\n# {key}="
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _section(info: FieldInfo) -> str:
+    extra = info.json_schema_extra
+    assert isinstance(extra, dict)
+    return str(extra["section"])

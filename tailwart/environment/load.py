@@ -1,0 +1,217 @@
+"""From a `.env` file to the typed `Environment`, or to every problem of the file at once."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv.parser import parse_stream
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from tailwart.environment.model import Account, Edge, Environment
+from tailwart.environment.problems import EnvironmentProblems, Problem
+from tailwart.environment.rules import contradictions
+from tailwart.errors import TailwartError
+
+DEFAULT_PATH = ".env"
+PATH_VARIABLE = "TAILWART_ENV"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A usable environment, and what the operator should know about its file (unknown keys)."""
+
+    environment: Environment
+    warnings: tuple[str, ...]
+
+
+def selected_path() -> Path:
+    """The file that TAILWART_ENV names, `.env` in the working directory otherwise."""
+    return Path(os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
+
+
+def load(path: Path | None = None) -> Loaded:
+    """Read and check a `.env`.
+
+    Raises `TailwartError` when there is no readable file, `EnvironmentProblems` with all problems otherwise.
+    """
+    path = path or selected_path()
+    try:
+        text = path.read_text(encoding="utf-8")
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError as error:
+        raise TailwartError(
+            f"{path}: no such file",
+            expected="the settings of your installation",
+            remedy=f"cp .env.example {path} && chmod 600 {path}, then fill it in; or `make demo` for a lab",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TailwartError(
+            f"{path}: cannot be read as UTF-8 text", seen=type(error).__name__, remedy=f"look at {path}"
+        ) from error
+    raw, syntax = _read(text)
+    problems = list(syntax)
+    if mode & 0o077:
+        problems.insert(0, Problem(str(path), f"a file that only you can read: chmod 600 {path}", f"mode {mode:04o}"))
+    environment, found = _validate(raw)
+    problems += found
+    if problems or environment is None:
+        raise EnvironmentProblems(str(path), tuple(problems))
+    return Loaded(environment, tuple(_unknown(raw)))
+
+
+def _read(text: str) -> tuple[dict[str, str], list[Problem]]:
+    """Key → value without interpolation: a `$` in a password is a dollar sign."""
+    raw: dict[str, str] = {}
+    problems = []
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            problems.append(
+                Problem(f"line {binding.original.line}", "KEY=value, or a comment after #", "not parsable", secret=True)
+            )
+        elif binding.key is not None:
+            if binding.key in raw:
+                problems.append(
+                    Problem(
+                        binding.key, f"one definition; a second one stands in line {binding.original.line}", "twice"
+                    )
+                )
+            raw[binding.key] = (binding.value or "").strip()
+    return raw, problems
+
+
+def _validate(raw: Mapping[str, str]) -> tuple[Environment | None, list[Problem]]:
+    document = _document(raw)
+    problems = list(_copied_examples(raw))
+    try:
+        environment = Environment.model_validate(document)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False):
+            problems.append(_problem(detail["loc"], detail["msg"], document))
+        # The rules between settings are still told, about a version of the file in which the wrong values stand at
+        # their examples: whoever fixes a file wants to hear everything at once.
+        broken = {problem.key for problem in problems}
+        partial = _with_examples(document, [tuple(detail["loc"]) for detail in error.errors(include_url=False)])
+        problems += [problem for problem in _contradictions_of(partial) if problem.key not in broken]
+        return None, problems
+    problems += contradictions(environment)
+    return environment, problems
+
+
+def _contradictions_of(document: dict[str, Any]) -> list[Problem]:
+    try:
+        return list(contradictions(Environment.model_validate(document)))
+    except ValidationError:
+        return []
+
+
+def _document(raw: Mapping[str, str]) -> dict[str, Any]:
+    """The flat keys as the nested document that the model describes; an empty value counts as not set."""
+    document: dict[str, Any] = {name: raw[name.upper()] for name in Environment.model_fields if raw.get(name.upper())}
+    document["edges"] = [{"name": name, **_group(raw, Edge, edge_key(name, ""))} for name in _names(raw, "EDGES")]
+    document["accounts"] = [
+        {"name": name, **_group(raw, Account, account_key(name, ""))} for name in _names(raw, "ACCOUNTS")
+    ]
+    return document
+
+
+def _names(raw: Mapping[str, str], key: str) -> list[str]:
+    return [part.strip() for part in raw.get(key, "").split(",") if part.strip()]
+
+
+def _group(raw: Mapping[str, str], model: type[BaseModel], prefix: str) -> dict[str, str]:
+    return {name: raw[prefix + name.upper()] for name in model.model_fields if raw.get(prefix + name.upper())}
+
+
+def edge_key(name: str, attribute: str) -> str:
+    """The `.env` key of an edge's attribute: `edge-1`, `ssh` → `EDGE_1_SSH`."""
+    return f"{_upper(name)}_{attribute.upper()}"
+
+
+def account_key(name: str, attribute: str) -> str:
+    """The `.env` key of an account's attribute: `alice`, `password` → `ACCOUNT_ALICE_PASSWORD`."""
+    return f"ACCOUNT_{_upper(name)}_{attribute.upper()}"
+
+
+def _upper(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def _problem(location: tuple[int | str, ...], message: str, document: Mapping[str, Any]) -> Problem:
+    key, info, value = _locate(location, document)
+    secret = _is_secret(info)
+    example = str((info.examples or [""])[0]) if info else ""
+    expected = message.removeprefix("Value error, ")
+    if value is None:
+        expected = info.description or expected if info else expected
+    return Problem(key, expected, value, example, secret)
+
+
+def _locate(location: tuple[int | str, ...], document: Mapping[str, Any]) -> tuple[str, FieldInfo | None, str | None]:
+    first = str(location[0])
+    if first in {"edges", "accounts"} and len(location) >= 3:
+        item = document[first][int(location[1])]
+        attribute = str(location[2])
+        model, key = (Edge, edge_key) if first == "edges" else (Account, account_key)
+        if attribute == "name":
+            return first.upper(), Environment.model_fields[first], item["name"]
+        return key(item["name"], attribute), model.model_fields[attribute], item.get(attribute)
+    return first.upper(), Environment.model_fields.get(first), document.get(first)
+
+
+def _with_examples(document: dict[str, Any], locations: list[tuple[int | str, ...]]) -> dict[str, Any]:
+    repaired = {
+        **document,
+        "edges": [dict(e) for e in document["edges"]],
+        "accounts": [dict(a) for a in document["accounts"]],
+    }
+    for location in locations:
+        _, info, _ = _locate(location, document)
+        example = (info.examples or [""])[0] if info else ""
+        if len(location) >= 3 and location[0] in {"edges", "accounts"}:
+            repaired[str(location[0])][int(location[1])][str(location[2])] = example
+        else:
+            repaired[str(location[0])] = example
+    return repaired
+
+
+def _copied_examples(raw: Mapping[str, str]) -> Iterator[Problem]:
+    """Secrets that are still what `.env.example` says: known to everybody."""
+    for key, value in raw.items():
+        info = _field_of(key, raw)
+        if info is not None and _is_secret(info) and value and value == (info.examples or [""])[0]:
+            yield Problem(key, "a secret of your own; this is the example's", value, secret=True)
+
+
+def _field_of(key: str, raw: Mapping[str, str]) -> FieldInfo | None:
+    return _known(raw).get(key)
+
+
+def _known(raw: Mapping[str, str]) -> dict[str, FieldInfo]:
+    known = {name.upper(): info for name, info in Environment.model_fields.items()}
+    for name in _names(raw, "EDGES"):
+        known |= {edge_key(name, a): info for a, info in Edge.model_fields.items() if a != "name"}
+    for name in _names(raw, "ACCOUNTS"):
+        known |= {account_key(name, a): info for a, info in Account.model_fields.items() if a != "name"}
+    return known
+
+
+def _is_secret(info: FieldInfo | None) -> bool:
+    extra = info.json_schema_extra if info else None
+    return isinstance(extra, dict) and bool(extra.get("secret"))
+
+
+def _unknown(raw: Mapping[str, str]) -> Iterator[str]:
+    known = _known(raw)
+    for key in raw:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+            yield f"{key} is not a setting" + (f"; did you mean {near[0]}?" if near else "")

@@ -1,0 +1,87 @@
+"""Rules between settings: what one value demands of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tailwart.environment.model import Environment
+from tailwart.environment.problems import Problem
+
+
+def contradictions(env: Environment) -> Iterator[Problem]:
+    """Every missing or contradicting setting of an otherwise well-formed environment."""
+    yield from _mailbox(env)
+    yield from _stores(env)
+    yield from _tailnet(env)
+    yield from _dns(env)
+    yield from _names(env)
+
+
+def _demand(env: Environment, why: str, *attributes: str) -> Iterator[Problem]:
+    for attribute in attributes:
+        if getattr(env, attribute) is None:
+            yield Problem(attribute.upper(), f"a value, because {why}")
+
+
+def _mailbox(env: Environment) -> Iterator[Problem]:
+    if env.mailbox_ssh is None:
+        return
+    yield from _demand(env, "MAILBOX_SSH is set", "stalwart_admin_password")
+    password = env.stalwart_admin_password
+    if password is not None and len(password.get_secret_value()) < 12:
+        yield Problem("STALWART_ADMIN_PASSWORD", "12 characters or more", "short", secret=True)
+    if env.ts_authkey is None and env.ts_oauth_client_secret is None:
+        yield Problem(
+            "TS_AUTHKEY", "an auth key, or TS_OAUTH_CLIENT_SECRET: without one the sidecar cannot join the tailnet"
+        )
+    if env.smarthost_address is not None and (env.smarthost_username is None) != (env.smarthost_password is None):
+        missing = "smarthost_username" if env.smarthost_username is None else "smarthost_password"
+        yield from _demand(env, "SMTP AUTH needs both user name and password", missing)
+
+
+def _stores(env: Environment) -> Iterator[Problem]:
+    if env.stalwart_store == "postgres" and (env.mailbox_ssh or env.backends_ssh):
+        yield from _demand(env, "STALWART_STORE=postgres", "stalwart_db_host", "stalwart_db_password")
+    if env.s3_endpoint is not None:
+        yield from _demand(env, "S3_ENDPOINT is set", "s3_access_key", "s3_secret_key")
+
+
+def _tailnet(env: Environment) -> Iterator[Problem]:
+    if env.ts_oauth_client_id is not None:
+        yield from _demand(env, "TS_OAUTH_CLIENT_ID is set", "ts_oauth_client_secret")
+
+
+def _dns(env: Environment) -> Iterator[Problem]:
+    if env.dns_provider == "spaceship":
+        yield from _demand(env, "DNS_PROVIDER=spaceship", "spaceship_api_key", "spaceship_api_secret")
+    if env.dns_provider == "rfc2136":
+        yield from _demand(env, "DNS_PROVIDER=rfc2136", "rfc2136_server", "rfc2136_key_name", "rfc2136_key")
+    if env.acme_directory is not None:
+        yield from _demand(env, "ACME_DIRECTORY is set", "acme_contact")
+        if env.dns_provider == "none":
+            yield Problem(
+                "DNS_PROVIDER",
+                "spaceship or rfc2136: a wildcard certificate can only come by DNS-01 (lesson 4)",
+                "none",
+            )
+
+
+def _names(env: Environment) -> Iterator[Problem]:
+    taken = {"mailbox", "backends", "tailnet", "dns"}
+    for edge in env.edges:
+        if edge.name in taken:
+            yield Problem(
+                "EDGES", "names that differ from each other and from mailbox, backends, tailnet, dns", edge.name
+            )
+        taken.add(edge.name)
+    names = [env.stalwart_admin]
+    for account in env.accounts:
+        for name in (account.name, *account.aliases):
+            if name in names:
+                yield Problem(
+                    "ACCOUNTS", "account names and aliases that differ from each other and from STALWART_ADMIN", name
+                )
+            names.append(name)
+    repeated = sorted({domain for domain in env.domains if env.domains.count(domain) > 1})
+    if repeated:
+        yield Problem("EXTRA_DOMAINS", "each domain once, without DOMAIN itself", ",".join(repeated))

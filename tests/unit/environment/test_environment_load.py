@@ -1,0 +1,188 @@
+"""The `.env`: what an operator is told about a file that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwart.environment import Environment, EnvironmentProblems, load
+from tailwart.environment.example import render_example
+from tailwart.errors import TailwartError
+
+ROOT = Path(__file__).parents[3]
+
+GOOD = {
+    "DOMAIN": "example.org",
+    "TS_TAILNET": "tail1234.ts.net",
+    "MAILBOX_SSH": "root@192.0.2.10",
+    "STALWART_ADMIN_PASSWORD": "Correct-Horse-9",
+    "TS_AUTHKEY": "tskey-auth-real",
+    "EDGES": "edge-1,edge-2",
+    "EDGE_1_SSH": "root@203.0.113.7:2222",
+    "EDGE_2_SSH": "root@[2001:db8::8]",
+    "ACCOUNTS": "alice",
+    "ACCOUNT_ALICE_PASSWORD": "Battery-Staple-7",
+    "ACCOUNT_ALICE_QUOTA": "5G",
+}
+
+
+def write(tmp_path: Path, mode: int = 0o600, **changes: str) -> Path:
+    path = tmp_path / "env"
+    values = {**GOOD, **changes}
+    path.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+    path.chmod(mode)
+    return path
+
+
+def problems(path: Path) -> EnvironmentProblems:
+    with pytest.raises(EnvironmentProblems) as caught:
+        load(path)
+    return caught.value
+
+
+def test_a_good_file_becomes_the_typed_object(tmp_path: Path) -> None:
+    env = load(write(tmp_path)).environment
+    assert env.mail_host == "mail.example.org"
+    assert env.magic_host == "stalwart.tail1234.ts.net"
+    assert [str(edge.ssh) for edge in env.edges] == ["root@203.0.113.7:2222", "root@[2001:db8::8]:22"]
+    assert env.accounts[0].quota == 5 * 1024**3
+    assert env.accounts[0].password.get_secret_value() == "Battery-Staple-7"
+    assert "Battery-Staple-7" not in repr(env)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("DOMAIN", "example", "two labels"),
+        ("DOMAIN", "exa mple.org", "domain name"),
+        ("DOMAIN", "-bad.example.org", "domain name"),
+        ("TS_TAILNET", "my tailnet", "MagicDNS"),
+        ("STALWART_MAGIC_NAME", "stalwart.ts.net", "no dots"),
+        ("SMARTHOST_PORT", "99999", "1 to 65535"),
+        ("STALWART_DB_PORT", "five", "1 to 65535"),
+        ("EDGE_1_IPV4", "203.0.113.300", "IPv4 address"),
+        ("EDGE_1_IPV6", "203.0.113.7", "IPv6 address"),
+        ("TAG_EDGE", "reverse-proxy", "tag:"),
+        ("TS_API_URL", "api.tailscale.com", "https://"),
+        ("TS_API_URL", "http://api.example.org", "https://"),
+        ("TS_API_URL", "https://user:pw@api.example.org", "without credentials"),
+        ("S3_ENDPOINT", "http://garage.tail1234.ts.net", "with its port"),
+        ("S3_ENDPOINT", "http://garage:3900", "bare name"),
+        ("REDIS_URL", "redis://redis.tail1234.ts.net:6379", "index"),
+        ("STALWART_IMAGE", "stalwartlabs/stalwart:latest", "fixed version"),
+        ("STALWART_IMAGE", "stalwartlabs/stalwart:v1.0.0", "0.16.x"),
+        ("STALWART_IMAGE", "stalwartlabs/stalwart", "fixed version"),
+        ("MAILBOX_ULA", "2001:db8::/64", "unique local"),
+        ("MAILBOX_ULA", "fd00:7a17:600d::/48", "/64"),
+        ("MAILBOX_ULA", "fd00:7a17:600d::1/64", "host bits zero"),
+        ("SMARTHOST_ADDRESS", "smtp.example.com", "lesson 8"),
+        ("SMARTHOST_ADDRESS", "2001:db8::25", "lesson 8"),
+        ("MAILBOX_SSH", "192.0.2.10", "user@host"),
+        ("STALWART_STORE", "mysql", "postgres"),
+        ("DNS_TTL", "30", "60 to 3600"),
+        ("ACCOUNT_ALICE_QUOTA", "much", "size in bytes"),
+        ("TS_EPHEMERAL", "maybe", "true or false"),
+    ],
+)
+def test_a_malformed_value_names_key_value_and_expectation(tmp_path: Path, key: str, value: str, expected: str) -> None:
+    error = problems(write(tmp_path, 0o600, **{key: value}))
+    found = [problem for problem in error.problems if problem.key == key]
+    assert len(found) == 1, str(error)
+    assert expected in str(found[0])
+    assert repr(value) in str(found[0])
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    error = problems(
+        write(tmp_path, DOMAIN="x", SMARTHOST_ADDRESS="smtp.example.com", EDGE_2_SSH="nobody", DNS_PROVIDER="spaceship")
+    )
+    keys = {problem.key for problem in error.problems}
+    assert keys >= {"DOMAIN", "SMARTHOST_ADDRESS", "EDGE_2_SSH", "SPACESHIP_API_KEY", "SPACESHIP_API_SECRET"}
+
+
+def test_secrets_are_masked_in_every_message(tmp_path: Path) -> None:
+    error = problems(write(tmp_path, STALWART_ADMIN_PASSWORD="Short-1", DOMAIN="x"))
+    assert "STALWART_ADMIN_PASSWORD" in str(error)
+    assert "Short-1" not in str(error)
+
+
+@pytest.mark.parametrize("value", ["change-me-admin"])
+def test_a_secret_that_is_still_the_examples_is_refused(tmp_path: Path, value: str) -> None:
+    error = problems(write(tmp_path, STALWART_ADMIN_PASSWORD=value))
+    assert "the example's" in str(error)
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    error = problems(write(tmp_path, mode=0o644))
+    assert "chmod 600" in str(error)
+    assert "0644" in str(error)
+
+
+def test_unknown_keys_warn_with_the_nearest_name(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, SMARTHOST_ADRESS="100.64.0.9", TOTALLY_ELSE="1"))
+    assert "SMARTHOST_ADRESS is not a setting; did you mean SMARTHOST_ADDRESS?" in loaded.warnings
+    assert any(warning.startswith("TOTALLY_ELSE") for warning in loaded.warnings)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(TailwartError, match=r"cp \.env\.example"):
+        load(tmp_path / "absent")
+
+
+def test_duplicate_keys_and_broken_lines_are_problems(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text() + "DOMAIN=example.net\n'broken line\n")
+    text = str(problems(path))
+    assert "one definition" in text
+    assert "broken line" not in text  # the line may hold half a secret
+    assert "line 13" in text
+
+
+def test_a_dollar_sign_in_a_password_is_a_dollar_sign(tmp_path: Path) -> None:
+    env = load(write(tmp_path, STALWART_ADMIN_PASSWORD="'Pa$${HOME}-word-1'")).environment
+    assert env.stalwart_admin_password is not None
+    assert env.stalwart_admin_password.get_secret_value() == "Pa$${HOME}-word-1"
+
+
+def test_postgres_demands_its_host_and_password(tmp_path: Path) -> None:
+    keys = {problem.key for problem in problems(write(tmp_path, STALWART_STORE="postgres")).problems}
+    assert keys == {"STALWART_DB_HOST", "STALWART_DB_PASSWORD"}
+
+
+def test_two_hosts_of_one_name_are_refused(tmp_path: Path) -> None:
+    assert "differ" in str(problems(write(tmp_path, EDGES="edge-1,edge-1")))
+
+
+def test_the_example_file_is_what_the_model_says() -> None:
+    assert (ROOT / ".env.example").read_text() == render_example()
+
+
+def test_the_example_file_names_every_setting() -> None:
+    text = render_example()
+    for name in Environment.model_fields:
+        assert f"{name.upper()}=" in text
+
+
+def test_the_example_file_only_lacks_secrets_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text(render_example())
+    path.chmod(0o600)
+    error = problems(path)
+    assert {problem.expected for problem in error.problems} == {"a secret of your own; this is the example's"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(name.upper() for name in Environment.model_fields)), st.text(max_size=40))
+def test_any_value_leads_to_an_object_or_to_problems_never_to_a_crash(
+    tmp_path_factory: pytest.TempPathFactory, key: str, value: str
+) -> None:
+    path = tmp_path_factory.mktemp("env") / "env"
+    path.write_text("".join(f"{k}={v}\n" for k, v in {**GOOD, key: value}.items()), encoding="utf-8", errors="replace")
+    path.chmod(0o600)
+    try:
+        load(path)
+    except TailwartError as error:
+        assert str(error)
