@@ -1,0 +1,1 @@
+"""How hosts are reached: the API planes on this machine, the others over SSH."""
