@@ -1,0 +1,162 @@
+"""The one fact of a role on an SSH host, and the rule that says how long an answer may be believed.
+
+pyinfra 3.10 keeps no facts: every ``host.get_fact`` is a remote command. `observe` keeps one answer per host and drops
+it as soon as anything may have changed: when the stage changes from planning to executing, when any operation on any
+host has executed a command, and when an operation of ours says so (`forget`) between two of its own commands.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from pyinfra.api.exceptions import FactProcessError
+from pyinfra.api.facts import FactBase
+from pyinfra.api.host import Host
+
+from tailwart.facts.report import HEADER, TRAILER, HostReport, ReportError, parse
+
+DAEMON_JSON = "/etc/docker/daemon.json"
+ENGINE_MARKER = "/opt/tailwart/engine-restart-required"
+
+_CONTAINER = "\\t".join(
+    (
+        '{{index .Config.Labels "com.docker.compose.service"}}',
+        "{{.Name}}",
+        "{{.Id}}",
+        "{{.State.Status}}",
+        "{{if .State.Health}}{{.State.Health.Status}}{{end}}",
+        "{{.State.ExitCode}}",
+        "{{.Config.Image}}",
+        "{{.Image}}",
+        '{{index .Config.Labels "com.docker.compose.config-hash"}}',
+        '{{index .Config.Labels "tailwart.inputs"}}',
+        "{{.State.StartedAt}}",
+        "{{.HostConfig.NetworkMode}}",
+    )
+)
+
+_ENGINE = r"""
+docker=$(command -v docker || :)
+if [ -n "$docker" ]; then
+  version=$(docker version --format '{{.Server.Version}}{{"\t"}}{{.Server.Experimental}}' 2>&1) && error= || {
+    error=$(printf %s "$version" | base64 -w0); version=$tab; }
+  compose=$(docker compose version --short 2>/dev/null) || compose=
+  printf 'engine\t%s\t%s\t%s\n' "$version" "$compose" "$error"
+  if [ -d /run/systemd/system ]; then
+    systemctl show docker.service -p ActiveState -p UnitFileState -p MainPID -p ExecMainStartTimestampMonotonic |
+      { while IFS== read -r key value; do case $key in
+          ActiveState) active=$value ;; UnitFileState) enabled=$value ;;
+          MainPID) pid=$value ;; ExecMainStartTimestampMonotonic) since=$value ;;
+        esac; done
+        read -r boot </proc/sys/kernel/random/boot_id || boot=
+        printf 'unit\t%s\t%s\t%s\n' "$active" "$enabled" "$boot/$pid/$since"; }
+  fi
+fi
+"""
+
+# `config --hash` reads what is on disk now, the labels tell what the containers were made from.
+_PROJECT = r"""
+if [ -n "$docker" ] && [ -n "$compose" ] && [ -n "$version" ] && [ -f "$directory/compose.yaml" ]; then
+  if hashes=$(cd "$directory" && docker compose --project-name "$project" config --hash '*' 2>&1); then
+    printf '%s\n' "$hashes" | while read -r service hash; do printf 'hash\t%s\t%s\n' "$service" "$hash"; done
+  else
+    printf 'compose-error\t%s\n' "$(printf %s "$hashes" | base64 -w0)"
+  fi
+fi
+if [ -n "$docker" ] && [ -n "$version" ]; then
+  ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$project" 2>/dev/null) || ids=
+  if [ -n "$ids" ]; then
+    docker inspect --type container --format "container${tab}@CONTAINER@" $ids 2>/dev/null || :
+    references=$(docker inspect --type container --format '{{.Config.Image}}' $ids 2>/dev/null | sort -u)
+    for reference in $references; do
+      docker image inspect --format "image${tab}{{.Id}}${tab}$reference" "$reference" 2>/dev/null || :
+    done
+  fi
+fi
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a role looks at: paths (files and directories), files whose content matters, its Compose project."""
+
+    paths: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    directory: str = ""
+    project: str = ""
+
+
+class HostState(FactBase[HostReport]):
+    """Files, engine and Compose project of one role as `HostReport`, in one POSIX shell command.
+
+    Needs nothing on the host but coreutils. Tells digests and modes, never the content of a file that is not named in
+    ``contents``, and nothing of a container's environment.
+    """
+
+    def command(self, watch: Watch) -> str:
+        return script(watch)
+
+    @staticmethod
+    def default() -> HostReport:
+        return HostReport()
+
+    def process(self, output: Iterable[str]) -> HostReport:
+        try:
+            return parse(output)
+        except ReportError as problem:
+            raise FactProcessError(str(problem)) from problem
+
+
+def script(watch: Watch) -> str:
+    """The shell script whose output `tailwart.facts.report.parse` reads."""
+    parts = ["export LC_ALL=C PATH=\"$PATH:/usr/sbin:/sbin\"; tab=$(printf '\\t')", f"echo '{HEADER}'"]
+    if watch.paths:
+        names = " ".join(shlex.quote(path) for path in watch.paths)
+        parts.append(f"stat --printf 'path\\t%F\\t%a\\t%U:%G\\t%n\\n' -- {names} 2>/dev/null || :")
+        # A directory among the names is an error message and nothing else.
+        parts.append(f'sha256sum -- {names} 2>/dev/null | sed "s/^\\([0-9a-f]*\\)  /sha256${{tab}}\\1${{tab}}/"')
+    for path in watch.contents:
+        name = shlex.quote(path)
+        parts.append(f"[ ! -f {name} ] || printf 'content\\t%s\\t%s\\n' \"$(base64 -w0 {name})\" {name}")
+    parts.append(_ENGINE.strip())
+    if watch.project:
+        parts.append(f"directory={shlex.quote(watch.directory)}; project={shlex.quote(watch.project)}")
+        parts.append(_PROJECT.replace("@CONTAINER@", _CONTAINER.replace('"', '\\"').replace("\\t", "${tab}")).strip())
+    parts.append(f"echo '{TRAILER}'")
+    return "\n".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    watch: Watch
+    epoch: tuple[bool, int]
+    report: HostReport
+
+
+_kept: WeakKeyDictionary[Host, _Kept] = WeakKeyDictionary()
+
+
+def observe(host: Host, watch: Watch) -> HostReport:
+    """The host's report, read again unless nothing at all was executed since the last reading."""
+    epoch = _epoch(host)
+    kept = _kept.get(host)
+    if kept is not None and kept.watch == watch and kept.epoch == epoch:
+        return kept.report
+    report = host.get_fact(HostState, watch=watch)
+    _kept[host] = _Kept(watch, epoch, report)
+    return report
+
+
+def forget(host: Host) -> None:
+    """Drop what is known of the host; called before and after every command that changes something."""
+    _kept.pop(host, None)
+
+
+def _epoch(host: Host) -> tuple[bool, int]:
+    # Counted over all hosts: two inventory names may be one machine.
+    state = host.state
+    executed = sum(data.operation_meta.executed for operations in state.ops.values() for data in operations.values())
+    return state.is_executing, executed

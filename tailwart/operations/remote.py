@@ -1,0 +1,110 @@
+"""Commands on a host while an operation executes, and failures told in the operator's terms."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, cast
+
+from pyinfra import logger
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
+from pyinfra.api.command import FunctionCommand, QuoteString, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from tailwart.errors import TailwartError
+from tailwart.facts.host import forget
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a finished remote script said. Neither text is ever logged by the runner."""
+
+    ok: bool
+    stdout: str
+    stderr: str
+
+
+class Runner(Protocol):
+    """Something that runs POSIX shell scripts on one host: the SSH host of an operation, or a test's machine."""
+
+    def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        """Run ``script``; secrets travel in ``stdin``, because the script itself is visible in process lists and logs.
+
+        ``timeout`` is in seconds; running over it raises `TimeoutError`.
+        """
+
+
+class HostRunner:
+    """`Runner` over pyinfra's connection, with the privileges (`_sudo` and the like) of the current operation."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        current = cast("dict[str, Any]", host.current_op_global_arguments or {})
+        self._arguments = {key: current[key] for key in CONNECTOR_ARGUMENT_KEYS if current.get(key) is not None}
+
+    def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        arguments = {**self._arguments, "_timeout": timeout}
+        if stdin:
+            arguments["_stdin"] = stdin
+        ok, output = self.host.run_shell_command(
+            StringCommand("sh", "-c", QuoteString(script)),
+            print_output=False,
+            print_input=self.host.state.print_input,
+            **arguments,
+        )
+        return Completed(ok, output.stdout, output.stderr)
+
+
+def command(host: Host, work: Callable[[Runner], None], doing: str) -> FunctionCommand:
+    """One yieldable step of an operation: runs ``work``, reports a `TailwartError` as the operation's failure.
+
+    What is known of the host is forgotten before and after. ``doing`` names the step where a plan is shown
+    (`--debug-operations`), so it holds no secret.
+    """
+    return FunctionCommand(_Step(doing, partial(_perform, HostRunner(host), work)), (), {})
+
+
+class _Step:
+    """The function pyinfra calls. Its bound runner and data stay out of any representation, they may hold secrets."""
+
+    def __init__(self, doing: str, function: Callable[[State, Host], bool]) -> None:
+        self.__name__ = doing
+        self._function = function
+
+    def __call__(self, state: State, host: Host) -> bool:
+        return self._function(state, host)
+
+
+def _perform(runner: Runner, work: Callable[[Runner], None], state: State, host: Host) -> bool:
+    del state
+    forget(host)
+    try:
+        work(runner)
+    except TailwartError as problem:
+        fail(host, problem)
+        return False
+    except TimeoutError:
+        fail(
+            host,
+            TailwartError(
+                "the host did not answer in time", remedy="look at its load and at the connection, run again"
+            ),
+        )
+        return False
+    finally:
+        forget(host)
+    return True
+
+
+def fail(host: Host, problem: TailwartError) -> None:
+    """Show the operator why an operation failed, every line marked with the host it happened on."""
+    for line in str(problem).splitlines():
+        host.log_styled(line, log_func=logger.error, fg="red")
+
+
+def quote(*words: str) -> str:
+    """Words as one shell command line."""
+    return shlex.join(words)
