@@ -71,7 +71,7 @@ _ALL = (
         9,
         "The host's IPv6 is no evidence of the container's",
         "The engine does not masquerade the container network's unique local prefix.",
-        "Engine 27 or newer, or experimental ip6tables in daemon.json: run the mailbox role; look at the host's forwarding.",
+        "Engine 27, or ip6tables in daemon.json: run the mailbox role; then look at the host's own IPv6 forwarding.",
     ),
     Lesson(
         10,

@@ -197,6 +197,13 @@ class Environment(BaseModel):
         False,
     )
 
+    smarthost_spf: v.Texts = _key(
+        "Smarthost",
+        "SPF terms for the smarthost's public addresses, when it is reached over the tailnet.",
+        "include:spf.example.com,ip4:203.0.113.25",
+        (),
+    )
+
     dns_provider: Literal["none", "spaceship", "rfc2136"] = _key(
         "DNS", "Who holds the zone: none, spaceship or rfc2136.", "spaceship", "none"
     )
@@ -263,6 +270,19 @@ class Environment(BaseModel):
     )
     offline: v.Boolean = _key(
         "Network", "Switch off what needs the internet (spam services, logs to Tailscale): for a lab.", "false", False
+    )
+
+    probe_recipient: str | None = _key(
+        "Verification",
+        "An outside address that `make verify` may send a message to; empty: the way out is not tried.",
+        "you@example.com",
+        None,
+    )
+    probe_ipv6: v.SocketV6 = _key(
+        "Verification",
+        "An IPv6 address and port on the internet that the mailbox's namespace must be able to reach (lesson 9).",
+        "[2620:fe::fe]:443",
+        "[2620:fe::fe]:443",
     )
 
     @property

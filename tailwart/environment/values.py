@@ -246,6 +246,13 @@ def _pattern(pattern: re.Pattern[str], expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _socket_v6(value: str) -> str:
+    match = re.fullmatch(r"\[(?P<address>[0-9a-fA-F:]+)\]:(?P<port>\d{1,5})", value)
+    if match is None or not _is_address(match["address"]) or not 0 < int(match["port"]) < 65536:
+        raise ValueError("an IPv6 address in brackets and a port: [2001:db8::1]:443")
+    return value
+
+
 def _ttl(value: object) -> int:
     if not re.fullmatch(r"\d{1,5}", str(value)) or not 60 <= int(str(value)) <= 3600:
         raise ValueError("seconds from 60 to 3600, what Spaceship accepts")
@@ -270,6 +277,7 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Size = Annotated[int, BeforeValidator(_size)]
 IPv4 = Annotated[ipaddress.IPv4Address, _address(4)]
 IPv6 = Annotated[ipaddress.IPv6Address, _address(6)]
+SocketV6 = Annotated[str, AfterValidator(_socket_v6)]
 Ttl = Annotated[int, BeforeValidator(_ttl)]
 HostLabel = Annotated[str, _pattern(_NAME, "a short name: a lower-case letter, then letters, digits and hyphens")]
 LocalPart = Annotated[

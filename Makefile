@@ -1,0 +1,57 @@
+# Everything a newcomer needs; `make` alone explains.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tailwart
+UV_VERSION := 0.13.8
+UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+RUN := $(UV) run --frozen --no-sync
+LAB := $(RUN) tailwart lab
+# A Python that uv would download itself is not wanted: the machine's own is enough.
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help setup demo lab deploy verify test test-fast test-lab lint format bench down
+
+help: ## Explain the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@lab/bootstrap $(UV_VERSION) $(CACHE)/uv-$(UV_VERSION)
+
+setup: $(UV) ## Install the locked dependencies into .venv
+	@$(UV) sync --frozen --quiet
+
+lab: setup ## Build what is missing and start the lab
+	@$(LAB) up
+
+demo: lab ## The whole system on this machine: deploy, a mail in, a mail out, verification
+	@$(RUN) python -m lab.demo
+
+deploy: setup ## Deploy the installation of .env (TAILWART_ENV selects another)
+	@$(RUN) pyinfra inventory.py deploy.py
+
+verify: setup ## Verify the installation of .env (TAILWART_ENV selects another)
+	@$(RUN) pytest tests/verify
+
+test: test-fast test-lab ## All tests: unit, contract, templates, plans, then those on the lab
+
+test-fast: setup ## Tests that need no lab
+	@$(RUN) pytest -n auto --dist loadgroup tests/unit tests/contract tests/templates tests/plans
+
+test-lab: setup ## Tests on the lab (starts it)
+	@$(RUN) pytest tests/lab
+
+lint: setup ## ruff, mypy, gofmt and go vet
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+	@cd lab/standin && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 go vet ./...
+
+format: setup ## Format the code
+	@$(RUN) ruff format .
+	@cd lab/standin && gofmt -w .
+
+bench: lab ## Print figures: lab, deploy, no-op deploy, memory, round trips
+	@$(RUN) python -m lab.bench
+
+down: setup ## Remove every container, network, volume and process of the lab
+	@$(LAB) down

@@ -1,0 +1,113 @@
+"""A message in and a message out, through the public door and back."""
+
+from __future__ import annotations
+
+import email
+import imaplib
+import re
+import uuid
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+from testinfra.host import Host
+
+from tailwart.environment import Account, Edge, Environment
+from tests.verify.trap import avoided
+from tests.verify.tunnel import Tunnel, imap, smtp, ssh_client, trusting_context
+from tests.waiting import until
+
+TAILNET_ADDRESS = re.compile(r"\[(?:100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|fd7a:115c:a1e0:)")
+
+
+@pytest.fixture(scope="module")
+def tunnel(environment: Environment) -> Iterator[Tunnel]:
+    """TCP connections as the mailbox host makes them."""
+    if environment.mailbox_ssh is None:
+        pytest.skip("role mailbox is not configured: MAILBOX_SSH is not set")
+    with ssh_client(environment, environment.mailbox_ssh) as client:
+        yield Tunnel(client)
+
+
+@pytest.fixture(scope="module")
+def account(environment: Environment) -> Account:
+    """The first mail account of the installation."""
+    if not environment.accounts:
+        pytest.skip("ACCOUNTS is not set: there is no mailbox to look into")
+    return environment.accounts[0]
+
+
+def public_address(edge: Edge) -> str:
+    """Where the world reaches the edge."""
+    return str(edge.ipv4 or edge.ipv6 or edge.ssh.host)
+
+
+def letter(sender: str, recipient: str, token: str) -> EmailMessage:
+    """A message that can be found again by its subject."""
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = sender, recipient, f"tailwart verification {token}"
+    message["Message-ID"] = f"<{token}@verify.invalid>"
+    message.set_content("Sent by the verification of a tailwart installation; it deletes what it finds again.\n")
+    return message
+
+
+def test_a_message_from_outside_arrives_with_its_senders_own_address(
+    environment: Environment, edge: Edge, account: Account, tunnel: Tunnel
+) -> None:
+    token = uuid.uuid4().hex
+    address = f"{account.name}@{environment.domain}"
+    with smtp(tunnel, public_address(edge), 25) as session:
+        session.send_message(letter("probe@verify.invalid", address, token), "", address)
+    with imap(tunnel, public_address(edge), address, account.password.get_secret_value()) as mailbox:
+        raw = until(lambda: _take(mailbox, token), f"the message {token} in the INBOX of {address}", seconds=60)
+    received = email.message_from_bytes(raw).get_all("Received", [])
+    assert received, "no Received header at all"
+    avoided(
+        3,
+        not TAILNET_ADDRESS.search(received[0]),
+        f"the top Received header names the edge, not the client: {received[0]}",
+    )
+
+
+def _take(mailbox: imaplib.IMAP4, token: str) -> bytes | None:
+    """The message whose subject has the token, deleted from the mailbox once it was read."""
+    for folder in ("INBOX", '"Junk Mail"'):
+        if mailbox.select(folder)[0] != "OK":
+            continue
+        numbers = mailbox.search(None, "SUBJECT", token)[1][0].split()
+        if numbers:
+            data = mailbox.fetch(numbers[0], "(RFC822)")[1]
+            assert data is not None and isinstance(data[0], tuple)
+            mailbox.store(numbers[0], "+FLAGS", r"(\Deleted)")
+            mailbox.expunge()
+            return bytes(data[0][1])
+    return None
+
+
+def test_a_submitted_message_leaves(
+    environment: Environment, edge: Edge, account: Account, tunnel: Tunnel, mailbox: Host
+) -> None:
+    if environment.probe_recipient is None:
+        pytest.skip("PROBE_RECIPIENT is not set: there is no outside address that may be written to")
+    token = uuid.uuid4().hex
+    address = f"{account.name}@{environment.domain}"
+    with smtp(tunnel, public_address(edge), 587) as session:
+        session.starttls(context=trusting_context())
+        session.login(address, account.password.get_secret_value())
+        session.mail(address)
+        session.rcpt(environment.probe_recipient)
+        code, reply = session.data(letter(address, environment.probe_recipient, token).as_bytes())
+    assert code == 250, reply
+    delivered = until(
+        lambda: _delivery(mailbox, environment.probe_recipient or ""),
+        f"a delivery to {environment.probe_recipient} in Stalwart's log",
+        seconds=60,
+    )
+    avoided(11, "code = 250" in delivered, delivered)
+
+
+def _delivery(mailbox: Host, recipient: str) -> str | None:
+    log = mailbox.run("docker logs --since 2m stalwart 2>&1")
+    lines = [line for line in log.stdout.splitlines() if "(delivery." in line and recipient in line]
+    done = [line for line in lines if "dsn-success" in line or "dsn-perm-fail" in line]
+    return done[-1] if done else None

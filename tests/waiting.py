@@ -1,0 +1,21 @@
+"""Waiting for a condition, with a bound and a name for what did not come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(attempt: Callable[[], T | None], what: str, seconds: float = 30, pause: float = 0.5) -> T:
+    """The first result of ``attempt`` that is neither None nor False; fails with ``what`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = attempt()
+        if result is not None and result is not False:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+        time.sleep(pause)
