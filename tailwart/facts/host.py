@@ -35,6 +35,7 @@ _CONTAINER = "\\t".join(
         '{{index .Config.Labels "tailwart.inputs"}}',
         "{{.State.StartedAt}}",
         "{{.HostConfig.NetworkMode}}",
+        '{{range .Config.Env}}{{index (split . "=") 0}} {{end}}',
     )
 )
 
@@ -57,15 +58,9 @@ if [ -n "$docker" ]; then
 fi
 """
 
-# `config --hash` reads what is on disk now, the labels tell what the containers were made from.
+# Not `docker compose config --hash`: from Compose 2.22 on, Debian's 2.26 among them, it leaves out what env_file adds
+# and so never equals the label of a container whose service has one (docker/compose issue 14001).
 _PROJECT = r"""
-if [ -n "$docker" ] && [ -n "$compose" ] && [ -n "$version" ] && [ -f "$directory/compose.yaml" ]; then
-  if hashes=$(cd "$directory" && docker compose --project-name "$project" config --hash '*' 2>&1); then
-    printf '%s\n' "$hashes" | while read -r service hash; do printf 'hash\t%s\t%s\n' "$service" "$hash"; done
-  else
-    printf 'compose-error\t%s\n' "$(printf %s "$hashes" | base64 -w0)"
-  fi
-fi
 if [ -n "$docker" ] && [ -n "$version" ]; then
   ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$project" 2>/dev/null) || ids=
   if [ -n "$ids" ]; then
@@ -85,7 +80,6 @@ class Watch:
 
     paths: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
-    directory: str = ""
     project: str = ""
 
 
@@ -123,7 +117,7 @@ def script(watch: Watch) -> str:
         parts.append(f"[ ! -f {name} ] || printf 'content\\t%s\\t%s\\n' \"$(base64 -w0 {name})\" {name}")
     parts.append(_ENGINE.strip())
     if watch.project:
-        parts.append(f"directory={shlex.quote(watch.directory)}; project={shlex.quote(watch.project)}")
+        parts.append(f"project={shlex.quote(watch.project)}")
         parts.append(_PROJECT.replace("@CONTAINER@", _CONTAINER.replace('"', '\\"').replace("\\t", "${tab}")).strip())
     parts.append(f"echo '{TRAILER}'")
     return "\n".join(parts)

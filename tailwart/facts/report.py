@@ -48,7 +48,10 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a Compose project. ``health`` is empty when it has no healthcheck."""
+    """One container of a Compose project.
+
+    ``health`` is empty when it has no healthcheck; ``variables`` are the names in its environment, without values.
+    """
 
     service: str
     name: str
@@ -62,6 +65,7 @@ class Container:
     inputs: str
     started_at: tuple[str, int]
     network_mode: str
+    variables: frozenset[str] = frozenset()
 
     @property
     def settled(self) -> bool:
@@ -76,8 +80,6 @@ class HostReport:
     paths: Mapping[str, PathState] = field(default_factory=dict)
     contents: Mapping[str, bytes] = field(default_factory=dict)
     engine: Engine = field(default_factory=Engine)
-    config_hashes: Mapping[str, str] = field(default_factory=dict)
-    compose_error: str = ""
     containers: tuple[Container, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
 
@@ -111,7 +113,6 @@ def parse(lines: Iterable[str]) -> HostReport:
     if unknown:
         raise ReportError(f"unexpected line in the host report: {sorted(unknown)[0]!r}")
     hashes = {path: digest for digest, path in _each(kinds, "sha256", 2)}
-    errors = [_decoded(fields[0]).decode(errors="replace") for fields in _each(kinds, "compose-error", 1)]
     return HostReport(
         paths={
             path: PathState(_kind(kind), mode.zfill(4), owner, hashes.get(path, ""))
@@ -119,9 +120,7 @@ def parse(lines: Iterable[str]) -> HostReport:
         },
         contents={path: _decoded(content) for content, path in _each(kinds, "content", 2)},
         engine=_engine(kinds),
-        config_hashes={fields[0]: fields[1] for fields in _each(kinds, "hash", 2)},
-        compose_error="\n".join(errors).strip(),
-        containers=tuple(_container(fields) for fields in _each(kinds, "container", 12)),
+        containers=tuple(_container(fields) for fields in _each(kinds, "container", 13)),
         images={reference: identifier for identifier, reference in _each(kinds, "image", 2)},
     )
 
@@ -183,7 +182,8 @@ def _last(kinds: Mapping[str, list[list[str]]], keyword: str, count: int) -> lis
 
 
 def _container(fields: list[str]) -> Container:
-    (service, name, identifier, state, health, exit_code, image, image_id, config_hash, inputs, start, network) = fields
+    service, name, identifier, state, health, exit_code, image, image_id, config_hash, inputs, start = fields[:11]
+    network, variables = fields[11:]
     return Container(
         service=service,
         name=name.removeprefix("/"),
@@ -197,6 +197,7 @@ def _container(fields: list[str]) -> Container:
         inputs=_absent(inputs),
         started_at=started(start),
         network_mode=network,
+        variables=frozenset(variables.split()),
     )
 
 

@@ -16,6 +16,7 @@ from pyinfra.api.state import State
 
 from tailwart.errors import TailwartError
 from tailwart.facts.host import forget
+from tailwart.report import note
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ def _perform(runner: Runner, work: Callable[[Runner], None], state: State, host:
 
 
 def fail(host: Host, problem: TailwartError) -> None:
-    """Show the operator why an operation failed, every line marked with the host it happened on."""
+    """Show the operator why an operation failed, here and again on the last lines of the run."""
+    note(host, problem)
     for line in str(problem).splitlines():
         host.log_styled(line, log_func=logger.error, fg="red")
 

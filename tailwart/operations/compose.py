@@ -1,0 +1,133 @@
+"""Compose projects: brought up when what runs differs from what is wanted, left alone otherwise.
+
+Nothing is decided from a prediction. After every successful ``docker compose up`` the host keeps a record
+(``.applied`` in the project's directory) of the compose.yaml that was brought up and of the configuration hash that
+each container got. A run that dies anywhere before that leaves an older record, so that the next one brings the
+project up again; Compose itself then recreates only what differs. A container that somebody recreated from another
+compose.yaml carries another hash and is found the same way. Bind-mounted and environment files are not in Compose's
+hash of the file: a service that reads some carries their digest in the label ``tailwart.inputs`` (`inputs_digest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Generator, Iterable
+from functools import partial
+
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
+
+from tailwart.errors import TailwartError
+from tailwart.facts.host import observe, script
+from tailwart.facts.report import HostReport, parse
+from tailwart.operations import hostfiles
+from tailwart.operations.diagnosis import explain_failure
+from tailwart.operations.hostfiles import HostFile
+from tailwart.operations.project import ComposeProject, Service, record, stale_namespaces, unsettled
+from tailwart.operations.remote import Runner, command
+
+__all__ = ["ComposeProject", "Service", "bring_up", "inputs_digest", "up"]
+
+
+def inputs_digest(files: Iterable[HostFile], *more: str) -> str:
+    """The value of the label ``tailwart.inputs``: a digest of the files a service reads when it starts.
+
+    ``more`` are further things that must recreate the service when they change.
+    """
+    parts = [f"{file.path} {file.mode} {file.owner} {file.sha256}" for file in files]
+    return hashlib.sha256("\n".join([*sorted(parts), *more]).encode()).hexdigest()
+
+
+@operation()
+def up(project: ComposeProject) -> Generator[FunctionCommand, None, None]:
+    """Bring ``project`` up and wait until every container runs and is healthy; nothing to do when that is so already.
+
+    Its files must have been put there before, by `hostfiles.put` with ``project.watch``.
+    """
+    host = ctx_host.get()
+    report = observe(host, project.watch)
+    reasons = unsettled(project, report)
+    if not host.state.is_executing:
+        changed, made = hostfiles.pending(report, project.files, project.directories)
+        # The plan of a run that will first write the files: what they bring about is not to be seen on the host yet.
+        paths = [item.path for item in made] + [item.path for item in changed]
+        reasons = [f"{path} changes" for path in paths] or reasons
+    if not reasons:
+        host.noop(f"{project.name} runs as it must")
+        return
+    if host.state.is_executing or host.state.config.DIFF:
+        host.log(f"{project.name}: " + "; ".join(reasons))
+    yield command(host, partial(bring_up, project=project), f"bring up {project.name}")
+
+
+def bring_up(run: Runner, project: ComposeProject) -> None:
+    """Bring the project up now, wait until it is healthy, verify, and write the record.
+
+    Raises `TailwartError` with the container, the last words of its healthcheck and log, the cause and the remedy.
+    Also the way for other planes to make a changed file count: Compose recreates what differs, nothing else.
+    """
+    _validate(run, project)
+    if project.built:
+        _compose(run, project, "build", "--quiet", timeout=project.build_seconds)
+    for check in project.checks:
+        result = run(f"cd {project.directory} && {check.script}", timeout=300)
+        if not result.ok:
+            raise TailwartError(
+                check.what,
+                seen=project.masked((result.stderr or result.stdout).strip()[-2000:]),
+                expected="a configuration its own program accepts; what runs was left as it is",
+                remedy=check.remedy,
+            )
+    _settle(run, project)
+    _compose(run, project, "up", "-d", "--remove-orphans", *_waiting(project), timeout=project.wait_seconds + 900)
+    report = _look(run, project)
+    for service in stale_namespaces(report):
+        # Compose leaves a container alone whose provider of the network namespace was replaced or restarted under it.
+        _compose(
+            run, project, "up", "-d", "--no-deps", "--force-recreate", *_waiting(project), service,
+            timeout=project.wait_seconds + 900,
+        )  # fmt: skip
+        report = _look(run, project)
+    if reasons := unsettled(project, report, recorded=False):
+        raise explain_failure(run, project, report, "; ".join(reasons))
+    run_record = record(project, report)
+    hostfiles.write(run, [HostFile(project.record_path, run_record, "0600")])
+
+
+def _validate(run: Runner, project: ComposeProject) -> None:
+    result = run(f"cd {project.directory} && docker compose {project.options} config --quiet", timeout=120)
+    if not result.ok:
+        raise TailwartError(
+            f"docker compose does not accept {project.directory}/compose.yaml",
+            seen=project.masked(result.stderr.strip()[-2000:]) or "no output",
+            expected="a Compose v2 plugin and the files of this deploy",
+            remedy="run the deploy again without --limit to an operation; if it persists, look at the file on the host",
+        )
+
+
+def _waiting(project: ComposeProject) -> tuple[str, ...]:
+    return ("--wait", "--wait-timeout", str(project.wait_seconds))
+
+
+def _settle(run: Runner, project: ComposeProject) -> None:
+    # `up` gives up at once on a dependency that is unhealthy from an outage that has just ended: give it one more
+    # round of its healthcheck to notice.
+    run(
+        "unhealthy() { docker ps -q --filter health=unhealthy "
+        f"--filter label=com.docker.compose.project={project.name}; }}\n"
+        'i=0; while [ $i -lt 20 ] && [ -n "$(unhealthy)" ]; do sleep 1; i=$((i+1)); done',
+        timeout=120,
+    )
+
+
+def _compose(run: Runner, project: ComposeProject, *words: str, timeout: float) -> None:
+    line = f"cd {project.directory} && docker compose {project.options} {shlex.join(words)} 2>&1"
+    result = run(line, timeout=timeout)
+    if not result.ok:
+        raise explain_failure(run, project, _look(run, project), result.stdout)
+
+
+def _look(run: Runner, project: ComposeProject) -> HostReport:
+    return parse(run(script(project.watch), timeout=120).stdout.splitlines())
