@@ -125,3 +125,12 @@ _ALL = (
 
 LESSONS = {lesson.number: lesson for lesson in _ALL}
 """Lesson by number."""
+
+
+def page() -> str:
+    """`docs/lessons.md`: every lesson with its cause and remedy."""
+    head = "# Lessons\n\nWhat has cost mail before: a failing check or error names the number.\n"
+    return head + "".join(
+        f"\n## {lesson.number}. {lesson.title}\n\n- Cause: {lesson.cause}\n- Remedy: {lesson.remedy}\n"
+        for lesson in _ALL
+    )
