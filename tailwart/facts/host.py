@@ -76,11 +76,15 @@ fi
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a role looks at: paths (files and directories), files whose content matters, its Compose project."""
+    """What a role looks at: paths (files and directories), files whose content matters, its Compose project.
+
+    ``probes`` are names and POSIX shell commands of the role's own; they only look, and their output holds no secret.
+    """
 
     paths: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
     project: str = ""
+    probes: tuple[tuple[str, str], ...] = ()
 
 
 class HostState(FactBase[HostReport]):
@@ -119,6 +123,11 @@ def script(watch: Watch) -> str:
     if watch.project:
         parts.append(f"project={shlex.quote(watch.project)}")
         parts.append(_PROJECT.replace("@CONTAINER@", _CONTAINER.replace('"', '\\"').replace("\\t", "${tab}")).strip())
+    for name, probe in watch.probes:
+        parts.append(f"output=$({probe}\n) && code=0 || code=$?")
+        parts.append(
+            f'printf \'probe\\t%s\\t%s\\t%s\\n\' {shlex.quote(name)} $code "$(printf %s "$output" | base64 -w0)"'
+        )
     parts.append(f"echo '{TRAILER}'")
     return "\n".join(parts)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 HEADER = "tailwart-host-report 1"
 TRAILER = "tailwart-host-report end"
 
+_KEYWORDS = frozenset(("path", "sha256", "content", "engine", "unit", "container", "image", "probe"))
 _STARTED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
 
@@ -74,6 +75,14 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What a role's own command said: exit code and standard output."""
+
+    exit_code: int
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class HostReport:
     """Everything one role needs to know of its host. Paths that do not exist are absent from ``paths``."""
 
@@ -82,6 +91,7 @@ class HostReport:
     engine: Engine = field(default_factory=Engine)
     containers: tuple[Container, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
+    probes: Mapping[str, Probe] = field(default_factory=dict)
 
     def container(self, service: str) -> Container | None:
         """The service's container, if there is exactly the one that every project of ours has."""
@@ -99,17 +109,7 @@ def parse(lines: Iterable[str]) -> HostReport:
     kinds: dict[str, list[list[str]]] = {}
     for keyword, *fields in rows:
         kinds.setdefault(keyword, []).append(fields)
-    unknown = set(kinds) - {
-        "path",
-        "sha256",
-        "content",
-        "engine",
-        "unit",
-        "hash",
-        "compose-error",
-        "container",
-        "image",
-    }
+    unknown = set(kinds) - _KEYWORDS
     if unknown:
         raise ReportError(f"unexpected line in the host report: {sorted(unknown)[0]!r}")
     hashes = {path: digest for digest, path in _each(kinds, "sha256", 2)}
@@ -122,6 +122,7 @@ def parse(lines: Iterable[str]) -> HostReport:
         engine=_engine(kinds),
         containers=tuple(_container(fields) for fields in _each(kinds, "container", 13)),
         images={reference: identifier for identifier, reference in _each(kinds, "image", 2)},
+        probes={name: Probe(_number(code), _decoded(output)) for name, code, output in _each(kinds, "probe", 3)},
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tailwart.errors import TailwartError
-from tailwart.facts.host import Watch
+from tailwart.facts.host import DAEMON_JSON, Watch
 from tailwart.facts.report import Container, HostReport
 from tailwart.operations.hostfiles import HostDirectory, HostFile
 
@@ -19,7 +19,7 @@ _LEAST_SECRET = 4
 class Service:
     """One service: its container's name, the digest in its label ``tailwart.inputs``, whether its image is built here.
 
-    ``forbidden`` are environment variables that must not be in the running container, whatever the files say now.
+    ``forbidden`` are environment variables that must not stay in the running container, whatever the files say now.
     """
 
     name: str
@@ -66,6 +66,7 @@ class ComposeProject:
     build_seconds: int = 900
     explain: Explain | None = field(default=None, repr=False)
     extra_paths: tuple[str, ...] = ()
+    probes: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.compose_path not in {file.path for file in self.files}:
@@ -95,7 +96,7 @@ class ComposeProject:
     def watch(self) -> Watch:
         """What the role's operations look at, in one command."""
         paths = [item.path for item in self.directories] + [item.path for item in self.files]
-        return Watch((*paths, *self.extra_paths), (self.record_path, "/etc/docker/daemon.json"), self.name)
+        return Watch((*paths, *self.extra_paths), (self.record_path, DAEMON_JSON), self.name, self.probes)
 
     def masked(self, text: str) -> str:
         """``text`` without any value of the project's secret files, for messages."""
@@ -134,6 +135,8 @@ def unsettled(project: ComposeProject, report: HostReport, *, recorded: bool = T
     if not report.engine.version:
         return ["the container engine does not answer" if report.engine.present else "there is no container engine"]
     reasons = [reason for service in project.services for reason in _service(service, report)]
+    if recorded:
+        reasons += [reason for service in project.services for reason in _left_over(service, report)]
     wanted = {service.name for service in project.services}
     reasons += [f"{item.name} is not part of it" for item in report.containers if item.service not in wanted]
     reasons += [f"{name} is in a dead network namespace" for name in stale_namespaces(report)]
@@ -178,5 +181,10 @@ def _service(service: Service, report: HostReport) -> list[str]:
         reasons.append(f"{service.name} runs with older files")
     if service.built and report.images.get(container.image) != container.image_id:
         reasons.append(f"{service.name} runs an older image")
-    reasons += [f"{service.name} still has {name} set" for name in service.forbidden if name in container.variables]
     return reasons
+
+
+def _left_over(service: Service, report: HostReport) -> list[str]:
+    container = report.container(service.name)
+    present = container.variables if container else frozenset()
+    return [f"{service.name} still has {name} set" for name in service.forbidden if name in present]
