@@ -1,0 +1,88 @@
+"""Judges an edit of the web Caddyfile by what Caddy itself makes of it: nothing but the HTTPS port may differ."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tailwart.edge.caddy_config import HTTPS_PORT, WEB_HTTPS_PORT
+from tailwart.errors import TailwartError
+
+
+def check(path: str, before: str, after: str) -> None:
+    """Compare two outputs of `caddy adapt`: of the Caddyfile at ``path`` as it is, and with our ``https_port``.
+
+    Raises `TailwartError` when a site would still take :443 from the edge, or when anything else would change.
+    """
+    old, new = _http(before), _http(after)
+    kept = [name for name, server in _servers(new).items() if str(HTTPS_PORT) in _ports(server)]
+    if kept:
+        raise TailwartError(
+            f"{path}: a site names port {HTTPS_PORT} itself, so it would not give :443 up to the mail edge",
+            seen=", ".join(_hosts(_servers(new)[kept[0]])) or f"a site without a host name on :{HTTPS_PORT}",
+            expected="sites without a port, which follow the global https_port",
+            remedy=f"take :{HTTPS_PORT} out of that site's address in {path}, then run the deploy again",
+        )
+    if new.get("https_port") != WEB_HTTPS_PORT:
+        raise TailwartError(
+            f"{path}: Caddy does not take the https_port of the edited file",
+            seen=str(new.get("https_port")),
+            expected=str(WEB_HTTPS_PORT),
+            remedy="keep the global options in this file, not in an imported one, and not twice",
+        )
+    if _neutral(before, old) != _neutral(after, new):
+        raise TailwartError(
+            f"{path}: moving https_port to {WEB_HTTPS_PORT} would change more than the port",
+            seen="other routes or options in the output of `caddy adapt`",
+            expected="the same routes on the new port",
+            remedy=f"set `https_port {WEB_HTTPS_PORT}` in the global options yourself, then run the deploy again",
+        )
+
+
+def _http(adapted: str) -> dict[str, Any]:
+    http = json.loads(adapted).get("apps", {}).get("http", {})
+    return http if isinstance(http, dict) else {}
+
+
+def _servers(http: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    servers: dict[str, dict[str, Any]] = http.get("servers", {})
+    return servers
+
+
+def _ports(server: dict[str, Any]) -> set[str]:
+    return {address.rpartition(":")[2] for address in server.get("listen", [])}
+
+
+def _hosts(server: dict[str, Any]) -> list[str]:
+    matches = (match for route in server.get("routes", []) for match in route.get("match", []))
+    return sorted({host for match in matches for host in match.get("host", [])})
+
+
+def _neutral(adapted: str, http: dict[str, Any]) -> str:
+    """The configuration with its HTTPS port blotted out and its servers, which Caddy numbers, in an order of content."""
+    https = str(http.get("https_port", HTTPS_PORT))
+    servers = []
+    for server in _servers(http).values():
+        listen = [
+            address.rpartition(":")[0] + ":https" if address.rpartition(":")[2] == https else address
+            for address in server.get("listen", [])
+        ]
+        servers.append(json.dumps({**server, "listen": sorted(listen)}, sort_keys=True))
+    document = json.loads(adapted)
+    apps = {name: app for name, app in document.get("apps", {}).items() if name != "http"}
+    rest = {key: value for key, value in http.items() if key not in ("servers", "https_port")}
+    whole = {**document, "apps": {**apps, "http": rest}, "servers": sorted(servers)}
+    return json.dumps(_without_alternate_port(whole), sort_keys=True)
+
+
+def _without_alternate_port(value: Any) -> Any:
+    """Without the port of the TLS-ALPN challenge, which Caddy writes into each issuer when https_port is not 443."""
+    if isinstance(value, list):
+        return [_without_alternate_port(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    cleaned = {key: _without_alternate_port(item) for key, item in value.items()}
+    challenge = cleaned.get("tls-alpn")
+    if isinstance(challenge, dict):
+        challenge.pop("alternate_port", None)
+    return {key: item for key, item in cleaned.items() if not (key in ("tls-alpn", "challenges") and not item)}
