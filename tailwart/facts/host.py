@@ -46,6 +46,9 @@ if [ -n "$docker" ]; then
     error=$(printf %s "$version" | base64 -w0); version=$tab; }
   compose=$(docker compose version --short 2>/dev/null) || compose=
   printf 'engine\t%s\t%s\t%s\n' "$version" "$compose" "$error"
+  for path in @DAEMON_JSON@ @MARKER@; do
+    [ ! -f $path ] || printf 'content\t%s\t%s\n' "$(base64 -w0 $path)" $path
+  done
   if [ -d /run/systemd/system ]; then
     systemctl show docker.service -p ActiveState -p UnitFileState -p MainPID -p ExecMainStartTimestampMonotonic |
       { while IFS== read -r key value; do case $key in
@@ -119,7 +122,7 @@ def script(watch: Watch) -> str:
     for path in watch.contents:
         name = shlex.quote(path)
         parts.append(f"[ ! -f {name} ] || printf 'content\\t%s\\t%s\\n' \"$(base64 -w0 {name})\" {name}")
-    parts.append(_ENGINE.strip())
+    parts.append(_ENGINE.replace("@DAEMON_JSON@", DAEMON_JSON).replace("@MARKER@", ENGINE_MARKER).strip())
     if watch.project:
         parts.append(f"project={shlex.quote(watch.project)}")
         parts.append(_PROJECT.replace("@CONTAINER@", _CONTAINER.replace('"', '\\"').replace("\\t", "${tab}")).strip())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tailwart.errors import TailwartError
-from tailwart.facts.host import DAEMON_JSON, Watch
+from tailwart.facts.host import Watch
 from tailwart.facts.report import Container, HostReport
 from tailwart.operations.hostfiles import HostDirectory, HostFile
 
@@ -96,7 +96,7 @@ class ComposeProject:
     def watch(self) -> Watch:
         """What the role's operations look at, in one command."""
         paths = [item.path for item in self.directories] + [item.path for item in self.files]
-        return Watch((*paths, *self.extra_paths), (self.record_path, DAEMON_JSON), self.name, self.probes)
+        return Watch((*paths, *self.extra_paths), (self.record_path,), self.name, self.probes)
 
     def masked(self, text: str) -> str:
         """``text`` without any value of the project's secret files, for messages."""

@@ -1,0 +1,173 @@
+"""The container engine: used when it is there, installed when it is not, restarted only when it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
+
+from tailwart.errors import TailwartError
+from tailwart.facts.host import DAEMON_JSON, ENGINE_MARKER, Watch, observe, script
+from tailwart.facts.report import HostReport, parse
+from tailwart.operations.daemon import EngineNeeds, needs
+from tailwart.operations.hostfiles import HostFile, write
+from tailwart.operations.remote import Runner, command
+
+# Docker's own packages where their repository is configured, Debian's otherwise; decided before anything is installed.
+_PACKAGES = r"""
+set -u; export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+apt-get -q -o DPkg::Lock::Timeout=300 update >&2 || exit 3
+candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p' | grep -v '(none)'; }
+known() { for name in "$@"; do [ -n "$(candidate $name)" ] && printf '%s ' $name; done; }
+modern() { case $(candidate docker-compose) in ''|0.*|1.*) return 1 ;; esac; }
+engine=; [ -n "$(command -v docker)" ] || engine=missing
+if [ -n "$(candidate docker-compose-plugin)" ]; then
+  packages="docker-compose-plugin ${engine:+$(known docker-ce docker-ce-cli containerd.io docker-buildx-plugin)}"
+elif modern; then
+  packages="docker-compose ${engine:+$(known docker.io docker-cli docker-buildx iptables ca-certificates)}"
+else
+  echo "no-compose $(. /etc/os-release; echo "$PRETTY_NAME"), docker-compose $(candidate docker-compose)"; exit 4
+fi
+apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install $packages >&2
+"""
+
+_START = "systemctl enable docker.service && systemctl start docker.service && docker version --format ok"
+
+
+@operation()
+def ensure(look: Watch | None = None, ipv6_nat: bool = False) -> Generator[FunctionCommand, None, None]:
+    """The engine and Compose v2 are there, started and enabled.
+
+    ``ipv6_nat`` also gives containers with ULA addresses IPv6 egress: engines before 27 need two switches in
+    daemon.json for it, which are merged into what is there; the engine restarts only when they are not in force.
+    """
+    host = ctx_host.get()
+    look = look or Watch()
+    report = observe(host, look)
+    try:
+        reasons = needs(report, ipv6_nat=ipv6_nat).reasons()
+    except TailwartError as problem:
+        # Told as the failure of this operation when it executes; a plan only announces it.
+        reasons = [str(problem)]
+    if not reasons:
+        host.noop(f"engine {report.engine.version} and Compose {report.engine.compose} are there")
+        return
+    if host.state.is_executing or host.state.config.DIFF:
+        host.log("; ".join(reasons))
+    yield command(host, partial(provide, ipv6_nat=ipv6_nat), "container engine")
+
+
+def provide(run: Runner, *, ipv6_nat: bool) -> None:
+    """Do what is needed, step by step, each seen with fresh eyes; raises `TailwartError` with what the host said."""
+    wanted = _needs(run, ipv6_nat)
+    if wanted.install or wanted.compose:
+        _install(run)
+        wanted = _needs(run, ipv6_nat)
+    if wanted.start:
+        result = run(_START, timeout=180)
+        if not result.ok:
+            raise _not_running(run, result.stderr)
+        wanted = _needs(run, ipv6_nat)
+    if wanted.restart:
+        _restart(run, wanted, ipv6_nat)
+    elif wanted.marker_done:
+        run(f"rm -f {ENGINE_MARKER}", timeout=60)
+    left = _needs(run, ipv6_nat).reasons()
+    if left:
+        raise TailwartError(
+            "the container engine is not as it must be after all steps",
+            seen="; ".join(left),
+            expected="an engine that answers, with Compose v2 and its settings in force",
+            remedy="look at `docker version`, `docker compose version` and `journalctl -u docker` on the host",
+        )
+
+
+def _needs(run: Runner, ipv6_nat: bool) -> EngineNeeds:
+    return needs(_look(run), ipv6_nat=ipv6_nat)
+
+
+def _look(run: Runner) -> HostReport:
+    return parse(run(script(Watch()), timeout=120).stdout.splitlines())
+
+
+def _install(run: Runner) -> None:
+    result = run(_PACKAGES, timeout=1200)
+    if result.ok:
+        return
+    if result.stdout.startswith("no-compose"):
+        raise TailwartError(
+            "no package with Compose v2 on this host; nothing was installed",
+            seen=result.stdout.strip().removeprefix("no-compose "),
+            expected="Debian 13, or Docker's own apt repository with docker-compose-plugin",
+            remedy="upgrade the host to Debian 13, or add Docker's repository (docs.docker.com/engine/install/debian) "
+            "and run again",
+        )
+    raise TailwartError(
+        "the container engine could not be installed",
+        seen="\n            ".join(result.stderr.strip().splitlines()[-6:]),
+        expected="apt-get update and install to succeed",
+        remedy="look at /etc/apt/sources.list.d and at the host's network, then run again",
+    )
+
+
+def _restart(run: Runner, wanted: EngineNeeds, ipv6_nat: bool) -> None:
+    before = _look(run)
+    # The note comes first: a run that dies before the restart leaves a daemon that the note still names.
+    write(run, [HostFile(ENGINE_MARKER, before.engine.identity + "\n", "0600")])
+    if wanted.settings is not None:
+        _validate(run, wanted.settings)
+        write(run, [HostFile(DAEMON_JSON, wanted.settings)])
+    result = run("systemctl restart docker.service && docker version --format ok", timeout=300)
+    if not result.ok:
+        problem = _not_running(run, result.stderr)
+        if wanted.settings is not None:
+            _put_back(run, before)
+        raise problem
+    run(f"rm -f {ENGINE_MARKER}", timeout=60)
+    if _needs(run, ipv6_nat).restart:
+        raise TailwartError(
+            "the engine was restarted and its settings are still not in force",
+            seen=f"docker version tells Experimental false although {DAEMON_JSON} says true",
+            expected="the daemon to read that file",
+            remedy="look for --config-file in `systemctl cat docker.service` on the host",
+            lesson=9,
+        )
+
+
+def _validate(run: Runner, settings: bytes) -> None:
+    # Validation came with engine 23; an older one has nothing to check with before its restart.
+    result = run(
+        'candidate=$(mktemp) && trap \'rm -f "$candidate"\' EXIT && cat >"$candidate" && '
+        'if dockerd --help 2>&1 | grep -q -e --validate; then dockerd --validate --config-file "$candidate" 2>&1; fi',
+        stdin=settings.decode(),
+        timeout=60,
+    )
+    if not result.ok:
+        raise TailwartError(
+            f"the engine does not accept {DAEMON_JSON} with experimental and ip6tables; it was left as it is",
+            seen=(result.stdout or result.stderr).strip()[-500:],
+            expected="a file that `dockerd --validate` accepts",
+            remedy=f"correct the other keys of {DAEMON_JSON} on the host, then run again",
+        )
+
+
+def _put_back(run: Runner, before: HostReport) -> None:
+    previous = before.contents.get(DAEMON_JSON)
+    if previous is None:
+        run(f"rm -f {DAEMON_JSON}", timeout=60)
+    else:
+        write(run, [HostFile(DAEMON_JSON, previous)])
+    run(f"rm -f {ENGINE_MARKER}; systemctl reset-failed docker.service; systemctl restart docker.service", timeout=300)
+
+
+def _not_running(run: Runner, said: str) -> TailwartError:
+    journal = run("journalctl -u docker.service -n 8 -o cat --no-pager 2>&1", timeout=60).stdout
+    return TailwartError(
+        "the container engine does not start",
+        seen="\n            ".join([*said.strip().splitlines()[-3:], *journal.strip().splitlines()]),
+        expected="docker.service active and answering",
+        remedy="look at `journalctl -u docker` on the host; the previous settings were put back if these were new",
+    )
