@@ -1,0 +1,1 @@
+"""Tests on the lab's hosts: what a user of the deploy would see."""
