@@ -1,0 +1,326 @@
+"""The policy file over Tailscale's API: read with its ETag, validate, replace only what was read.
+
+Every failure is a `TailwartError` that says whether something was written. Reads and validations are repeated when the
+server is busy or broken, a write only when the server said that it did not happen; an unknown outcome is `Unsettled`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+from tailwart.errors import TailwartError
+
+HUJSON = "application/hujson"
+TIMEOUTS = (5.0, 30.0)
+ATTEMPTS = 4
+LONGEST_WAIT = 60.0
+_BUSY = {429, 500, 502, 503, 504}
+_SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?')
+
+
+class Conflict(TailwartError):
+    """The file changed after it was read (412); nothing was written."""
+
+
+class Unsettled(TailwartError):
+    """A write whose outcome is unknown: time-out, lost connection, 5xx. Only reading again tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """The live text and the ETag that a write has to name."""
+
+    text: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What validation said: ``problems`` refuse the file (source, error), ``notes`` do not."""
+
+    message: str = ""
+    problems: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An OAuth client (preferred) or an API key."""
+
+    client_id: str = ""
+    client_secret: str = ""
+    api_key: str = ""
+
+
+class PolicyClient:
+    """One session with the API of one tailnet (`-`: the one that the credential belongs to)."""
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials,
+        *,
+        timeouts: tuple[float, float] = TIMEOUTS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._base = base_url.rstrip("/") + "/api/v2"
+        self._credentials = credentials
+        self._timeouts = timeouts
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._token = ""
+
+    def read(self) -> PolicyFile:
+        """The live file. Raises `TailwartError` for anything that is not surely the whole file."""
+        response = self._call("GET", "/tailnet/-/acl", headers={"Accept": HUJSON}, what="read the policy")
+        self._succeed(response, "read the policy", scope="policy_file:read")
+        etag = response.headers.get("ETag", "")
+        body = response.content
+        if "html" in response.headers.get("Content-Type", "") or body.lstrip()[:1] == b"<":
+            raise TailwartError(
+                "The policy API answered with a web page, so nothing was written",
+                seen=f"{response.headers.get('Content-Type', 'no content type')} from {self._base}",
+                expected=f"the policy file as {HUJSON}",
+                remedy="check TS_API_URL, and proxies between this machine and it",
+            )
+        if not etag:
+            raise TailwartError(
+                "The policy API sent no ETag, so nothing was written",
+                expected="an ETag, without which a write could undo somebody else's edit",
+                remedy="check TS_API_URL, and proxies that strip headers",
+            )
+        digest = _SHA256.fullmatch(etag)
+        if not body.strip() and digest and digest[1] != hashlib.sha256(body).hexdigest():
+            raise _incomplete("an empty body whose ETag is that of another text")
+        try:
+            return PolicyFile(body.decode("utf-8"), etag)
+        except UnicodeDecodeError as error:
+            raise _incomplete(f"bytes that are not UTF-8 at offset {error.start}") from None
+
+    def validate(self, text: str) -> Verdict:
+        """What the server says of a text, its tests included; failures come with status 200."""
+        response = self._call(
+            "POST",
+            "/tailnet/-/acl/validate",
+            headers={"Content-Type": HUJSON, "Accept": "application/json"},
+            data=text.encode(),
+            what="validate the policy",
+        )
+        if response.status_code == 400:
+            return Verdict(self._message(response))
+        self._succeed(response, "validate the policy", scope="policy_file")
+        if not response.content.strip():
+            return Verdict()
+        answer = self._json(response, "validate the policy")
+        message = self._masked(str(answer.get("message") or ""))
+        problems, notes = [], []
+        for one in answer.get("data") or []:
+            if isinstance(one, dict):
+                source = str(one.get("user") or one.get("src") or "")
+                problems += [(source, self._masked(str(text))) for text in one.get("errors") or []]
+                notes += [self._masked(str(text)) for text in one.get("warnings") or []]
+        # Groups that no identity provider synchronises come back as a warning, not as a refusal.
+        if message.lower().startswith("warning"):
+            return Verdict("", (), (*notes, *(text for _, text in problems)) or (message,))
+        return Verdict(message, tuple(problems), tuple(notes))
+
+    def write(self, text: str, etag: str) -> PolicyFile | None:
+        """Replace the file that has this ETag. Raises `Conflict` or `Unsettled`; None when the answer has no text."""
+        response = self._call(
+            "POST",
+            "/tailnet/-/acl",
+            headers={"Content-Type": HUJSON, "Accept": HUJSON, "If-Match": etag},
+            data=text.encode(),
+            what="write the policy",
+        )
+        if response.status_code == 412:
+            raise Conflict(
+                "The policy was changed by somebody else since it was read; nothing was written",
+                seen=f"ETag not {etag}",
+            )
+        if response.status_code >= 500:
+            raise Unsettled("The policy API failed during the write", seen=self._seen(response))
+        self._succeed(response, "write the policy", scope="policy_file")
+        etag = response.headers.get("ETag", "")
+        return PolicyFile(response.content.decode("utf-8", "replace"), etag) if etag and response.content else None
+
+    def key(self, key_id: str) -> dict[str, Any] | None:
+        """What the API knows of an auth key, API key or OAuth client; None when it does not know or tell."""
+        response = self._call(
+            "GET", f"/tailnet/-/keys/{key_id}", headers={"Accept": "application/json"}, what="look at a key"
+        )
+        if response.status_code in (401, 403, 404):
+            return None
+        self._succeed(response, "look at a key", scope="auth_keys:read")
+        return self._json(response, "look at a key")
+
+    def _call(
+        self, method: str, path: str, *, headers: dict[str, str], what: str, data: bytes | None = None
+    ) -> requests.Response:
+        """One request with the token; repeated while that is safe."""
+        write = what == "write the policy"
+        for attempt in range(ATTEMPTS):
+            authorised = {**headers, "Authorization": f"Bearer {self._access_token()}"}
+            try:
+                response = self._session.request(
+                    method,
+                    self._base + path,
+                    headers=authorised,
+                    data=data,
+                    timeout=self._timeouts,
+                    allow_redirects=False,
+                )
+            except requests.RequestException as error:
+                if write and not isinstance(error, requests.ConnectTimeout):
+                    raise Unsettled("The connection broke during the write", seen=_reason(error)) from None
+                if attempt == ATTEMPTS - 1:
+                    raise self._unreachable(what, error) from None
+                self._sleep(2.0**attempt / 2)
+                continue
+            busy = response.status_code == 429 or (response.status_code in _BUSY and not write)
+            if not busy or attempt == ATTEMPTS - 1:
+                return response
+            self._sleep(self._wait(response, attempt, what))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _access_token(self) -> str:
+        if self._credentials.api_key and not self._credentials.client_id:
+            return self._credentials.api_key
+        if not self._token:
+            self._token = self._fetch_token()
+        return self._token
+
+    def _fetch_token(self) -> str:
+        form = {"client_id": self._credentials.client_id, "client_secret": self._credentials.client_secret}
+        for attempt in range(ATTEMPTS):
+            try:
+                response = self._session.post(
+                    self._base + "/oauth/token", data=form, timeout=self._timeouts, allow_redirects=False
+                )
+            except requests.RequestException as error:
+                if attempt == ATTEMPTS - 1:
+                    raise self._unreachable("get a token", error) from None
+                self._sleep(2.0**attempt / 2)
+                continue
+            if response.status_code not in _BUSY or attempt == ATTEMPTS - 1:
+                break
+            self._sleep(self._wait(response, attempt, "get a token"))
+        if response.status_code in (400, 401, 403):
+            raise TailwartError(
+                "Tailscale refused the OAuth client",
+                seen=self._seen(response),
+                expected="an access token",
+                remedy="check TS_OAUTH_CLIENT_ID and TS_OAUTH_CLIENT_SECRET (admin console: Settings, OAuth clients)",
+            )
+        self._succeed(response, "get a token", scope="")
+        token = str(self._json(response, "get a token").get("access_token") or "")
+        if not token:
+            raise TailwartError("The answer to the token request holds no access_token", remedy="check TS_API_URL")
+        return token
+
+    def _succeed(self, response: requests.Response, what: str, scope: str) -> None:
+        status = response.status_code
+        if 200 <= status < 300:
+            return
+        expected, remedy = "an answer with status 200", "try again later; nothing was written"
+        if status == 401:
+            key = "TS_OAUTH_CLIENT_SECRET" if self._credentials.client_id else "TS_API_KEY"
+            expected, remedy = "a valid credential", f"renew {key}: API keys expire after 90 days at most"
+        elif status == 403:
+            expected = f"a credential with the scope {scope}"
+            remedy = "give the OAuth client the scope policy_file (admin console: Settings, OAuth clients)"
+        elif status == 404:
+            expected = "the tailnet of the credential"
+            remedy = "check TS_API_URL, and that the credential belongs to a tailnet that still exists"
+        elif 300 <= status < 400:
+            remedy = "set TS_API_URL to the address it redirects to; nothing was written"
+        elif status == 400:
+            expected, remedy = "a request that the API accepts", "look at what it says above; nothing was written"
+        raise TailwartError(
+            f"The policy API refused to {what}", seen=self._seen(response), expected=expected, remedy=remedy
+        )
+
+    def _unreachable(self, what: str, error: requests.RequestException) -> TailwartError:
+        return TailwartError(
+            f"The policy API could not be reached to {what}; nothing was written",
+            seen=f"{self._base}: {_reason(error)}, {ATTEMPTS} times",
+            expected=f"an answer within {self._timeouts[1]:g} s",
+            remedy="check TS_API_URL and the network of this machine",
+        )
+
+    def _wait(self, response: requests.Response, attempt: int, what: str) -> float:
+        asked = _retry_after(response.headers.get("Retry-After", ""))
+        if asked is not None and asked > LONGEST_WAIT:
+            raise TailwartError(
+                f"The policy API asks to wait {asked:.0f} s before it will {what}; nothing was written",
+                seen=self._seen(response),
+                expected=f"at most {LONGEST_WAIT:.0f} s",
+                remedy="run again after that time",
+            )
+        return 2.0**attempt / 2 if asked is None else max(asked, 0.0)
+
+    def _json(self, response: requests.Response, what: str) -> dict[str, Any]:
+        try:
+            answer = response.json()
+        except requests.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise TailwartError(
+                f"The policy API's answer to {what} is not JSON; nothing was written",
+                seen=f"{response.headers.get('Content-Type', 'no content type')}, {len(response.content)} bytes",
+                expected="a JSON object",
+                remedy="check TS_API_URL, and proxies between this machine and it",
+            )
+        return answer
+
+    def _seen(self, response: requests.Response) -> str:
+        return f"{response.status_code} {response.reason}: {self._message(response)}".rstrip(": ")
+
+    def _message(self, response: requests.Response) -> str:
+        try:
+            answer = response.json()
+        except requests.JSONDecodeError:
+            return ""
+        return self._masked(str(answer.get("message") or "")) if isinstance(answer, dict) else ""
+
+    def _masked(self, text: str) -> str:
+        """The server's words, without our secrets in case it repeats them."""
+        for secret in (self._credentials.client_secret, self._credentials.api_key, self._token):
+            if secret:
+                text = text.replace(secret, "********")
+        return text[:2000]
+
+
+def _incomplete(seen: str) -> TailwartError:
+    return TailwartError(
+        "The policy file did not arrive whole, so nothing was written",
+        seen=seen,
+        expected="the complete file as its ETag describes it",
+        remedy="run again; if it stays so, look at proxies between this machine and TS_API_URL",
+    )
+
+
+def _reason(error: requests.RequestException) -> str:
+    # The exception's own text holds the whole URL and object addresses; its kind is what helps.
+    kind = type(error).__name__
+    return {"ReadTimeout": "no answer in time", "ConnectTimeout": "no connection in time"}.get(kind, kind)
+
+
+def _retry_after(text: str) -> float | None:
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        return parsedate_to_datetime(text).timestamp() - time.time()
+    except (TypeError, ValueError):
+        return None

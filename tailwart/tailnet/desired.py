@@ -1,0 +1,133 @@
+"""What the policy shall hold for one installation: tag owners, grants and tests, as system.md's tailnet role lists
+them.
+
+Pure data from an `Environment`. Every grant comes with a test that it works and every closed way with one that it
+does not, because the server runs the tests at every later write by anybody (lessons 5 and 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from tailwart.environment import Environment
+
+MAIL_PORTS = (25, 465, 587, 143, 993)
+# Passed through by SNI to the mailbox (lesson 5).
+HTTPS_PORT = 443
+HTTP_PORT = 8080
+SSH_PORT = 22
+_DEFAULT_PORTS = {"redis": 6379, "http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One grant of ours; ``name`` is the name in its marker, ``why`` what breaks without it."""
+
+    name: str
+    sources: tuple[str, ...]
+    tag: str
+    ports: tuple[int, ...]
+    why: str = ""
+
+    def as_policy(self) -> dict[str, Any]:
+        """The entry of the `grants` section."""
+        return {"src": list(self.sources), "dst": [self.tag], "ip": [f"tcp:{port}" for port in self.ports]}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """What the server shall check for one source at every write."""
+
+    name: str
+    source: str
+    accept: tuple[tuple[str, int], ...] = ()
+    deny: tuple[tuple[str, int], ...] = ()
+
+    def as_policy(self) -> dict[str, Any]:
+        """The entry of the `tests` section; without empty lists, which some servers refuse."""
+        entry: dict[str, Any] = {"src": self.source, "proto": "tcp"}
+        for key, targets in (("accept", self.accept), ("deny", self.deny)):
+            if targets:
+                entry[key] = [f"{tag}:{port}" for tag, port in targets]
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything of ours. ``scope`` tells installations on one tailnet apart; an empty one asks for removal."""
+
+    scope: str
+    mailbox: str = ""
+    edge: str = ""
+    tag_owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()
+    tests: tuple[PolicyTest, ...] = ()
+
+    def granted(self, source: str, tag: str) -> set[int]:
+        """The TCP ports that our grants open from a source to a tag."""
+        return {port for grant in self.grants if source in grant.sources and grant.tag == tag for port in grant.ports}
+
+
+def desired(environment: Environment) -> Desired:
+    """The desired state of one installation."""
+    grants = tuple(_grants(environment))
+    tags = dict.fromkeys([environment.tag_edge, environment.tag_stalwart, *(grant.tag for grant in grants)])
+    return Desired(
+        scope=environment.domain,
+        mailbox=environment.tag_stalwart,
+        edge=environment.tag_edge,
+        tag_owners={tag: tuple(environment.tag_owners) for tag in tags},
+        grants=grants,
+        tests=tuple(_tests(environment, grants)),
+    )
+
+
+def _grants(env: Environment) -> Iterator[Grant]:
+    web = (HTTPS_PORT, HTTP_PORT) if env.jmap_vhost else (HTTPS_PORT,)
+    yield Grant("edge-to-mailbox", (env.tag_edge,), env.tag_stalwart, (*MAIL_PORTS, *web), "the edge cannot deliver")
+    if env.ts_admin_src:
+        yield Grant("administration", tuple(env.ts_admin_src), env.tag_stalwart, (HTTP_PORT,), "TS_ADMIN_SRC")
+    without_store = "the mailbox cannot reach its store (lesson 1)"
+    if env.stalwart_store == "postgres":
+        yield _from_mailbox(env, "postgres", env.tag_postgres, env.stalwart_db_port, without_store)
+    if env.redis_url is not None:
+        yield _from_mailbox(env, "redis", env.tag_redis, _port(str(env.redis_url)), without_store)
+    if env.s3_endpoint is not None:
+        yield _from_mailbox(env, "s3", env.tag_s3, _port(str(env.s3_endpoint)), without_store)
+    if env.smarthost_address is not None:
+        why = "the mailbox can receive but not send (lesson 11)"
+        yield _from_mailbox(env, "smarthost", env.tag_mail, env.smarthost_port, why)
+
+
+def _from_mailbox(env: Environment, name: str, tag: str, port: int, why: str) -> Grant:
+    return Grant(f"mailbox-to-{name}", (env.tag_stalwart,), tag, (port,), why)
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or _DEFAULT_PORTS[parts.scheme]
+
+
+def _tests(env: Environment, grants: tuple[Grant, ...]) -> Iterator[PolicyTest]:
+    mailbox, edge = env.tag_stalwart, env.tag_edge
+    behind = list(
+        dict.fromkeys((grant.tag, port) for grant in grants if mailbox in grant.sources for port in grant.ports)
+    )
+    tags_behind = list(dict.fromkeys(tag for tag, _ in behind))
+    # A mailbox that was broken into must not become a stepping stone, and neither must an edge.
+    closed = {
+        edge: [(mailbox, SSH_PORT), (mailbox, HTTP_PORT), *behind],
+        mailbox: [(edge, SSH_PORT), (edge, 25), *((tag, SSH_PORT) for tag in tags_behind)],
+    } | {tag: [(mailbox, 25), (mailbox, HTTP_PORT)] for tag in tags_behind if tag not in (mailbox, edge)}
+    for source, ways in closed.items():
+        accept = [(grant.tag, port) for grant in grants if source in grant.sources for port in grant.ports]
+        deny = [way for way in dict.fromkeys(ways) if way not in accept and way[0] != source]
+        if accept or deny:
+            yield PolicyTest(_name(source), source, tuple(dict.fromkeys(accept)), tuple(deny))
+
+
+def _name(source: str) -> str:
+    return "from-" + source.removeprefix("tag:")

@@ -1,0 +1,31 @@
+"""The tailnet policy as a pyinfra operation, run on the inventory host `@plane/tailnet`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.operation import operation
+
+from tailwart.environment import Environment
+from tailwart.operations.api_plane import Prepared, settle
+from tailwart.tailnet.session import push
+
+
+@operation()
+def policy(environment: Environment) -> Generator[PyinfraCommand, None, None]:
+    """Tag owners, grants and tests in the live policy file; whatever else it holds stays.
+
+    Reads with one request when nothing changes. Refuses by failing the host, with nothing written.
+    """
+    yield from settle(lambda: _prepare(environment))
+
+
+def _prepare(environment: Environment) -> Prepared:
+    pushed = push(environment)
+    planned = pushed.prepare()
+
+    def apply(tell: Callable[[str], None]) -> None:
+        pushed.apply(planned, tell)
+
+    return Prepared(planned.plan, apply, diff=planned.diff, refusal=planned.refusal)

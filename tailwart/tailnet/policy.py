@@ -1,0 +1,130 @@
+"""The sections of a policy file that concern us, as they lie in its text, and the markers by which ours are known.
+
+Ownership: each of our entries carries a block comment *inside itself*: `{/* tailwart:example.org/NAME */ "src": …}`
+in `grants` and `tests`, `"tag:x": /* tailwart:example.org */ […]` in `tagOwners`. So the mark moves with the entry
+when its owner sorts the file, survives the server's formatter (which keeps comments), and can never end up on a
+neighbour, as a comment line above could. The domain keeps two installations on one tailnet apart. When a tool strips
+all comments, an entry that means what we want still counts as present, and nothing is ever added twice. A section
+that we had to create bears a mark between its key and its `[` or `{`, and goes again when it is empty.
+
+Section and field names match in any case, as with the server (old files say `ACLs`, `TagOwners`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailwart.errors import TailwartError
+from tailwart.tailnet.hujson import Document, Item, Node, value
+
+_MARK = re.compile(r"/\*\s*tailwart:([^\s/*]+)(?:/([^\s/*]+))?\s*\*/")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Whose an entry is (``scope`` is the installation's domain), and which one (``name`` is empty for members)."""
+
+    scope: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"/* tailwart:{self.scope}{'/' if self.name else ''}{self.name} */"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a section: where it is, what it says, and whose it is."""
+
+    index: int
+    line: int
+    item: Item
+    value: Any
+    mark: Mark | None
+
+    @property
+    def key(self) -> str:
+        """The member's key; empty in arrays."""
+        return str(self.item.key.scalar) if self.item.key else ""
+
+
+@dataclass(slots=True)
+class Section:
+    """One section; ``node`` and ``index`` (in the root object) are None when the file does not have it."""
+
+    name: str
+    node: Node | None = None
+    index: int | None = None
+    ours: bool = False
+    entries: list[Entry] = field(default_factory=list)
+
+
+class Policy:
+    """A parsed policy file.
+
+    Raises `HuJSONError` for text that does not parse, `TailwartError` where it is no policy or a section is of the
+    wrong type or defined twice; each names the line.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.document = Document(text)
+        root = self.document.root
+        if root is not None and root.kind != "object":
+            raise _misfit(self.document, root, "the policy", "an object, { … }")
+        self.tag_owners = self._section("tagOwners", "object")
+        self.grants = self._section("grants", "array")
+        self.acls = self._section("acls", "array")
+        self.tests = self._section("tests", "array")
+        self.hosts = self._section("hosts", "object")
+        self.ipsets = self._section("ipsets", "object")
+
+    @property
+    def text(self) -> str:
+        """The text that was parsed."""
+        return self.document.text
+
+    def _section(self, name: str, kind: str) -> Section:
+        section = Section(name)
+        members = enumerate(self.document.root.items if self.document.root else [])
+        for index, item in members:
+            if item.key is None or str(item.key.scalar).lower() != name.lower():
+                continue
+            if section.node is not None:
+                raise TailwartError(
+                    f"The policy defines {name!r} twice: lines {self.document.line(section.node.start)} and"
+                    f" {self.document.line(item.start)}",
+                    expected="one section, as it is not defined which one counts",
+                    remedy="join the two in the admin console, then run again",
+                )
+            if item.node.kind != kind:
+                expected = "an object, { … }" if kind == "object" else "a list, [ … ]"
+                raise _misfit(self.document, item.node, name, expected)
+            section.node, section.index = item.node, index
+            section.ours = bool(_marks(self.document, item.key.end, item.node.start))
+        if section.node is not None:
+            section.entries = list(self._entries(section.node))
+        return section
+
+    def _entries(self, container: Node) -> Iterator[Entry]:
+        for index, item in enumerate(container.items):
+            start = item.node.start if item.key is None else item.key.end
+            marks = _marks(self.document, start, item.end)
+            yield Entry(index, self.document.line(item.start), item, value(item.node), marks[0] if marks else None)
+
+
+def _marks(document: Document, start: int, end: int) -> list[Mark]:
+    if document.text.find("tailwart:", start, end) < 0:
+        return []
+    comments = (_MARK.fullmatch(comment) for _, comment in document.comments(start, end))
+    return [Mark(match[1], match[2] or "") for match in comments if match]
+
+
+def _misfit(document: Document, node: Node, what: str, expected: str) -> TailwartError:
+    return TailwartError(
+        f"Line {document.line(node.start)} of the policy: {what} is of the wrong type",
+        seen=document.text[node.start : node.start + 40],
+        expected=expected,
+        remedy="correct it in the admin console, then run again; nothing was written",
+    )

@@ -1,0 +1,203 @@
+"""Plan and push: read → merge → validate on the server → snapshot → write with If-Match → read back.
+
+A conflict (412) or a write of unknown outcome starts over from the live file, at most `MAX_ROUNDS` times, so somebody
+else's edit is merged with ours and never overwritten.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tailwart.errors import TailwartError
+from tailwart.plan.model import Plan
+from tailwart.tailnet import snapshots
+from tailwart.tailnet.client import Conflict, PolicyClient, PolicyFile, Unsettled, Verdict
+from tailwart.tailnet.desired import Desired, PolicyTest
+from tailwart.tailnet.merge import merge
+from tailwart.tailnet.policy import Policy
+from tailwart.tailnet.wide import WideRule, wide_rules, without_broken
+
+MAX_ROUNDS = 3
+PLANE = "tailnet"
+# "address "tag:x:22" (protocol "tcp"): want: Drop, got: Accept", or headscale's "… -> tag:x:22 …: expected DENIED, …"
+_OPEN_WAY = re.compile(r'(?:address "|-> )([^"\s]+:\d+)"?.*(?:want: Drop|expected DENIED)')
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPlan:
+    """What would be written, and everything that the owner should know of the file as it is.
+
+    ``refusal`` is the server's when it would not take the file.
+    """
+
+    live: PolicyFile
+    text: str
+    plan: Plan
+    wide: tuple[WideRule, ...]
+    refusal: TailwartError | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.plan)
+
+    @property
+    def diff(self) -> str:
+        """A unified diff of the file; empty when nothing changes."""
+        return unified_diff(self.live.text, self.text)
+
+    @property
+    def unacknowledged(self) -> tuple[WideRule, ...]:
+        """The wide rules that fail the verification."""
+        return tuple(wide for wide in self.wide if not wide.acknowledged)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One installation's policy: where it is, what it shall hold, which wide rules its owner knows of."""
+
+    client: PolicyClient
+    desired: Desired
+    acknowledged: tuple[str, ...] = ()
+    backup: Path = snapshots.DIRECTORY
+
+    def prepare(self) -> PolicyPlan:
+        """Read, plan, and let the server validate what would be written. Writes nothing."""
+        live = self.client.read()
+        planned = make_plan(live, self.desired, self.acknowledged)
+        if not planned:
+            return planned
+        verdict = self.client.validate(planned.text)
+        if verdict:
+            return planned
+        # Some selectors only the server can resolve: a node with two tags, an address in `hosts`.
+        open_ways = _open_ways(verdict)
+        narrowed = make_plan(live, self.desired, self.acknowledged, open_ways) if open_ways else planned
+        if narrowed.text != planned.text:
+            verdict = self.client.validate(narrowed.text) if narrowed else Verdict()
+        return narrowed if verdict else replace(narrowed, refusal=refused(verdict))
+
+    def apply(self, planned: PolicyPlan | None = None, tell: Callable[[str], None] = lambda _: None) -> PolicyPlan:
+        """Bring the live file to the desired state, beginning with a plan if one was made. Returns the last plan.
+
+        Raises `TailwartError` when the server refuses the file, and after `MAX_ROUNDS` conflicts.
+        """
+        trouble = ""
+        for _ in range(MAX_ROUNDS):
+            planned = planned or self.prepare()
+            if not planned:
+                return planned
+            if planned.refusal is not None:
+                raise planned.refusal
+            tell(f"snapshot from before the write: {snapshots.save(planned.live.text, self.backup)}")
+            try:
+                self.client.write(planned.text, planned.live.etag)
+            except (Conflict, Unsettled) as error:
+                trouble = str(error)
+                tell(f"{error.what}; starting over from the live file")
+                planned = None
+                continue
+            self._read_back(planned)
+            return planned
+        # A write of unknown outcome may have happened after all.
+        planned = self.prepare()
+        if not planned:
+            return planned
+        raise TailwartError(
+            f"The policy could not be written in {MAX_ROUNDS} attempts",
+            seen=trouble,
+            expected="a moment in which nobody else edits it",
+            remedy="find out who edits the policy (admin console: Logs, Configuration), then run again",
+        )
+
+    def _read_back(self, written: PolicyPlan) -> None:
+        changes = make_plan(self.client.read(), self.desired, self.acknowledged).plan.changes
+        # Tests that the server made us leave out are missing on purpose.
+        left = [change for change in changes if change.kind != "policy test"]
+        if left:
+            raise TailwartError(
+                "The policy was written, but reading it back shows something else",
+                seen=", ".join(f"{change.kind} {change.name} to {change.action}" for change in left),
+                expected=f"the {len(written.plan.changes)} changes that were written",
+                remedy="somebody may have edited it meanwhile: run tailwart tailnet plan",
+            )
+
+
+def make_plan(
+    live: PolicyFile,
+    desired: Desired,
+    acknowledged: tuple[str, ...] = (),
+    open_ways: frozenset[tuple[str, str]] = frozenset(),
+) -> PolicyPlan:
+    """The plan for a file; pure. ``open_ways`` are (source, tag:port) that the server says are open all the same.
+
+    Raises `TailwartError` for what cannot be merged.
+    """
+    policy = Policy(live.text)
+    tests, broken = without_broken(policy, desired)
+    notes = [_left_out(test, tag, port, f"line {rule.line} ({rule.label})") for test, tag, port, rule in broken]
+    kept = []
+    for test in tests:
+        deny = tuple(way for way in test.deny if not _listed(test, *way, open_ways))
+        notes += [_left_out(test, *way, "the server") for way in test.deny if way not in deny]
+        if test.accept or deny:
+            kept.append(replace(test, deny=deny))
+    merged = merge(live.text, replace(desired, tests=tuple(kept)))
+    wide = wide_rules(policy, desired, acknowledged)
+    warnings = [str(one) for one in wide if not one.acknowledged]
+    if merged.changes and desired.grants and policy.acls.node is None and policy.grants.node is None:
+        warnings.append(
+            "the file has neither acls nor grants, which allows everything; with the first grant everything else closes"
+        )
+    known = [str(one) for one in wide if one.acknowledged]
+    plan = Plan(
+        PLANE,
+        merged.changes,
+        unmanaged=(*merged.satisfied, *known, *_other_installations(policy, desired)),
+        warnings=(*warnings, *notes),
+    )
+    return PolicyPlan(live, merged.text, plan, wide)
+
+
+def unified_diff(old: str, new: str) -> str:
+    """The difference of two policy texts."""
+    lines = difflib.unified_diff(
+        old.splitlines(), new.splitlines(), "policy (live)", "policy (planned)", lineterm="", n=2
+    )
+    return "\n".join(lines)
+
+
+def refused(verdict: Verdict) -> TailwartError:
+    """The server's refusal as an error."""
+    details = "; ".join(f"{source}: {problem}" if source else problem for source, problem in verdict.problems)
+    return TailwartError(
+        "The server refuses the new policy, so nothing was written",
+        seen=f"{verdict.message}{': ' if details else ''}{details}",
+        expected="a policy that passes its own tests",
+        remedy="compare with tailwart tailnet plan --diff; a rule or a test of somebody else may contradict ours",
+    )
+
+
+def _open_ways(verdict: Verdict) -> frozenset[tuple[str, str]]:
+    """The (source, tag:port) of failed deny tests; the source is empty where the server does not say it."""
+    said = [*verdict.problems, *(("", line) for line in verdict.message.splitlines())]
+    return frozenset((source, found[1]) for source, text in said if (found := _OPEN_WAY.search(text)))
+
+
+def _listed(test: PolicyTest, tag: str, port: int, open_ways: frozenset[tuple[str, str]]) -> bool:
+    return not open_ways.isdisjoint({(test.source, f"{tag}:{port}"), ("", f"{tag}:{port}")})
+
+
+def _left_out(test: PolicyTest, tag: str, port: int, by: str) -> str:
+    return f"left out the test that {test.source} cannot reach {tag}:{port}: it can, says {by}"
+
+
+def _other_installations(policy: Policy, desired: Desired) -> list[str]:
+    scopes: dict[str, int] = {}
+    for section in (policy.tag_owners, policy.grants, policy.tests):
+        for entry in section.entries:
+            if entry.mark is not None and entry.mark.scope != desired.scope:
+                scopes.setdefault(entry.mark.scope, entry.line)
+    return [f"entries of the installation {scope}, from line {line}" for scope, line in scopes.items()]

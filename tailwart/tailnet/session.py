@@ -1,0 +1,37 @@
+"""From the settings to the push."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from tailwart.environment import Environment
+from tailwart.errors import TailwartError
+from tailwart.tailnet.client import Credentials, PolicyClient
+from tailwart.tailnet.desired import Desired, desired
+from tailwart.tailnet.push import Push
+
+
+def client(environment: Environment) -> PolicyClient:
+    """The API as the settings describe it. Raises `TailwartError` without a credential."""
+    if not (environment.ts_oauth_client_id and environment.ts_oauth_client_secret) and not environment.ts_api_key:
+        raise TailwartError(
+            "There is no credential for the policy API",
+            expected="TS_OAUTH_CLIENT_ID and TS_OAUTH_CLIENT_SECRET, or TS_API_KEY",
+            remedy="make an OAuth client with the scope policy_file (admin console: Settings, OAuth clients)",
+        )
+    credentials = Credentials(
+        client_id=environment.ts_oauth_client_id or "",
+        client_secret=_plain(environment.ts_oauth_client_secret),
+        api_key=_plain(environment.ts_api_key),
+    )
+    return PolicyClient(str(environment.ts_api_url), credentials)
+
+
+def push(environment: Environment, *, remove: bool = False) -> Push:
+    """The push of one installation's entries; with ``remove`` of their removal."""
+    wanted = Desired(environment.domain) if remove else desired(environment)
+    return Push(client(environment), wanted, tuple(environment.ts_acknowledged))
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

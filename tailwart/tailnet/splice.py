@@ -1,0 +1,152 @@
+"""Edits of a HuJSON text as splices: the smallest stretches that have to change, all else byte for byte.
+
+Inserting and removing are exact inverses: what was inserted into a text and is removed again leaves the text as it
+was. That needs rules for commas and line ends, and they are the same in both directions:
+
+- Items go behind the last one and behind the comments on its line. A container whose last item has a trailing comma
+  gets items with trailing commas; one without gets the missing comma and a last item without one.
+- An empty container on one line is opened up, its items with trailing commas; one that already spans lines gets items
+  without a trailing comma. So the comma tells on removal whether the line end belongs to us.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tailwart.tailnet.hujson import Document, Item, Node
+
+_SAME_LINE_COMMENTS = re.compile(r"(?:[ \t]*/\*[^\n]*?\*/)*(?:[ \t]*//[^\r\n]*(?:\r(?!\n)[^\r\n]*)*)?")
+_BLANK_TO_LINE_END = re.compile(r"[ \t]*(?:\r?\n|\Z)")
+DEFAULT_INDENT = "\t"
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """Replace ``text[start:end]`` by ``replacement``."""
+
+    start: int
+    end: int
+    replacement: str
+
+
+def apply(text: str, splices: Sequence[Splice]) -> str:
+    """The text with all splices made; they must not overlap. Those at one place keep their order."""
+    pieces = []
+    position = 0
+    for splice in sorted(splices, key=lambda splice: (splice.start, splice.end)):
+        assert splice.start >= position, "splices overlap"
+        pieces += [text[position : splice.start], splice.replacement]
+        position = splice.end
+    return "".join([*pieces, text[position:]])
+
+
+def indent_unit(document: Document) -> str:
+    """One level of indentation: that of the first member of the file, else a tab, as the policy server formats it."""
+    if document.root is None or not document.root.items:
+        return DEFAULT_INDENT
+    return _own_line_indent(document, document.root.items[0]) or DEFAULT_INDENT
+
+
+def line_indent(document: Document, offset: int) -> str:
+    """The white space at the beginning of the line that holds ``offset``."""
+    line_start = document.text.rfind("\n", 0, offset) + 1
+    match = re.compile(r"[ \t]*").match(document.text, line_start)
+    return match.group() if match else ""
+
+
+def item_indent(document: Document, container: Node) -> str:
+    """The indentation that items added to this container get."""
+    if container.items:
+        own = _own_line_indent(document, container.items[-1])
+        if own is not None:
+            return own
+    return line_indent(document, container.start) + indent_unit(document)
+
+
+def insert(document: Document, container: Node, items: Sequence[str]) -> list[Splice]:
+    """Splices that add rendered items at the end of an object or array."""
+    if not items:
+        return []
+    if not container.items:
+        return [_insert_into_empty(document, container, items)]
+    last = container.items[-1]
+    behind = last.end if last.comma is None else last.comma + 1
+    place = _behind_comments(document, behind)
+    own_line = _own_line_indent(document, last) is not None or "//" in document.text[behind:place]
+    prefix = document.newline + item_indent(document, container) if own_line else " "
+    if last.comma is not None:
+        return [Splice(place, place, "".join(f"{prefix}{item}," for item in items))]
+    added = ",".join(f"{prefix}{item}" for item in items)
+    if place == behind:
+        return [Splice(behind, behind, "," + added)]
+    return [Splice(behind, behind, ","), Splice(place, place, added)]
+
+
+def _insert_into_empty(document: Document, container: Node, items: Sequence[str]) -> Splice:
+    place = _behind_comments(document, container.start + 1)
+    base = line_indent(document, container.start)
+    prefix = document.newline + base + indent_unit(document)
+    if "\n" in document.text[place : container.end]:
+        return Splice(place, place, ",".join(f"{prefix}{item}" for item in items))
+    return Splice(place, place, "".join(f"{prefix}{item}," for item in items) + document.newline + base)
+
+
+def remove(document: Document, container: Node, doomed: Collection[int]) -> list[Splice]:
+    """Splices that take the items with these indexes out of an object or array; comments around them stay."""
+    splices = []
+    survivors = [index for index in range(len(container.items)) if index not in doomed]
+    for index in sorted(doomed):
+        item = container.items[index]
+        start = item.start - _removable_space(document, container, index)
+        if item.comma is None:
+            splices.append(Splice(start, item.end, ""))
+        elif item.comma == item.end:
+            splices.append(Splice(start, item.comma + 1, ""))
+        else:
+            splices += [Splice(start, item.end, ""), Splice(item.comma, item.comma + 1, "")]
+    last = container.items[-1]
+    if len(container.items) - 1 in doomed and last.comma is None and survivors:
+        comma = container.items[survivors[-1]].comma
+        assert comma is not None, "an item that is not the last has a comma"
+        splices.append(Splice(comma, comma + 1, ""))
+    if not survivors and last.comma is not None:
+        opened_up = document.newline + line_indent(document, container.start)
+        if document.text.startswith(opened_up, last.comma + 1):
+            splices.append(Splice(last.comma + 1, last.comma + 1 + len(opened_up), ""))
+    return splices
+
+
+def _removable_space(document: Document, container: Node, index: int) -> int:
+    """How many characters of white space in front of an item go with it."""
+    item = container.items[index]
+    before = document.text[: item.start].rstrip(" \t")
+    blanks = item.start - len(before)
+    if not before.endswith("\n"):
+        return blanks
+    line_end = len(before) - (2 if before.endswith("\r\n") else 1)
+    trivia_start = container.start + 1 if index == 0 else container.items[index - 1].end
+    comments = document.comments(trivia_start, item.start)
+    after = item.end if item.comma is None else item.comma + 1
+    # What follows on the line must not slide up into a `//` comment on the line above.
+    if (
+        comments
+        and comments[-1][1].startswith("//")
+        and comments[-1][0] + len(comments[-1][1].rstrip("\r")) == line_end
+        and not _BLANK_TO_LINE_END.match(document.text, after)
+    ):
+        return blanks
+    return item.start - line_end
+
+
+def _behind_comments(document: Document, offset: int) -> int:
+    match = _SAME_LINE_COMMENTS.match(document.text, offset)
+    return match.end() if match else offset
+
+
+def _own_line_indent(document: Document, item: Item) -> str | None:
+    """The white space before an item that begins its line; None for one in the middle of a line."""
+    line_start = document.text.rfind("\n", 0, item.start) + 1
+    before = document.text[line_start : item.start]
+    return before if line_start and not before.strip(" \t") else None

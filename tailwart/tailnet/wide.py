@@ -1,0 +1,94 @@
+"""Foreign rules that open what our grants leave closed.
+
+They do not stop the push: the file is their owner's. They are reported on each run with their line, and fail the
+verification until TS_ACKNOWLEDGED names them. Tests of ours that they would fail are left out, and named: the server
+refuses a whole file whose tests fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailwart.tailnet.access import Ports, Rule, Selectors, rules, selectors
+from tailwart.tailnet.desired import Desired, PolicyTest
+from tailwart.tailnet.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class WideRule:
+    """A foreign rule, the ways it opens (at most a few, as examples), and whether the owner knows of it."""
+
+    rule: Rule
+    opens: tuple[str, ...]
+    acknowledged: bool
+
+    def __str__(self) -> str:
+        text = f"line {self.rule.line} ({self.rule.section}): {self.rule.label} opens {', '.join(self.opens)}"
+        if self.acknowledged:
+            return f"{text} (acknowledged)"
+        return f"{text}; narrow it, or acknowledge it with TS_ACKNOWLEDGED={self.rule.label}"
+
+
+def wide_rules(policy: Policy, desired: Desired, acknowledged: tuple[str, ...]) -> tuple[WideRule, ...]:
+    """All wide foreign rules of a policy, in the order of the file."""
+    known = {_squeezed(label) for label in acknowledged}
+    resolve = selectors(policy)
+    found = []
+    for rule in _foreign(policy, desired):
+        ways = _ways(rule, desired, resolve)
+        if ways:
+            found.append(WideRule(rule, tuple(ways[:4]), _squeezed(rule.label) in known))
+    return tuple(found)
+
+
+def without_broken(
+    policy: Policy, desired: Desired
+) -> tuple[tuple[PolicyTest, ...], tuple[tuple[PolicyTest, str, int, Rule], ...]]:
+    """Our tests less the `deny` lines that foreign rules break, and those lines with the rule that breaks them."""
+    resolve = selectors(policy)
+    foreign = [rule for rule in _foreign(policy, desired) if not rule.conditional]
+    kept, broken = [], []
+    for test in desired.tests:
+        deny = []
+        for tag, port in test.deny:
+            breaker = next((rule for rule in foreign if resolve.opens(rule, test.source, tag, port)), None)
+            if breaker is None:
+                deny.append((tag, port))
+            else:
+                broken.append((test, tag, port, breaker))
+        if test.accept or deny:
+            kept.append(PolicyTest(test.name, test.source, test.accept, tuple(deny)))
+    return tuple(kept), tuple(broken)
+
+
+def _foreign(policy: Policy, desired: Desired) -> list[Rule]:
+    return [rule for rule in rules(policy) if rule.entry.mark is None or rule.entry.mark.scope != desired.scope]
+
+
+def _ways(rule: Rule, desired: Desired, resolve: Selectors) -> list[str]:
+    """What a rule opens beyond our grants: any way to the mailbox, and any way from our own nodes to our other tags."""
+    ways = []
+    for tag in desired.tag_owners:
+        for target, ports in rule.destinations:
+            if not resolve.covers(target, tag):
+                continue
+            for source in rule.sources:
+                ways += _beyond(source, tag, ports, desired, resolve)
+    return list(dict.fromkeys(ways))
+
+
+def _beyond(source: str, tag: str, ports: Ports, desired: Desired, resolve: Selectors) -> list[str]:
+    if source == tag:
+        return []
+    insiders = [own for own in (desired.edge, desired.mailbox) if own != tag and resolve.covers(source, own)]
+    # Another owner's way to a shared smarthost or store is theirs; a way into the mailbox never is.
+    granted = [desired.granted(own, tag) for own in (*insiders, *([source] if tag == desired.mailbox else []))]
+    return [f"{source} → {tag}"] if any(_exceeds(ports, known) for known in granted) else []
+
+
+def _exceeds(ports: Ports, granted: set[int]) -> bool:
+    return any(not all(port in granted for port in range(low, high + 1)) for low, high in ports)
+
+
+def _squeezed(label: str) -> str:
+    return "".join(label.split())
