@@ -1,0 +1,93 @@
+"""What Stalwart or the way to it refuses, told with the object, the field and the remedy.
+
+The error types are those of the recorded exchanges of 0.16.7 and of RFC 8620 sections 3.6 and 5.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tailwart.errors import TailwartError
+
+_REMEDIES = {
+    "primaryKeyViolation": "another object holds that name; run the deploy again: it reads anew and adopts it",
+    "invalidPatch": "the server does not take this value; correct it in .env or group_data/mailbox.py",
+    "validationFailed": "correct the value in .env or group_data/mailbox.py",
+    "invalidForeignKey": "the object it refers to is gone; run the deploy again: it reads the server anew",
+    "objectIsLinked": "remove or change the objects that use it first",
+    "notFound": "it was removed meanwhile; run the deploy again: it reads the server anew",
+    "forbidden": "this login is no administrator: check STALWART_ADMIN, or run `tailwart recover`",
+    "unknownMethod": "this server does not know that object: check STALWART_IMAGE, 0.16.x is supported",
+    "invalidProperties": "correct the value in .env or group_data/mailbox.py",
+    "singleton": "this object can only be changed, not created or destroyed",
+    "willDestroy": "run the deploy again: it reads the server anew",
+    "rateLimit": "wait a minute and run the deploy again",
+    "overQuota": "raise the limit on the server, or remove objects",
+    "requestTooLarge": "run the deploy again; report this if it persists: requests are cut to the server's limits",
+    "accountNotFound": "run the deploy again: it reads the session anew",
+    "serverFail": "look at the server's log: `docker logs --tail 50 stalwart` on the mailbox host",
+    "serverUnavailable": "look at the server's log: `docker logs --tail 50 stalwart` on the mailbox host",
+}
+
+
+class SettingsError(TailwartError):
+    """Stalwart refused something, or could not be asked. `unauthorized` marks a refused login."""
+
+    unauthorized = False
+
+
+class LoginRefused(SettingsError):
+    """HTTP 401: the login is not valid on this server."""
+
+    unauthorized = True
+
+
+class NotReachable(SettingsError):
+    """No usable answer: connection refused, timeout, truncated or foreign answer, container not running."""
+
+
+def refused(verb: str, kind: str, name: str, error: Mapping[str, Any], names: Mapping[tuple[str, str], str]) -> str:
+    """One refused object of a `set` as a sentence: what, which field, what the server said."""
+    parts = [f"{verb} {kind} {name}: {error.get('type', 'unknown error')}"]
+    if fields := [str(field) for field in error.get("properties") or () if field]:
+        parts.append(f"field {', '.join(fields)}")
+    for detail in error.get("validationErrors") or ():
+        said = " ".join(str(detail[key]) for key in ("type", "value") if detail.get(key) is not None)
+        parts.append(f"field {detail.get('property', '?')}: {said}")
+    if description := error.get("description"):
+        parts.append(str(description))
+    if isinstance(target := error.get("objectId"), Mapping):
+        parts.append(f"object {named(target, names)}")
+    if linked := error.get("linkedObjects"):
+        parts.append("used by " + ", ".join(named(item, names) for item in linked))
+    return "; ".join(parts)
+
+
+def named(target: Mapping[str, Any], names: Mapping[tuple[str, str], str]) -> str:
+    """An object that the server names by kind and id, with our name for it where we have one."""
+    kind, identifier = str(target.get("object", "?")), str(target.get("id", "?"))
+    known = names.get((kind, identifier))
+    return f"{kind} {known}" if known else f"{kind} with id {identifier}"
+
+
+def remedy(error: Mapping[str, Any]) -> str:
+    """What helps against one error type."""
+    said = str(error.get("description") or "")
+    if "nvironment variable" in said:
+        return "set that variable in the container's environment, or remove the object that asks for it"
+    if "ACME account" in said:
+        return (
+            "check ACME_DIRECTORY and that the container reaches it: "
+            "`docker exec stalwart curl -sS ACME_DIRECTORY` on the mailbox host"
+        )
+    return _REMEDIES.get(str(error.get("type")), "look at the server's log: `docker logs --tail 50 stalwart`")
+
+
+def call_failed(name: str, error: Mapping[str, Any]) -> SettingsError:
+    """A whole method call that was refused (`error` response)."""
+    return SettingsError(
+        f"Stalwart refused {name}",
+        seen=": ".join(str(error[key]) for key in ("type", "description") if error.get(key)),
+        remedy=remedy(error),
+    )

@@ -1,0 +1,63 @@
+"""The settings plane as operations of the mailbox role."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from functools import partial
+from typing import Any
+
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
+
+from tailwart.environment import Environment
+from tailwart.mailbox.project import compose_project
+from tailwart.operations.compose import bring_up
+from tailwart.operations.remote import HostRunner, Runner, command
+from tailwart.plan import render
+from tailwart.stalwart.bootstrap import prepare, prepared
+from tailwart.stalwart.inputs import GROUP_DATA, from_environment
+from tailwart.stalwart.live import Live
+from tailwart.stalwart.server import Observed, Server
+
+
+@operation()
+def prepare_bootstrap() -> Generator[FunctionCommand, None, None]:
+    """The environment file of the server's first start: a random administrator until the server is initialised.
+
+    Before `compose.up`. Also takes away what an interrupted `tailwart recover` has left there.
+    """
+    host = ctx_host.get()
+    if prepared(HostRunner(host)):
+        host.noop("the server's first start is prepared or over")
+        return
+    yield command(host, prepare, "prepare the server's first start")
+
+
+@operation()
+def apply_settings(
+    environment: Environment, data: Mapping[str, Any] | None = None
+) -> Generator[FunctionCommand, None, None]:
+    """Make Stalwart's settings as declared: read, plan, write, restart only when needed, prove.
+
+    `data` holds the `mailbox_…` names of `group_data/mailbox.py`; by default they are taken from the host's data.
+    """
+    host = ctx_host.get()
+    given = data if data is not None else {name: host.data.get(name) for name in GROUP_DATA}
+    settings = from_environment(environment, given)
+
+    def server(run: Runner) -> Server:
+        return Server(run, settings, partial(bring_up, run, compose_project(environment)), log=host.log)
+
+    observed = server(HostRunner(host)).observe()
+    if observed.settled:
+        host.noop("Stalwart's settings are as declared")
+        return
+    if host.state.is_executing or host.state.config.DIFF:
+        for line in render(observed.planned.document(observed.live or Live({}))).splitlines():
+            host.log(line)
+
+    def work(run: Runner, seen: Observed | None = observed if host.state.is_executing else None) -> None:
+        server(run).settle(seen)
+
+    yield command(host, work, "apply Stalwart's settings")
