@@ -21,6 +21,7 @@ from tailwart.errors import TailwartError
 from tailwart.tailnet.hujson import Document, Item, Node, value
 
 _MARK = re.compile(r"/\*\s*tailwart:([^\s/*]+)(?:/([^\s/*]+))?\s*\*/")
+_READ_ONLY = ("hosts", "ipsets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class Policy:
         for index, item in members:
             if item.key is None or str(item.key.scalar).lower() != name.lower():
                 continue
+            if name in _READ_ONLY and item.node.kind != kind:
+                continue  # for the server to judge: we only look names up there
             if section.node is not None:
                 raise TailwartError(
                     f"The policy defines {name!r} twice: lines {self.document.line(section.node.start)} and"
