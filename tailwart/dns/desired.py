@@ -1,0 +1,222 @@
+"""The zone that the mail system needs: the server's own records, the edges' addresses, SPF, CAA, the owner's word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
+
+from tailwart.dns import spf, zonefile
+from tailwart.dns.overrides import Overrides, none
+from tailwart.dns.record import APEX, Record, record, relative
+from tailwart.errors import TailwartError
+
+WEB_NAMES = ("mta-sts", "autoconfig", "autodiscover")
+"""Names that the edges pass through on :443 by SNI (system description, edge); `mail` itself is the fourth name."""
+
+_ISSUERS = {
+    # The identities that each CA names in its CPS and in `caaIdentities` of its ACME directory (RFC 8555 §7.1.1).
+    "letsencrypt.org": "letsencrypt.org",
+    "pki.goog": "pki.goog",
+    "zerossl.com": "sectigo.com",
+    "sectigo.com": "sectigo.com",
+    "buypass.com": "buypass.com",
+    "ssl.com": "ssl.com",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeAddresses:
+    """One edge's public addresses, and whether it listens on :443 for the web names."""
+
+    name: str
+    ipv4: IPv4Address | None = None
+    ipv6: IPv6Address | None = None
+    web: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """All that decides one zone. ``zone_text`` is the server's `dnsZoneFile`, None when it is not known.
+
+    ``main`` is the domain that holds the `mail` name; ``spf_terms`` cover the senders that are no edge;
+    ``ipv6_withheld`` says why no AAAA may be published, empty when it may. ``missing`` explains what is not known.
+    """
+
+    zone: str
+    main: str
+    ttl: int = 3600
+    edges: tuple[EdgeAddresses, ...] = ()
+    zone_text: str | None = None
+    spf_terms: tuple[str, ...] = ()
+    direct_delivery: bool = False
+    acme_directory: str | None = None
+    account_uri: str | None = None
+    ipv6_withheld: str = ""
+    missing: tuple[str, ...] = ()
+    overrides: Overrides = field(default_factory=none)
+
+    @property
+    def mail_host(self) -> str:
+        """The name that MX records point to, absolute."""
+        return f"mail.{self.main}."
+
+    @property
+    def edge_names(self) -> tuple[str, ...]:
+        """The names of this zone whose addresses are the edges'."""
+        return ("mail", *WEB_NAMES) if self.zone == self.main else WEB_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The records to publish, and how far they can be trusted to be all of them (``complete``)."""
+
+    intent: Intent
+    records: tuple[Record, ...]
+    complete: bool
+    missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def desire(intent: Intent) -> Desired:
+    """The desired zone. Raises `TailwartError` for a zone text or an override that cannot be read."""
+    missing = list(intent.missing)
+    warnings: list[str] = []
+    if intent.zone_text is None:
+        base = list(_known_without_server(intent))
+        missing.append("DKIM, DMARC, SRV, MTA-STS, TLS-RPT and autoconfig records: only the mail server knows them")
+    else:
+        base = [entry.with_ttl(intent.ttl) for entry in zonefile.parse(intent.zone_text, intent.zone, intent.ttl)]
+        base = list(_without_ed25519(base, warnings))
+    base = [entry for entry in base if intent.overrides.tlsa or entry.type != "TLSA"]
+    records = list(_with_edges(intent, base, missing, warnings))
+    records = [_with_senders(intent, entry) for entry in records]
+    records += _caa(intent, missing)
+    records = list(_overridden(intent, records))
+    return Desired(
+        intent,
+        tuple(sorted({entry.key: entry for entry in records}.values())),
+        complete=intent.zone_text is not None,
+        missing=tuple(missing),
+        warnings=(*warnings, *_sender_warnings(intent)),
+    )
+
+
+def caa_issuer(directory: str) -> str:
+    """The CA's name in a CAA record for an ACME directory URL; the directory's host for a CA that is not known."""
+    host = urlsplit(directory).hostname or ""
+    return next((name for suffix, name in _ISSUERS.items() if host == suffix or host.endswith(f".{suffix}")), host)
+
+
+def _known_without_server(intent: Intent) -> Iterator[Record]:
+    yield record(intent.zone, APEX, "MX", f"10 {intent.mail_host}", intent.ttl)
+    yield record(intent.zone, APEX, "TXT", "v=spf1 mx -all", intent.ttl)
+    if intent.zone == intent.main:
+        yield record(intent.zone, "mail", "TXT", "v=spf1 a -all", intent.ttl)
+
+
+def _without_ed25519(records: list[Record], warnings: list[str]) -> Iterator[Record]:
+    has_rsa = any(is_dkim(entry) and not is_ed25519(entry) for entry in records)
+    for entry in records:
+        if is_dkim(entry) and is_ed25519(entry):
+            if has_rsa:
+                warnings.append(
+                    f"the server signs with {entry.name} (ed25519) beside RSA: not published, remove that key from its "
+                    "DKIM signatures (lesson 15)"
+                )
+                continue
+            warnings.append(f"the server's only DKIM key {entry.name} is ed25519: large receivers fail it (lesson 15)")
+        yield entry
+
+
+def is_dkim(entry: Record) -> bool:
+    """Whether a record is a DKIM key (RFC 6376 §3.6.2.1)."""
+    return entry.type == "TXT" and (entry.name.endswith("._domainkey") or "._domainkey." in entry.name)
+
+
+def is_ed25519(entry: Record) -> bool:
+    """Whether a DKIM key is of the kind that lesson 15 forbids (RFC 8463)."""
+    return "k=ed25519" in entry.value.replace(" ", "").lower()
+
+
+def _with_edges(intent: Intent, base: list[Record], missing: list[str], warnings: list[str]) -> Iterator[Record]:
+    located = [edge for edge in intent.edges if edge.ipv4 or edge.ipv6]
+    if not located:
+        missing.append("addresses of the edges: set EDGES, and <NAME>_IPV4 or <NAME>_IPV6 of each")
+        yield from base
+        return
+    # The server recommends CNAMEs to `mail` for the web names; an address and a CNAME cannot share a name (RFC 1034
+    # §3.6.2), and with addresses of their own these names can be served by fewer edges than `mail` is.
+    addresses = {(name, rtype) for name in intent.edge_names for rtype in ("A", "AAAA", "CNAME")}
+    yield from (entry for entry in base if entry.rrset not in addresses)
+    web = [edge for edge in located if edge.web]
+    if not web:
+        warnings.append(
+            "no edge serves :443 (all are mail-only), so MTA-STS, autoconfig and autodiscover cannot be fetched: "
+            "set <NAME>_WEB of an edge"
+        )
+    for name in intent.edge_names:
+        for edge in located if name == "mail" or not web else web:
+            if edge.ipv4:
+                yield record(intent.zone, name, "A", str(edge.ipv4), intent.ttl)
+            if edge.ipv6 and not intent.ipv6_withheld:
+                yield record(intent.zone, name, "AAAA", str(edge.ipv6), intent.ttl)
+    if intent.ipv6_withheld:
+        warnings.append(f"AAAA withheld: {intent.ipv6_withheld} (lesson 8)")
+
+
+def _with_senders(intent: Intent, entry: Record) -> Record:
+    if entry.type != "TXT" or not spf.is_spf(entry.value):
+        return entry
+    helo = entry.name == "mail" and intent.zone == intent.main
+    if entry.name != APEX and not helo:
+        return entry
+    # The HELO name is only ever used by our own server, so a smarthost in between is no sender for it.
+    extra = intent.spf_terms if entry.name == APEX or intent.direct_delivery else ()
+    value = spf.merge([entry.value], extra, intent.overrides.spf_remove)
+    return record(intent.zone, entry.name, "TXT", value, entry.ttl)
+
+
+def _sender_warnings(intent: Intent) -> Iterator[str]:
+    if intent.spf_terms or intent.zone != intent.main:
+        return
+    if intent.direct_delivery:
+        yield (
+            "the mailbox delivers directly (no SMARTHOST_ADDRESS): its public address is not known here; "
+            "add ip4:… to SMARTHOST_SPF, or SPF fails for everything it sends"
+        )
+    else:
+        yield (
+            "the smarthost is reached over the tailnet, so its public address is not known here; "
+            "set SMARTHOST_SPF (include:… or ip4:…), or SPF fails for everything it sends"
+        )
+
+
+def _caa(intent: Intent, missing: list[str]) -> Iterator[Record]:
+    if not intent.overrides.caa or not intent.acme_directory:
+        return
+    accounts = [uri for uri in (intent.account_uri, *intent.overrides.caa_account_uris) if uri]
+    if not intent.account_uri:
+        missing.append("CAA: the mail server's ACME account URI is not known yet, so issuance is not bound to it")
+        return
+    issuer = intent.overrides.caa_issuer or caa_issuer(intent.acme_directory)
+    for account in accounts:
+        for tag in ("issue", "issuewild"):
+            yield record(intent.zone, APEX, "CAA", f'0 {tag} "{issuer}; accounturi={account}"', intent.ttl)
+
+
+def _overridden(intent: Intent, records: Iterable[Record]) -> Iterator[Record]:
+    chosen = intent.overrides.replacements(intent.zone, intent.main)
+    for entry in records:
+        if entry.rrset in chosen or intent.overrides.excludes(intent.zone, *entry.rrset, main=intent.main):
+            continue
+        yield entry
+    for (name, rtype), values in chosen.items():
+        if name == APEX and rtype in {"SOA", "NS"}:
+            raise TailwartError(
+                f"dns_records: {name} {rtype} of {intent.zone}",
+                expected="a record set other than the zone's own SOA and NS",
+            )
+        for value in values:
+            yield record(intent.zone, relative(name, intent.zone), rtype, value, intent.ttl)

@@ -1,0 +1,130 @@
+"""What no plan may do, whatever was asked for; every refusal says how to get what was meant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tailwart.dns import spf
+from tailwart.dns.ownership import purpose
+from tailwart.dns.record import TTL_RANGE, Record
+from tailwart.dns.zoneplan import ZonePlan
+from tailwart.errors import TailwartError
+
+MAX_LOST = 0.30
+"""Largest share of the managed records that a plan deletes without an explicit word."""
+
+# RFC 4035 §2.5: the only types that may stand beside a CNAME.
+_BESIDE_CNAME = {"CNAME", "RRSIG", "NSEC"}
+
+
+def check(plan: ZonePlan, lookup: spf.Lookup, *, allow_deletions: bool = False) -> tuple[str, ...]:
+    """Refuse an unsafe plan with `TailwartError` (all reasons at once); returns warnings for what cannot be known.
+
+    A zone that has a fault which this plan does not touch is not refused for it: `tailwart dns check` names that.
+    """
+    warnings: list[str] = []
+    refusals = [*_ttl(plan), *_cname(plan), *_single(plan), *_spf(plan, lookup, warnings)]
+    if not allow_deletions:
+        refusals += _deletions(plan)
+    if len(refusals) == 1:
+        raise refusals[0]
+    if refusals:
+        raise TailwartError(
+            f"the plan for {plan.zone} is refused for {len(refusals)} reasons",
+            seen="; ".join(error.what for error in refusals),
+            remedy=" ".join(error.remedy for error in refusals),
+        )
+    return tuple(warnings)
+
+
+def _ttl(plan: ZonePlan) -> Iterator[TailwartError]:
+    # Beside foreign records the TTL is theirs (RFC 2181 §5.2), whatever their provider allowed.
+    shared = {(entry.rrset, entry.ttl) for entry in plan.foreign}
+    wrong = [entry for entry in plan.puts if entry.ttl not in TTL_RANGE and (entry.rrset, entry.ttl) not in shared]
+    if wrong:
+        yield TailwartError(
+            f"TTL of {wrong[0].name} {wrong[0].type}",
+            seen=str(wrong[0].ttl),
+            expected=f"{TTL_RANGE.start} to {TTL_RANGE.stop - 1} seconds",
+            remedy="set DNS_TTL within that range.",
+        )
+
+
+def _cname(plan: ZonePlan) -> Iterator[TailwartError]:
+    """A CNAME stands alone at its name (RFC 1034 §3.6.2); a server that is asked for both serves neither reliably."""
+    touched = {entry.name for entry in plan.puts}
+    at: dict[str, list[Record]] = defaultdict(list)
+    for entry in plan.final:
+        at[entry.name].append(entry)
+    for name in sorted(touched):
+        aliases = [entry for entry in at[name] if entry.type == "CNAME"]
+        others = [entry for entry in at[name] if entry.type not in _BESIDE_CNAME]
+        if aliases and (others or len(aliases) > 1):
+            ours = {entry.key for entry in plan.puts}
+            foreign = next((entry for entry in [*aliases, *others] if entry.key not in ours), aliases[0])
+            yield TailwartError(
+                f"{name} of {plan.zone} would have a CNAME beside other data",
+                seen=", ".join(f"{entry.type} {entry.value}" for entry in [*aliases, *others][:4]),
+                expected="either one CNAME or other records (RFC 1034 §3.6.2)",
+                remedy=f"delete {foreign.name} {foreign.type} at the provider, or leave the name alone: dns_exclude = "
+                f'["{name} *"] in group_data/dns.py.',
+            )
+
+
+def _single(plan: ZonePlan) -> Iterator[TailwartError]:
+    """One SPF and one DMARC a name; a second one that we may not remove is the provider's or an excluded one."""
+    touched = {entry.name for entry in plan.puts}
+    for kind, lesson in (("spf", 14), ("dmarc", None)):
+        found: dict[str, list[Record]] = defaultdict(list)
+        for entry in plan.final:
+            if purpose(entry) == kind and entry.name in touched:
+                found[entry.name].append(entry)
+        for name, records in found.items():
+            if len(records) > 1:
+                stuck = next((entry for entry in records if entry.locked), records[-1])
+                owner = "a product of the provider holds it" if stuck.locked else "it is excluded in group_data/dns.py"
+                yield TailwartError(
+                    f"{name} of {plan.zone} would have {len(records)} {kind.upper()} records",
+                    seen="; ".join(entry.value for entry in records),
+                    expected="exactly one",
+                    lesson=lesson,
+                    remedy=f"remove {stuck.value!r} ({owner}), or exclude {name} TXT.",
+                )
+
+
+def _spf(plan: ZonePlan, lookup: spf.Lookup, warnings: list[str]) -> Iterator[TailwartError]:
+    for entry in plan.puts:
+        if purpose(entry) != "spf":
+            continue
+        if invalid := spf.problems(entry.value):
+            yield TailwartError(
+                f"SPF of {entry.name}: a term that RFC 7208 does not know",
+                seen=", ".join(invalid),
+                expected="mechanisms such as include:, ip4:, ip6:, a, mx, all",
+                remedy="correct SMARTHOST_SPF, or drop the term with dns_spf_remove in group_data/dns.py.",
+            )
+        found = spf.cost(entry.value, lookup)
+        if found.lookups > spf.MAX_LOOKUPS:
+            heaviest = ", ".join(f"{name} costs {count}" for name, count in sorted(found.includes, key=lambda i: -i[1]))
+            yield TailwartError(
+                f"SPF of {entry.name} needs {found.lookups} look-ups",
+                seen=f"{entry.value} ({heaviest})" if heaviest else entry.value,
+                expected=f"{spf.MAX_LOOKUPS} at most, nested ones counted (RFC 7208 §4.6.4)",
+                remedy="replace an include by the ip4: and ip6: ranges it stands for, or drop it: dns_spf_remove.",
+            )
+        if found.unknown:
+            warnings.append(f"SPF of {entry.name}: look-ups inside {', '.join(found.unknown)} could not be counted")
+
+
+def _deletions(plan: ZonePlan) -> Iterator[TailwartError]:
+    if plan.managed and len(plan.lost) > MAX_LOST * plan.managed:
+        shown = ", ".join(f"{entry.name} {entry.type}" for entry in plan.lost[:8])
+        yield TailwartError(
+            f"the plan deletes {len(plan.lost)} of {plan.managed} managed records of {plan.zone}",
+            seen=shown + (", …" if len(plan.lost) > 8 else ""),
+            expected=f"{MAX_LOST:.0%} at most without an explicit word (lesson 13)",
+            lesson=13,
+            remedy="look at `tailwart dns plan`; if it is meant: `tailwart dns apply --allow-deletions`, or "
+            "`pyinfra inventory.py deploy.py --limit dns --data dns_allow_deletions=yes`.",
+        )

@@ -1,0 +1,119 @@
+"""Which records of a live zone are ours to change.
+
+A zone is shared with everything else its owner does. Ours is only: a record set that we publish ourselves (a TXT
+record only where its version tag is one of ours, so that other texts at the same name stay), the addresses of the
+edges' names, DKIM keys with Stalwart's own selectors, any ed25519 key (lesson 15), and exactly those records that an
+earlier run published (`Ledger`). Everything else is foreign.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from tailwart.dns import spf
+from tailwart.dns.desired import Desired, is_dkim, is_ed25519
+from tailwart.dns.record import APEX, Key, Record
+
+ACME_LABELS = ("_acme-challenge", "_validation-persist")
+"""Names that only Stalwart writes (lesson 13)."""
+
+ADDRESS_TYPES = ("A", "AAAA", "CNAME")
+
+# Stalwart's default selector template v{version}-{algorithm}-{date-%Y%m%d}.
+_STALWART_SELECTOR = re.compile(r"v\d+-(?:rsa|ed25519)-\d{8}\._domainkey\Z")
+_TAGGED = {
+    "v=dmarc1": "dmarc",
+    "v=stsv1": "mta-sts",
+    "v=tlsrptv1": "tls-rpt",
+    "v=uaac1": "autoconfig",
+    "v=dkim1": "dkim",
+}
+
+Slot = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What earlier runs published in a zone: records exactly, and the SPF terms that were ours at each name.
+
+    Its loss costs nothing but the removal of records that nobody wants any more; they then stay and are named foreign.
+    """
+
+    records: frozenset[Key] = frozenset()
+    spf: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def slot(entry: Record) -> Slot:
+    """What a record competes for: name, type, and for TXT and CAA the purpose."""
+    return (*entry.rrset, purpose(entry))
+
+
+def purpose(entry: Record) -> str:
+    """What a TXT record is there for, by its version tag; other texts and CAA values stand for themselves."""
+    if entry.type == "CAA":
+        return entry.value.lower()
+    if entry.type != "TXT":
+        return ""
+    if spf.is_spf(entry.value):
+        return "spf"
+    tag = entry.value.split(";", 1)[0].replace(" ", "").lower()
+    if is_dkim(entry):
+        return "dkim"
+    return _TAGGED.get(tag) or f"text {entry.value}"
+
+
+def is_acme(name: str) -> bool:
+    """Whether a name belongs to Stalwart's ACME work."""
+    return any(label in ACME_LABELS for label in name.split("."))
+
+
+class Ownership:
+    """Decides for one desired zone what of the live zone is under management."""
+
+    def __init__(self, desired: Desired, ledger: Ledger) -> None:
+        intent = desired.intent
+        self._intent = intent
+        self._complete = desired.complete
+        self._ledger = ledger
+        self._slots = {slot(entry) for entry in desired.records}
+        self._replaced = set(intent.overrides.replacements(intent.zone, intent.main))
+        if any(edge.ipv4 or edge.ipv6 for edge in intent.edges):
+            self._slots |= {(name, rtype, "") for name in intent.edge_names for rtype in ADDRESS_TYPES}
+        self._has_rsa = any(is_dkim(entry) and not is_ed25519(entry) for entry in desired.records)
+
+    def manages(self, entry: Record) -> bool:
+        """Whether a live record is ours: to be kept as it is when desired, to be removed when not."""
+        if not self.may_touch(entry):
+            return False
+        if slot(entry) in self._slots or (entry.rrset in self._replaced and not purpose(entry).startswith("text ")):
+            return True
+        if is_dkim(entry) and self._complete and self._has_rsa:
+            return is_ed25519(entry) or bool(_STALWART_SELECTOR.match(entry.name))
+        # Without the server's own text the kinds it alone knows are not unwanted, only unknown.
+        return self._complete and entry.key in self._ledger.records
+
+    def may_touch(self, entry: Record) -> bool:
+        """What is never ours: ACME names, the zone's own SOA and NS, other groups, and what the owner excluded."""
+        if entry.locked or is_acme(entry.name) or (entry.name == APEX and entry.type in {"SOA", "NS"}):
+            return False
+        return not self._intent.overrides.excludes(self._intent.zone, *entry.rrset, main=self._intent.main)
+
+    def why_removed(self, entry: Record) -> str:
+        """The reason for a removal, for the plan."""
+        if is_dkim(entry) and is_ed25519(entry):
+            return "ed25519 beside RSA fails at large receivers (lesson 15)"
+        if is_dkim(entry):
+            return "not a key of the mail server any more"
+        if entry.type == "AAAA" and self._intent.ipv6_withheld:
+            return self._intent.ipv6_withheld
+        if purpose(entry) == "spf":
+            return "merged: two v=spf1 at one name are a permanent error (lesson 14)"
+        if purpose(entry) == "dmarc":
+            return "a second DMARC record makes receivers ignore both (RFC 7489 §6.6.3)"
+        return "no longer wanted"
+
+
+def stale_spf_terms(ledger: Ledger, name: str, current: str) -> set[str]:
+    """SPF terms at a name that were ours once and are not any more; the owner's own ones are not among them."""
+    return set(ledger.spf.get(name, ())) - spf.same_terms(current)

@@ -1,0 +1,199 @@
+"""From the desired and the live zone to what is written, and to the plan that people read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tailwart.dns import spf
+from tailwart.dns.desired import Desired
+from tailwart.dns.ownership import Ledger, Ownership, Slot, purpose, slot, stale_spf_terms
+from tailwart.dns.record import Key, Record, by_key, record
+from tailwart.plan.model import Action, Change, FieldChange, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ZonePlan:
+    """What one zone needs. ``puts`` and ``deletes`` are whole records; ``managed`` counts the live records under
+    management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces.
+    """
+
+    zone: str
+    live: tuple[Record, ...]
+    puts: tuple[Record, ...]
+    deletes: tuple[Record, ...]
+    managed: int
+    lost: tuple[Record, ...]
+    foreign: tuple[Record, ...]
+    ours: Ledger
+    plan: Plan
+    complete: bool = True
+
+    def __bool__(self) -> bool:
+        return bool(self.puts or self.deletes)
+
+    @property
+    def expected(self) -> dict[Key, Record]:
+        """The zone after the change."""
+        after = by_key(self.live)
+        after.update(by_key(self.puts))
+        for entry in self.deletes:
+            after.pop(entry.key, None)
+        return after
+
+    @property
+    def final(self) -> tuple[Record, ...]:
+        """The records after the change."""
+        return tuple(self.expected.values())
+
+
+def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePlan:
+    """The plan that brings a live zone to the desired one, foreign records untouched."""
+    zone = desired.intent.zone
+    live = tuple(sorted(live))
+    ownership = Ownership(desired, ledger)
+    managed = [entry for entry in live if ownership.manages(entry)]
+    merged = by_key(_merged(entry, live, ownership, ledger, zone) for entry in desired.records)
+    mine = {entry.key for entry in managed} | set(merged)
+    foreign = tuple(entry for entry in live if entry.key not in mine)
+    wanted = by_key(_beside(entry, foreign) for entry in merged.values())
+    present = by_key(live)
+    puts = tuple(entry for key, entry in wanted.items() if _differs(present.get(key), entry))
+    deletes = tuple(entry for entry in managed if entry.key not in wanted)
+    pairs, lost = _pair(puts, deletes)
+    changes = sorted(_changes(puts, deletes, present, pairs, ownership), key=lambda change: (change.name, change.kind))
+    ours = Ledger(
+        frozenset(wanted),
+        {
+            entry.name: tuple(sorted(spf.same_terms(entry.value)))
+            for entry in desired.records
+            if purpose(entry) == "spf"
+        },
+    )
+    return ZonePlan(
+        zone=zone,
+        live=live,
+        puts=puts,
+        deletes=deletes,
+        managed=len(managed),
+        lost=lost,
+        foreign=foreign,
+        ours=ours,
+        plan=Plan(
+            plane=f"dns {zone}",
+            changes=tuple(changes),
+            unmanaged=_unmanaged(foreign),
+            warnings=(*(f"not known: {text}" for text in desired.missing), *desired.warnings, *_notes(puts, deletes)),
+        ),
+        complete=desired.complete,
+    )
+
+
+def _differs(present: Record | None, wanted: Record) -> bool:
+    # A locked record of the same value serves its purpose; the provider would not let us write it.
+    return present is None or (present.ttl != wanted.ttl and not present.locked)
+
+
+def _merged(entry: Record, live: tuple[Record, ...], ownership: Ownership, ledger: Ledger, zone: str) -> Record:
+    """An SPF record with the terms that the zone's owner has beside ours (lesson 14: merged, never doubled)."""
+    if purpose(entry) != "spf":
+        return entry
+    here = [other for other in live if other.name == entry.name and purpose(other) == "spf"]
+    owners = [other.value for other in here if ownership.may_touch(other)]
+    merged = spf.merge([entry.value, *owners], removals=stale_spf_terms(ledger, entry.name, entry.value))
+    # Terms in another order say the same: what stands there already is not written again.
+    for text in owners:
+        if spf.same_terms(text) == spf.same_terms(merged):
+            merged = text
+            break
+    return record(zone, entry.name, "TXT", merged, entry.ttl)
+
+
+def _beside(entry: Record, foreign: tuple[Record, ...]) -> Record:
+    """A record with the TTL of the foreign ones in its record set, which has only one (RFC 2181 §5.2)."""
+    ttls = [other.ttl for other in foreign if other.rrset == entry.rrset]
+    return entry.with_ttl(min(ttls)) if ttls else entry
+
+
+def _pair(puts: tuple[Record, ...], deletes: tuple[Record, ...]) -> tuple[dict[Key, Record], tuple[Record, ...]]:
+    """Which deleted record each put replaces, and the deletions that nothing makes up for."""
+    free: dict[Slot, list[Record]] = defaultdict(list)
+    for entry in deletes:
+        free[slot(entry)].append(entry)
+    pairs = {entry.key: free[slot(entry)].pop(0) for entry in puts if free[slot(entry)]}
+    replaced = {entry.key for entry in pairs.values()}
+    names = {entry.name for entry in puts}
+    lost = tuple(
+        entry
+        for entry in deletes
+        if entry.key not in replaced
+        and purpose(entry) != "spf"  # its terms live on in the merged record
+        and not (entry.type == "CNAME" and entry.name in names)  # an alias gave way to addresses
+    )
+    return pairs, lost
+
+
+def _changes(
+    puts: tuple[Record, ...],
+    deletes: tuple[Record, ...],
+    present: dict[Key, Record],
+    pairs: dict[Key, Record],
+    ownership: Ownership,
+) -> Iterable[Change]:
+    for entry in puts:
+        old = present.get(entry.key) or pairs.get(entry.key)
+        if old is None:
+            fields: tuple[FieldChange, ...] = (
+                FieldChange("value", None, entry.value),
+                FieldChange("ttl", None, entry.ttl),
+            )
+            yield Change(Action.CREATE, entry.type, entry.name, fields)
+            continue
+        pairs_of = (("value", old.value, entry.value), ("ttl", old.ttl, entry.ttl))
+        fields = tuple(FieldChange(path, was, new) for path, was, new in pairs_of if was != new)
+        yield Change(Action.UPDATE, entry.type, entry.name, fields)
+    replaced = {entry.key for entry in pairs.values()}
+    for entry in deletes:
+        if entry.key not in replaced:
+            yield Change(
+                Action.DELETE,
+                entry.type,
+                entry.name,
+                (FieldChange("value", entry.value, None),),
+                why=ownership.why_removed(entry),
+            )
+
+
+def _unmanaged(foreign: tuple[Record, ...]) -> tuple[str, ...]:
+    """Foreign records for the reader: all of a small number, counts of a large one."""
+    if len(foreign) <= 20:
+        return tuple(str(entry) for entry in foreign)
+    counts: dict[str, int] = defaultdict(int)
+    for entry in foreign:
+        counts[entry.type] += 1
+    return (f"{len(foreign)} records: " + ", ".join(f"{count} {rtype}" for rtype, count in sorted(counts.items())),)
+
+
+def _notes(puts: tuple[Record, ...], deletes: tuple[Record, ...]) -> tuple[str, ...]:
+    """What the owner should look at before it is applied."""
+    notes = []
+    for new in (entry for entry in puts if purpose(entry) == "dmarc"):
+        for old in (entry for entry in deletes if purpose(entry) == "dmarc" and entry.name == new.name):
+            was, becomes = _policy(old.value), _policy(new.value)
+            if was != becomes:
+                notes.append(
+                    f"DMARC policy of {new.name} changes from {was} to {becomes}; to keep yours, set "
+                    f'dns_records = {{"{new.name} TXT": "{old.value}"}} in group_data/dns.py'
+                )
+    if any(entry.type == "CAA" for entry in puts):
+        notes.append(
+            "CAA binds certificates to the mail server's ACME account: another ACME client for names of this zone "
+            "(such as an edge's web server) needs its account URI in dns_caa_account_uris"
+        )
+    return tuple(notes)
+
+
+def _policy(text: str) -> str:
+    tags = dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
+    return tags.get("p", "none").strip()
