@@ -98,7 +98,7 @@ class ContainerTransport:
         login: Login,
         *,
         container: str = names.CONTAINER,
-        base: str = "http://127.0.0.1:8080",
+        base: str = names.BASE,
         seconds: int = 60,
         before: str = "",
     ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 DIRECTORY = "/opt/tailwart/mailbox"
 CONTAINER = "stalwart"
+# Where the server answers inside its own namespace.
+BASE = "http://127.0.0.1:8080"
 PROJECT = "tailwart-mailbox"
 
 # Environment variables of the container. Stalwart reads its secrets from these, because such references read back

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 _LISTENING = "0A"  # TCP_LISTEN in include/net/tcp_states.h, as /proc/net/tcp prints it
 
 
-def wait_until_live(run: Runner, container: str = names.CONTAINER, seconds: int = 120) -> None:
+def wait_until_live(run: Runner, container: str = names.CONTAINER, base: str = names.BASE, seconds: int = 120) -> None:
     """Until `/healthz/live` answers; raises NotReachable with the end of the server's log."""
     script = (
         f"i=0; while [ $i -lt {seconds * 2} ]; do "
         f"docker exec {container} curl --silent --fail --max-time 5 --output /dev/null "
-        "http://127.0.0.1:8080/healthz/live && exit 0; "
+        f"{base}/healthz/live && exit 0; "
         f"docker inspect --format '{{{{.State.Status}}}}' {container} >/dev/null 2>&1 || exit 3; "
         "i=$((i+1)); sleep 0.5; done; exit 1"
     )
@@ -30,7 +30,7 @@ def wait_until_live(run: Runner, container: str = names.CONTAINER, seconds: int 
         raise NotReachable(
             "Stalwart does not come up",
             seen=log[-800:] or "no log at all",
-            expected=f"http://127.0.0.1:8080/healthz/live to answer within {seconds} s",
+            expected=f"{base}/healthz/live to answer within {seconds} s",
             remedy="look at `docker logs stalwart` on the mailbox host (most often its store), then deploy again",
         )
 

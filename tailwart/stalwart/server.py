@@ -71,6 +71,7 @@ class Server:
         *,
         directory: str = names.DIRECTORY,
         container: str = names.CONTAINER,
+        base: str = names.BASE,
         log: Log = lambda _: None,
     ) -> None:
         self._run = run
@@ -78,6 +79,7 @@ class Server:
         self._recreate = recreate
         self._directory = directory
         self._container = container
+        self._base = base
         self._log = log
         self._wanted = desired(settings)
 
@@ -125,12 +127,12 @@ class Server:
         return (account.address, account.password.get_secret_value()) if account.password else None
 
     def _transport(self, accepted: Login, before: str = "") -> ContainerTransport:
-        return ContainerTransport(self._run, accepted, container=self._container, before=before)
+        return ContainerTransport(self._run, accepted, container=self._container, base=self._base, before=before)
 
     def settle(self, observed: Observed | None = None) -> None:
         """Make the server as desired. Raises TailwartError; what could be done until then is done."""
         if observed is None or observed.live is None:
-            probing.wait_until_live(self._run, self._container)
+            probing.wait_until_live(self._run, self._container, self._base)
             observed = self.observe()
         if observed.live is None:
             raise SettingsError(
@@ -218,7 +220,7 @@ class Server:
             self._prove_administrator()
 
     def _prove_restart(self) -> None:
-        probing.wait_until_live(self._run, self._container)
+        probing.wait_until_live(self._run, self._container, self._base)
         wanted = {int(item.key) for item in self._wanted if item.kind == "NetworkListener"}
         probing.prove_sockets(self._run, self._container, wanted)
         self._do(hoststate.forget(self._directory), "the mailbox host does not keep our notes")
