@@ -1,0 +1,192 @@
+// Package jmap serves the settings API: JMAP requests with the x: methods, the
+// session, health and metrics.
+package jmap
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"tailwart.lab/standin/internal/directory"
+	"tailwart.lab/standin/internal/registry"
+)
+
+// Limits of one request, as the session announces them.
+const (
+	maxRequest = 10000000
+	maxCalls   = 16
+	maxObjects = 500
+)
+
+//go:embed session.json
+var sessionTemplate string
+
+// Backend is what the API needs from the rest of the server.
+type Backend interface {
+	// ZoneFile is the recommended zone of a domain.
+	ZoneFile(domain registry.Object) string
+	// UsedQuota is the size of an account's mail in bytes.
+	UsedQuota(accountID string) int64
+	// Act runs an x:Action.
+	Act(name string) *registry.Error
+	// Metrics is the Prometheus page; ok is false when it is switched off or the
+	// credentials are wrong.
+	Metrics(r *http.Request) (page string, ok bool)
+	// Queue lists the messages that wait, as x:QueuedMessage objects.
+	Queue() []registry.Object
+	// Unqueue drops one of them.
+	Unqueue(id string) bool
+}
+
+// Server answers HTTP requests for the API.
+type Server struct {
+	Registry  *registry.Registry
+	Directory *directory.Directory
+	Backend   Backend
+	// State is the session state; it changes with every start.
+	State string
+	// StandIn is the value of the X-Stand-In header.
+	StandIn string
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Stand-In", s.StandIn)
+	for name, value := range s.extraHeaders() {
+		w.Header().Set(name, value)
+	}
+	switch path := strings.TrimSuffix(r.URL.Path, "/"); {
+	case path == "/healthz/live" || path == "/healthz/ready":
+		// Ready means that a store is configured; it is no ping of the database.
+		problem(w, http.StatusOK, "OK", "OK")
+	case path == "/jmap/session" || path == "/.well-known/jmap":
+		s.session(w, r)
+	case path == "/jmap" && r.Method == http.MethodPost:
+		s.api(w, r)
+	case path == "/metrics/prometheus":
+		page, ok := s.Backend.Metrics(r)
+		if !ok {
+			NotFound(w)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		io.WriteString(w, page)
+	default:
+		NotFound(w)
+	}
+}
+
+func (s *Server) extraHeaders() map[string]string {
+	out := map[string]string{}
+	headers, _ := s.Registry.Singleton("Http")["responseHeaders"].(map[string]any)
+	for name, value := range headers {
+		out[name], _ = value.(string)
+	}
+	return out
+}
+
+func writeJSON(w http.ResponseWriter, kind string, status int, body any) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	w.Write(raw)
+}
+
+func problem(w http.ResponseWriter, status int, title, detail string) {
+	writeJSON(w, "application/problem+json", status, map[string]any{"type": "about:blank", "status": status, "title": title, "detail": detail})
+}
+
+// NotFound answers 404 with the server's problem document.
+func NotFound(w http.ResponseWriter) {
+	problem(w, http.StatusNotFound, "Not Found", "The requested resource does not exist on this server.")
+}
+
+// RemoteAddr is the client's address; behind a PROXY header, the header's.
+func RemoteAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+// Authenticate finds who sends a request, or answers 401.
+func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request) *directory.Identity {
+	if name, secret, ok := r.BasicAuth(); ok {
+		if who, ok := s.Directory.Login(name, secret, RemoteAddr(r)); ok {
+			return who
+		}
+	}
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		if who, ok := s.Directory.Bearer(token, RemoteAddr(r)); ok {
+			return who
+		}
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="Stalwart Server", Basic realm="Stalwart Server"`)
+	problem(w, http.StatusUnauthorized, "Unauthorized", "You have to authenticate first.")
+	return nil
+}
+
+func (s *Server) session(w http.ResponseWriter, r *http.Request) {
+	who := s.Authenticate(w, r)
+	if who == nil {
+		return
+	}
+	name, _ := json.Marshal(who.Name)
+	body := strings.NewReplacer("ACCOUNT", who.ID, `"USERNAME"`, string(name), "STATE", s.State).Replace(sessionTemplate)
+	w.Header().Set("Content-Type", "application/json")
+	io.WriteString(w, body)
+}
+
+type request struct {
+	Using       []string            `json:"using"`
+	MethodCalls [][]json.RawMessage `json:"methodCalls"`
+	CreatedIDs  map[string]string   `json:"createdIds"`
+}
+
+func (s *Server) api(w http.ResponseWriter, r *http.Request) {
+	who := s.Authenticate(w, r)
+	if who == nil {
+		return
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		limit(w, "maxSizeRequest", "The request is larger than the server is willing to process.")
+		return
+	}
+	var req request
+	if err := json.Unmarshal(raw, &req); err != nil || req.MethodCalls == nil {
+		writeJSON(w, "application/problem+json", http.StatusBadRequest, map[string]any{
+			"type": "urn:ietf:params:jmap:error:notRequest", "status": 400, "detail": string(raw)})
+		return
+	}
+	if len(req.MethodCalls) > maxCalls {
+		limit(w, "maxCallsInRequest", "The request contains more method calls than the server is willing to process.")
+		return
+	}
+	c := &context{server: s, who: who, created: req.CreatedIDs}
+	if c.created == nil {
+		c.created = map[string]string{}
+	}
+	for _, call := range req.MethodCalls {
+		c.run(call)
+	}
+	writeJSON(w, "application/json", http.StatusOK, map[string]any{"methodResponses": c.responses, "sessionState": s.State})
+}
+
+func limit(w http.ResponseWriter, name, detail string) {
+	writeJSON(w, "application/problem+json", http.StatusBadRequest, map[string]any{
+		"type": "urn:ietf:params:jmap:error:limit", "status": 400, "detail": detail, "limit": name})
+}
+
+func methodError(kind, format string, args ...any) map[string]any {
+	return map[string]any{"type": kind, "description": fmt.Sprintf(format, args...)}
+}

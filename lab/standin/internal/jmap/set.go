@@ -1,0 +1,196 @@
+package jmap
+
+import (
+	"encoding/json"
+	"strings"
+
+	"tailwart.lab/standin/internal/registry"
+	"tailwart.lab/standin/internal/schema"
+)
+
+func objects(v any) map[string]map[string]any {
+	m, _ := v.(map[string]any)
+	out := make(map[string]map[string]any, len(m))
+	for key, value := range m {
+		if o, ok := value.(map[string]any); ok {
+			out[key] = o
+		} else {
+			out[key] = map[string]any{}
+		}
+	}
+	return out
+}
+
+func (c *context) set(kind *schema.Kind, args map[string]any) map[string]any {
+	changes := registry.Changes{Create: objects(args["create"]), Update: objects(args["update"]), Destroy: strs(args["destroy"])}
+	if len(changes.Create)+len(changes.Update)+len(changes.Destroy) > maxObjects {
+		return methodError("requestTooLarge", "The number of objects in the set request exceeds the maximum number the server is willing to process in a single method call")
+	}
+	for key, value := range changes.Create {
+		changes.Create[key], _ = c.references(value).(map[string]any)
+	}
+	for key, value := range changes.Update {
+		changes.Update[key], _ = c.references(value).(map[string]any)
+	}
+	body := map[string]any{"accountId": c.who.ID}
+	switch kind.Name {
+	case "Action":
+		c.act(changes, body)
+		return body
+	case "ApiKey", "AppPassword":
+		return c.setKeys(kind, changes, body)
+	case "AccountSettings", "AccountPassword":
+		return c.setPersonal(kind, changes, body)
+	case "DataStore":
+		return refuseAll(changes, body, &registry.Error{Type: "forbidden", Description: "The data store is configured in config.json"})
+	case "QueuedMessage":
+		return c.setQueue(changes, body)
+	}
+	results, err := c.server.Registry.Set(kind.Name, changes)
+	if err != nil {
+		return methodError("serverFail", "Data store error")
+	}
+	return c.report(results, body)
+}
+
+func (c *context) report(results *registry.Results, body map[string]any) map[string]any {
+	put := func(name string, size int, value any) {
+		if size > 0 {
+			body[name] = value
+		}
+	}
+	created := map[string]any{}
+	for key, id := range results.Created {
+		created[key] = map[string]any{"id": id}
+		c.created[key] = id
+	}
+	updated := map[string]any{}
+	for _, id := range results.Updated {
+		updated[id] = nil
+	}
+	put("created", len(created), created)
+	put("updated", len(updated), updated)
+	put("destroyed", len(results.Destroyed), results.Destroyed)
+	put("notCreated", len(results.NotCreated), results.NotCreated)
+	put("notUpdated", len(results.NotUpdated), results.NotUpdated)
+	put("notDestroyed", len(results.NotDestroyed), results.NotDestroyed)
+	return body
+}
+
+func refuseAll(changes registry.Changes, body map[string]any, why *registry.Error) map[string]any {
+	refuse := func(name, key string) {
+		if body[name] == nil {
+			body[name] = map[string]any{}
+		}
+		body[name].(map[string]any)[key] = why
+	}
+	for key := range changes.Create {
+		refuse("notCreated", key)
+	}
+	for key := range changes.Update {
+		refuse("notUpdated", key)
+	}
+	for _, key := range changes.Destroy {
+		refuse("notDestroyed", key)
+	}
+	return body
+}
+
+// references replaces "#key" by the id that an earlier call created (RFC 8620, 5.3).
+func (c *context) references(v any) any {
+	switch v := v.(type) {
+	case string:
+		if id, ok := c.created[strings.TrimPrefix(v, "#")]; ok && strings.HasPrefix(v, "#") {
+			return id
+		}
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[str(c.references(key))] = c.references(value)
+		}
+		return out
+	}
+	return v
+}
+
+// resolve replaces "#name" arguments by a part of an earlier answer (RFC 8620, 3.7).
+func (c *context) resolve(args map[string]any) map[string]any {
+	for name, value := range args {
+		ref, ok := value.(map[string]any)
+		if !strings.HasPrefix(name, "#") || !ok {
+			continue
+		}
+		delete(args, name)
+		found := false
+		for _, r := range c.responses {
+			response := r.([]any)
+			if response[2] == ref["resultOf"] && response[0] == ref["name"] {
+				raw, _ := json.Marshal(response[1])
+				var body any
+				json.Unmarshal(raw, &body)
+				args[name[1:]], found = pointer(body, strings.Split(strings.TrimPrefix(str(ref["path"]), "/"), "/")), true
+			}
+		}
+		if !found {
+			return methodError("invalidResultReference", "Failed to evaluate %s", name)
+		}
+	}
+	return nil
+}
+
+func pointer(v any, path []string) any {
+	if len(path) == 0 || path[0] == "" {
+		return v
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		return pointer(v[path[0]], path[1:])
+	case []any:
+		if path[0] == "*" {
+			var out []any
+			for _, e := range v {
+				if list, ok := pointer(e, path[1:]).([]any); ok {
+					out = append(out, list...)
+				} else {
+					out = append(out, pointer(e, path[1:]))
+				}
+			}
+			return out
+		}
+	}
+	return nil
+}
+
+func (c *context) act(changes registry.Changes, body map[string]any) {
+	for key, action := range changes.Create {
+		name := str(action["@type"])
+		why := &registry.Error{Type: "invalidPatch", Description: "Invalid value Str(\"" + name + "\") for enum type ReloadSettings.", Properties: []string{"@type"}}
+		kind := c.server.Registry.Schema.Kind("Action")
+		if kind.Variant(name) != nil && name != "" {
+			why = c.server.Backend.Act(name)
+		}
+		if why != nil {
+			refuseAll(registry.Changes{Create: map[string]map[string]any{key: nil}}, body, why)
+			continue
+		}
+		if body["created"] == nil {
+			body["created"] = map[string]any{}
+		}
+		body["created"].(map[string]any)[key] = map[string]any{"id": registry.SingletonID}
+	}
+}
+
+func (c *context) setQueue(changes registry.Changes, body map[string]any) map[string]any {
+	destroyed := []string{}
+	for _, id := range changes.Destroy {
+		if c.server.Backend.Unqueue(id) {
+			destroyed = append(destroyed, id)
+		} else {
+			refuseAll(registry.Changes{Destroy: []string{id}}, body, &registry.Error{Type: "notFound"})
+		}
+	}
+	if len(destroyed) > 0 {
+		body["destroyed"] = destroyed
+	}
+	return refuseAll(registry.Changes{Create: changes.Create, Update: changes.Update}, body, &registry.Error{Type: "forbidden", Description: "Queued messages can only be destroyed"})
+}

@@ -1,0 +1,147 @@
+// Package tlscert chooses the certificate that is served: an x:Certificate that
+// fits the requested name, or a self-signed one while there is none.
+package tlscert
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"strings"
+	"sync"
+	"time"
+
+	"tailwart.lab/standin/internal/config"
+	"tailwart.lab/standin/internal/registry"
+)
+
+// Certificates is the set that is served now.
+type Certificates struct {
+	reg *registry.Registry
+
+	mu         sync.RWMutex
+	byName     map[string]*tls.Certificate
+	fallback   *tls.Certificate
+	selfSigned *tls.Certificate
+}
+
+// New makes the set and reads the stored certificates.
+func New(reg *registry.Registry) (*Certificates, error) {
+	host, _ := reg.Singleton("SystemSettings")["defaultHostname"].(string)
+	self, err := selfSign(host)
+	if err != nil {
+		return nil, err
+	}
+	c := &Certificates{reg: reg, selfSigned: self}
+	c.Reload()
+	return c, nil
+}
+
+// Reload reads the x:Certificate objects again.
+func (c *Certificates) Reload() {
+	byName := map[string]*tls.Certificate{}
+	var fallback *tls.Certificate
+	preferred, _ := c.reg.Singleton("SystemSettings")["defaultCertificateId"].(string)
+	for _, o := range c.reg.List("Certificate") {
+		cert, err := Parse(o.Value)
+		if err != nil {
+			continue
+		}
+		for _, name := range cert.Leaf.DNSNames {
+			held := byName[strings.ToLower(name)]
+			if held == nil || held.Leaf.NotAfter.Before(cert.Leaf.NotAfter) {
+				byName[strings.ToLower(name)] = cert
+			}
+		}
+		if fallback == nil || o.ID == preferred {
+			fallback = cert
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.byName, c.fallback = byName, fallback
+}
+
+// Parse reads the PEM texts of an x:Certificate.
+func Parse(value map[string]any) (*tls.Certificate, error) {
+	chain, err := config.Secret(value["certificate"])
+	if err != nil {
+		return nil, err
+	}
+	key, err := config.Secret(value["privateKey"])
+	if err != nil {
+		return nil, err
+	}
+	cert, err := tls.X509KeyPair([]byte(chain), []byte(key))
+	if err != nil {
+		return nil, err
+	}
+	return &cert, nil
+}
+
+// For returns the certificate for a host name.
+func (c *Certificates) For(name string) *tls.Certificate {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if cert := c.byName[name]; cert != nil {
+		return cert
+	}
+	if _, parent, ok := strings.Cut(name, "."); ok {
+		if cert := c.byName["*."+parent]; cert != nil {
+			return cert
+		}
+	}
+	if c.fallback != nil {
+		return c.fallback
+	}
+	return c.selfSigned
+}
+
+// Issued returns the certificate of a name, nil when only a self-signed one is served.
+func (c *Certificates) Issued(name string) *tls.Certificate {
+	if cert := c.For(name); cert != c.selfSigned {
+		return cert
+	}
+	return nil
+}
+
+// Config is the TLS configuration of a listener.
+func (c *Certificates) Config() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.For(hello.ServerName), nil
+		},
+	}
+}
+
+// selfSign makes the certificate that the server starts with; its name is the
+// sign by which the missing real one is recognised.
+func selfSign(host string) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, err
+	}
+	names := []string{"localhost"}
+	if host != "" {
+		names = []string{host, "localhost"}
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "rcgen self signed cert"},
+		NotBefore: time.Date(1975, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(4096, 1, 1, 0, 0, 0, 0, time.UTC), DNSNames: names,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(der)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
+}
