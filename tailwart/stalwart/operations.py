@@ -22,11 +22,12 @@ from tailwart.stalwart.server import Observed, Server
 
 
 @operation()
-def prepare_bootstrap() -> Generator[FunctionCommand, None, None]:
+def prepare_bootstrap(environment: Environment) -> Generator[FunctionCommand, None, None]:
     """The environment file of the server's first start: a random administrator until the server is initialised.
 
     Before `compose.up`. Also takes away what an interrupted `tailwart recover` has left there.
     """
+    del environment  # the same for every installation
     host = ctx_host.get()
     if prepared(HostRunner(host)):
         host.noop("the server's first start is prepared or over")
