@@ -1,0 +1,63 @@
+"""The apt repository of the lab: the packages that a bare host installs, fetched once and served by control."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+from lab import paths
+from lab.console import step
+from lab.engine import Docker
+
+# What the deploy's roles and the tests install on bare hosts. Their dependencies come along.
+PACKAGES = ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "iptables", "postgresql-client", "jq")
+
+# The index is made inside a host's own image: apt there decides what a bare host lacks.
+_FETCH = """
+set -eu
+apt-get update >&2
+mkdir -p /out/partial
+apt-get install -y --no-install-recommends --download-only -o Dir::Cache::archives=/out "$@" >&2
+rm -rf /out/partial /out/lock
+cd /out
+for package in *.deb; do
+    dpkg-deb -f "$package"
+    printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n\\n' \
+        "$package" "$(stat -c %s "$package")" "$(sha256sum "$package" | cut -d' ' -f1)"
+done > Packages
+gzip -9kn Packages
+printf 'Origin: tailwart lab\\nLabel: tailwart lab\\nSuite: lab\\nDate: %s\\nSHA256:\\n %s %s Packages\\n' \
+    "$(date -Ru)" "$(sha256sum Packages | cut -d' ' -f1)" "$(stat -c %s Packages)" > Release
+chmod -R a+rX /out
+tar -C /out -cf - .
+"""
+
+
+def directory() -> Path:
+    """Where the repository is kept; mounted on control."""
+    return paths.cache() / "apt"
+
+
+def ensure(docker: Docker, host_image: str) -> None:
+    """Fetch the packages for hosts of this image, unless they are there."""
+    key = hashlib.sha256(repr((host_image, PACKAGES, _FETCH)).encode()).hexdigest()
+    marker = directory() / "made-for"
+    if marker.is_file() and marker.read_text() == key:
+        return
+    directory().parent.mkdir(parents=True, exist_ok=True)
+    with step("fetching the packages that bare hosts install"):
+        archive = docker.run("run", "--rm", host_image, "/bin/sh", "-c", _FETCH, "fetch", *PACKAGES).stdout
+        temporary = Path(tempfile.mkdtemp(prefix=".apt-", dir=directory().parent))
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as stream:
+                stream.extractall(temporary, filter="data")
+            (temporary / "made-for").write_text(key)
+            temporary.chmod(0o755)
+            shutil.rmtree(directory(), ignore_errors=True)
+            temporary.rename(directory())
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

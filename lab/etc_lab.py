@@ -1,0 +1,81 @@
+"""What is mounted at /etc/lab in every host: CA, the host's certificate, lab.env, the operator's public key."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab import credentials, images, paths, pki, topology
+from lab.engine.install import which
+from lab.topology import Host
+from tailwart.errors import TailwartError
+
+
+def directory(host: Host) -> Path:
+    return paths.state() / "etc-lab" / host.name
+
+
+def ssh_key() -> Path:
+    """The private key made for the lab; its public half is in every host's authorized_keys."""
+    return paths.state() / "id_ed25519"
+
+
+def known_hosts() -> Path:
+    return paths.state() / "known_hosts"
+
+
+def prepare(hosts: Sequence[Host]) -> None:
+    """Make or complete everything below the state directory that hosts need before they start."""
+    paths.ensure_private(paths.state())
+    issuer = pki.authority(paths.state())
+    public = _ensure_ssh_key()
+    secrets = credentials.load()
+    for host in hosts:
+        target = paths.ensure_private(directory(host))
+        paths.write_private(target / "ca.crt", issuer.pem, 0o644)
+        paths.write_private(target / "authorized_keys", public)
+        pki.ensure_certificate(issuer, target, host.name, subjects(host))
+        paths.write_private(target / "lab.env", variables(host, secrets).encode())
+
+
+def ca_pem() -> bytes:
+    return pki.authority(paths.state()).pem
+
+
+def subjects(host: Host) -> tuple[str, ...]:
+    """Names and addresses for the certificate of this host."""
+    wanted = [f"{host.name}.lab.test", *images.HOST_IMAGES[host.image].names]
+    if host.node_name:
+        wanted.append(f"{host.node_name}.{topology.TAILNET}")
+    for _, v4, v6 in host.addresses:
+        wanted += [str(v4), str(v6)]
+    return tuple(dict.fromkeys([*wanted, "127.0.0.1"]))
+
+
+def variables(host: Host, secrets: Mapping[str, str]) -> str:
+    """lab.env: NAME=value lines that both sh and systemd's EnvironmentFile read alike. Values hold no blanks."""
+    values = {
+        "LAB_HOST": host.name,
+        "LAB_RESOLVER": topology.RESOLVER,
+        "LAB_ROUTER_V4": host.router_v4,
+        "LAB_ROUTER_V6": host.router_v6,
+        "LAB_IPV4": host.ipv4,
+        "LAB_IPV6": host.ipv6,
+        "LAB_DOMAIN": topology.DOMAIN,
+        "LAB_OUTSIDE_DOMAIN": topology.OUTSIDE_DOMAIN,
+        "LAB_TAILNET": topology.TAILNET,
+    }
+    # Bare hosts stand for machines of the operator's: nothing of the lab's secrets belongs there.
+    values |= {name: secrets[name] for name in images.HOST_IMAGES[host.image].variables}
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def _ensure_ssh_key() -> bytes:
+    key = ssh_key()
+    if not key.is_file():
+        if which("ssh-keygen") is None:
+            raise TailwartError("ssh-keygen is missing", remedy="apt-get install openssh-client")
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "tailwart-lab", "-f", str(key)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    return key.with_suffix(".pub").read_bytes()

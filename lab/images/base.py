@@ -1,0 +1,107 @@
+"""The two Debian file systems everything else is built on: a host's, and a small one for containers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import paths
+from lab.console import say, step
+from lab.engine import Docker, install
+from lab.topology import LABEL, PREFIX
+from tailwart.errors import TailwartError
+
+SUITE = "trixie"
+# Seconds that a registry gets to hand over an image of 30 MB. Where none is reachable the refusal comes at once.
+_PULL_TIMEOUT = 90.0
+
+_HOST_PACKAGES = (
+    "bind9-dnsutils ca-certificates curl dbus debconf-utils e2fsprogs iproute2 iptables iputils-ping kmod "
+    "libpam-systemd netcat-openbsd nftables openssh-server procps systemd systemd-sysv xz-utils"
+)
+
+
+@dataclass(frozen=True)
+class Bases:
+    """References of the two base images."""
+
+    host: str
+    slim: str
+
+
+@dataclass(frozen=True)
+class _Base:
+    name: str
+    official: str
+    packages: tuple[str, ...]
+
+    @property
+    def reference(self) -> str:
+        digest = hashlib.sha256(repr((SUITE, self.packages)).encode()).hexdigest()[:12]
+        return f"{PREFIX}/{self.name}:{digest}"
+
+
+_HOST = _Base("base", f"debian:{SUITE}", tuple(_HOST_PACKAGES.split()))
+_SLIM = _Base("slim", f"debian:{SUITE}-slim", ("ca-certificates", "curl"))
+
+
+def ensure(docker: Docker) -> Bases:
+    """Both base images, pulled where a registry answers, else made with mmdebstrap from Debian's packages."""
+    absent = [each for each in (_HOST, _SLIM) if not docker.has_image(each.reference)]
+    if absent and not _pulled(docker, absent):
+        install.ensure({"mmdebstrap": ("mmdebstrap", "makes the hosts' base image where no image registry answers")})
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(lambda each: _bootstrap(docker, each), absent):
+                pass
+    return Bases(_HOST.reference, _SLIM.reference)
+
+
+def _pulled(docker: Docker, wanted: list[_Base]) -> bool:
+    for each in wanted:
+        try:
+            with step(f"pulling {each.official}"):
+                docker.run("pull", "--quiet", each.official, timeout=_PULL_TIMEOUT)
+        except TailwartError:
+            say("no image registry answers: the base images are made from Debian's packages instead")
+            return False
+        docker.run("tag", each.official, each.reference)
+    return True
+
+
+def _bootstrap(docker: Docker, base: _Base) -> None:
+    if os.geteuid() != 0:
+        raise TailwartError(
+            "making a base image needs root, and no image registry answers",
+            remedy=f"run as root, or make {base.official} available: docker load, or docker pull from a registry",
+        )
+    log = paths.ensure_private(paths.logs()) / f"image-{base.name}.log"
+    with (
+        step(f"making {base.name} image of Debian {SUITE} with mmdebstrap"),
+        tempfile.TemporaryDirectory(prefix="tailwart-base-") as directory,
+        log.open("wb") as stream,
+    ):
+        archive = Path(directory) / "rootfs.tar"
+        # Documentation and translations are a third of a small image, and nobody reads them there.
+        trims = [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale", "info")]
+        command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(base.packages)}", *trims, SUITE, str(archive)]
+        # A fixed archive: the machine's own sources may be of another suite or add third parties.
+        result = subprocess.run(
+            [*command, f"deb http://deb.debian.org/debian {SUITE} main"],
+            stdout=stream,
+            stderr=stream,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if result.returncode != 0:
+            words = log.read_text(errors="replace").strip().splitlines()[-5:]
+            raise TailwartError(
+                f"mmdebstrap could not make the {base.name} image",
+                seen="\n            ".join(words),
+                remedy=f"the whole output is in {log}; Debian's packages must be reachable for the first start",
+            )
+        docker.run("import", "--change", f"LABEL {LABEL}.image={base.name}", str(archive), base.reference)

@@ -1,0 +1,190 @@
+"""The lab's real programs, compiled once into the cache: Go modules with committed sums, and Garage from its crate."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import paths
+from lab.console import step
+from lab.engine.install import which
+from tailwart.errors import TailwartError
+
+TAILSCALE_VERSION = "1.102.5"
+HEADSCALE_VERSION = "0.29.3"
+GARAGE_VERSION = "2.5.0"
+
+_MODULES = paths.PROJECT / "lab" / "programs"
+# Go compiles one module on all cores but links on one: two at a time keep the cores busy without filling memory.
+_PARALLEL = 2
+
+
+@dataclass(frozen=True)
+class Program:
+    """One build: what it is called, where its source is, and which binaries come out of it."""
+
+    name: str
+    version: str
+    source: Path
+    packages: tuple[str, ...]
+    binaries: tuple[str, ...]
+    ldflags: str = ""
+
+    @property
+    def key(self) -> str:
+        """Version and a hash of everything that decides the result; one cache directory for each."""
+        digest = hashlib.sha256(repr((self.version, self.packages, self.ldflags)).encode())
+        for file in _sources(self.source):
+            digest.update(str(file.relative_to(self.source)).encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
+
+    @property
+    def directory(self) -> Path:
+        return paths.cache() / "programs" / self.key
+
+    @property
+    def built(self) -> bool:
+        return all((self.directory / binary).is_file() for binary in self.binaries)
+
+
+def _sources(directory: Path) -> list[Path]:
+    """Files that go into a build; tests and data beside them do not, so that they rebuild nothing."""
+    if not directory.is_dir():
+        return []  # Garage: the crate and its version say everything
+    wanted = {".go", ".mod", ".sum", ".json", ".tmpl", ".sql", ".txt", ".html"}
+    files = (file for file in directory.rglob("*") if file.is_file() and file.suffix in wanted)
+    return sorted(file for file in files if not file.name.endswith("_test.go") and "testdata" not in file.parts)
+
+
+def _stamp(package: str, version: str) -> str:
+    return f"-X {package}.shortStamp={version} -X {package}.longStamp={version}"
+
+
+CADDY = Program("caddy", "2.11.9", _MODULES / "caddy", (".",), ("caddy",))
+HEADSCALE = Program(
+    "headscale",
+    HEADSCALE_VERSION,
+    _MODULES / "headscale",
+    ("github.com/juanfont/headscale/cmd/headscale",),
+    ("headscale",),
+    f"-X github.com/juanfont/headscale/hscontrol/types.Version=v{HEADSCALE_VERSION}",
+)
+TAILSCALE = Program(
+    "tailscale",
+    TAILSCALE_VERSION,
+    _MODULES / "tailscale",
+    ("tailscale.com/cmd/tailscaled", "tailscale.com/cmd/tailscale", "tailscale.com/cmd/containerboot"),
+    ("tailscaled", "tailscale", "containerboot"),
+    _stamp("tailscale.com/version", TAILSCALE_VERSION),
+)
+PEBBLE = Program(
+    "pebble", "2.10.1", _MODULES / "pebble", ("github.com/letsencrypt/pebble/v2/cmd/pebble",), ("pebble",)
+)
+GARAGE = Program("garage", GARAGE_VERSION, _MODULES / "garage", (), ("garage",))
+STANDIN = Program("stalwart-standin", "0.16.7", paths.PROJECT / "lab" / "standin", (".",), ("stalwart",))
+
+# The longest first, so that no long one starts last.
+HOST_PROGRAMS = (GARAGE, TAILSCALE, HEADSCALE, CADDY, PEBBLE)
+
+
+def binary(name: str) -> Path:
+    """Path of a built binary in the cache."""
+    for program in (*HOST_PROGRAMS, STANDIN):
+        if name in program.binaries:
+            return program.directory / name
+    raise TailwartError(f"no program of the lab builds {name!r}")
+
+
+def owner(name: str) -> Program:
+    """The program a binary comes from."""
+    return next(each for each in (*HOST_PROGRAMS, STANDIN) if name in each.binaries)
+
+
+def ensure(programs: Iterable[Program]) -> None:
+    """Build those that are not in the cache, two at a time. Raises TailwartError with the compiler's last words."""
+    absent = [program for program in programs if not program.built]
+    if not absent:
+        return
+    _check_toolchains(absent)
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        for _ in pool.map(_build, absent):
+            pass
+
+
+def _check_toolchains(absent: list[Program]) -> None:
+    needs_go = any(program is not GARAGE for program in absent)
+    if needs_go and which("go") is None:
+        raise TailwartError(
+            "the Go toolchain is missing; the lab compiles headscale, Tailscale, Caddy and Pebble",
+            expected="Go 1.26 or newer (Debian's golang package is older)",
+            remedy="install Go as on https://go.dev/doc/install, put its bin directory into PATH, then try again",
+        )
+    if GARAGE in absent and which("cargo") is None:
+        raise TailwartError(
+            "the Rust toolchain is missing; the lab compiles Garage, its S3 store",
+            expected="cargo with Rust 1.91 or newer (Debian's cargo package may be older)",
+            remedy="install Rust as on https://rustup.rs, put ~/.cargo/bin into PATH, then try again",
+        )
+
+
+def _build(program: Program) -> None:
+    log = paths.ensure_private(paths.logs()) / f"build-{program.name}.log"
+    target = program.directory
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with step(f"compiling {program.name} {program.version}"):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{program.name}-", dir=target.parent))
+        try:
+            (_build_garage if program is GARAGE else _build_go)(program, temporary, log)
+            temporary.chmod(0o755)
+            # A directory appears whole or not at all; one that is there and incomplete is from another age.
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _build_go(program: Program, into: Path, log: Path) -> None:
+    command = ["go", "build", "-trimpath", "-ldflags", f"-s -w {program.ldflags}".strip()]
+    single = len(program.packages) == 1
+    destination = str(into / program.binaries[0]) if single else f"{into}{os.sep}"
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
+    _run([*command, "-o", destination, *program.packages], program, log, environment, program.source)
+
+
+def _build_garage(program: Program, into: Path, log: Path) -> None:
+    # Compiled objects are kept beside the cache until the build is whole, so that a killed one goes on where it was.
+    objects = paths.cache() / "build" / program.key
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(objects)}
+    command = ["cargo", "install", "garage", "--version", program.version, "--locked", "--root", str(into / "root")]
+    _run(command, program, log, environment, paths.cache())
+    (into / "root" / "bin" / "garage").rename(into / "garage")
+    shutil.rmtree(into / "root")
+    shutil.rmtree(objects, ignore_errors=True)
+
+
+def _run(command: list[str], program: Program, log: Path, environment: dict[str, str], directory: Path) -> None:
+    with log.open("wb") as stream:
+        result = subprocess.run(
+            command,
+            cwd=directory,
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    if result.returncode != 0:
+        words = log.read_text(errors="replace").strip().splitlines()[-8:]
+        raise TailwartError(
+            f"compiling {program.name} {program.version} failed",
+            seen="\n            ".join(words),
+            remedy=f"the whole output is in {log}",
+        )
