@@ -123,7 +123,8 @@ def _settle(run: Runner, project: ComposeProject) -> None:
 
 
 def _compose(run: Runner, project: ComposeProject, *words: str, timeout: float) -> None:
-    line = f"cd {project.directory} && docker compose {project.options} {shlex.join(words)} 2>&1"
+    locked = f"flock -w 300 {project.lock_path} docker compose {project.options} {shlex.join(words)}"
+    line = f"cd {project.directory} && {locked} 2>&1"
     result = run(line, timeout=timeout)
     if not result.ok:
         raise explain_failure(run, project, _look(run, project), result.stdout)

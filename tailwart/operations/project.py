@@ -65,6 +65,7 @@ class ComposeProject:
     wait_seconds: int = 180
     build_seconds: int = 900
     explain: Explain | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     extra_paths: tuple[str, ...] = ()
     probes: tuple[tuple[str, str], ...] = ()
 
@@ -83,6 +84,11 @@ class ComposeProject:
         return f"{self.directory}/.applied"
 
     @property
+    def lock_path(self) -> str:
+        """Held while the project is changed, by the deploy and by whatever else on the host changes it."""
+        return f"{self.directory}/.lock"
+
+    @property
     def options(self) -> str:
         """Options of every ``docker compose`` command: no override file or foreign project name slips in."""
         return f"--project-name {self.name} --file compose.yaml"
@@ -99,19 +105,11 @@ class ComposeProject:
         return Watch((*paths, *self.extra_paths), (self.record_path,), self.name, self.probes)
 
     def masked(self, text: str) -> str:
-        """``text`` without any value of the project's secret files, for messages."""
-        for value in sorted(self._secrets(), key=len, reverse=True):
-            text = text.replace(value, "********")
+        """``text`` without any of the project's secrets, for messages."""
+        for value in sorted(self.secrets, key=len, reverse=True):
+            if len(value) >= _LEAST_SECRET:
+                text = text.replace(value, "********")
         return text
-
-    def _secrets(self) -> set[str]:
-        found: set[str] = set()
-        for file in self.files:
-            if file.secret:
-                for line in file.data.decode(errors="replace").splitlines():
-                    value = line.partition("=")[2].strip().strip("'\"")
-                    found |= {text for text in (value, value.partition("?")[0]) if len(text) >= _LEAST_SECRET}
-        return found
 
 
 def record(project: ComposeProject, report: HostReport) -> str:

@@ -1,0 +1,1 @@
+"""The stores' host: Postgres role and database for the mailbox."""

@@ -1,0 +1,73 @@
+"""Operations on the stores' host."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
+
+from tailwart.backends.postgres import Present, Step, Wanted, look, parse, plan
+from tailwart.errors import TailwartError
+from tailwart.operations.remote import Completed, HostRunner, Runner, command
+
+# Peer authentication as the server's own user: no password, and no connection over loopback, where pg_hba often trusts
+# everybody.
+_PSQL = (
+    "command -v psql >/dev/null || { echo 'no psql on this host' >&2; exit 3; }; "
+    "exec su postgres -s /bin/sh -c 'cd / && exec psql -X -A -t -q -v ON_ERROR_STOP=1 postgres'"
+)
+
+
+@operation()
+def role_and_database(wanted: Wanted) -> Generator[FunctionCommand, None, None]:
+    """``wanted`` exists on this host's own Postgres; a drifted password is set again (an update, never a new role)."""
+    host = ctx_host.get()
+    try:
+        steps = _missing(HostRunner(host), wanted)
+    except TailwartError as problem:
+        # Told as this operation's failure when it executes; a plan says what was seen.
+        host.log(problem.what)
+        steps = [Step("try again", "")]
+    if not steps:
+        host.noop(f"role {wanted.role} and database {wanted.database} are as they must be")
+        return
+    host.log("; ".join(step.words for step in steps))
+    yield command(host, partial(_ensure, wanted=wanted), "role and database")
+
+
+def _ensure(run: Runner, wanted: Wanted) -> None:
+    for step in _missing(run, wanted):
+        _checked(run(_PSQL, stdin=step.sql, timeout=120), step.words)
+    if left := _missing(run, wanted):
+        raise TailwartError(
+            "Postgres took the statements and is still not as it must be",
+            seen="; ".join(step.words for step in left),
+            expected=f"role {wanted.role} and database {wanted.database}",
+            remedy="look at the server's log on the Postgres host, then run again",
+        )
+
+
+def _missing(run: Runner, wanted: Wanted) -> list[Step]:
+    return plan(wanted, _present(run, wanted))
+
+
+def _present(run: Runner, wanted: Wanted) -> Present:
+    result = _checked(run(_PSQL, stdin=look(wanted), timeout=60), "look at role and database")
+    return parse(result.stdout.splitlines())
+
+
+def _checked(result: Completed, doing: str) -> Completed:
+    if result.ok:
+        return result
+    # The server repeats a statement in its error only from LINE on, where the verifier would show.
+    said = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith(("LINE", " "))]
+    raise TailwartError(
+        f"Postgres on the backends host: could not {doing}",
+        seen="\n            ".join(said[-4:]) or "no output",
+        expected="a running Postgres that lets its own user postgres in without a password (peer)",
+        remedy="start Postgres (`systemctl start postgresql`), or leave BACKENDS_SSH empty and make role and database "
+        "yourself; then run again",
+    )

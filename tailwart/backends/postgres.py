@@ -1,0 +1,101 @@
+"""The mailbox's role and database: what is there, what is missing, the SQL that makes it so. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tailwart.backends import scram
+from tailwart.errors import TailwartError
+
+_LOOK = """\
+SELECT 'role', rolcanlogin, coalesce(rolpassword, '') FROM pg_catalog.pg_authid WHERE rolname = {role};
+SELECT 'database', pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = {database};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The role with its password, and the database it owns."""
+
+    role: str
+    database: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What the server says; ``None`` for what does not exist."""
+
+    can_login: bool | None = None
+    verifier: str = field(default="", repr=False)
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement and what it is for, in words without a secret."""
+
+    words: str
+    sql: str = field(repr=False)
+
+
+def look(wanted: Wanted) -> str:
+    """The query whose output `parse` reads, one row per thing that exists."""
+    # psql's input takes no parameters; both values are quoted by `literal`.
+    return _LOOK.format(role=literal(wanted.role), database=literal(wanted.database))
+
+
+def parse(lines: Iterable[str]) -> Present:
+    """`Present` from unaligned psql output."""
+    can_login: bool | None = None
+    verifier, owner = "", None
+    for line in lines:
+        kind, _, rest = line.partition("|")
+        if kind == "role":
+            login, _, verifier = rest.partition("|")
+            can_login = login == "t"
+        elif kind == "database":
+            owner = rest
+    return Present(can_login, verifier, owner)
+
+
+def plan(wanted: Wanted, present: Present) -> list[Step]:
+    """The statements still to run, in order; none when role, password and database are as wanted.
+
+    Raises `TailwartError` when the database belongs to somebody else: it is left alone.
+    """
+    if present.owner is not None and present.owner != wanted.role:
+        raise TailwartError(
+            f"the database {wanted.database} belongs to another role and was left alone",
+            seen=f"owner {present.owner}",
+            expected=f"owner {wanted.role}, as STALWART_DB_USER says",
+            remedy=f"choose another STALWART_DB_NAME, or on the Postgres host as postgres: "
+            f"ALTER DATABASE {wanted.database} OWNER TO {wanted.role}",
+        )
+    steps = []
+    if present.can_login is None:
+        steps.append(Step(f"create role {wanted.role}", f"CREATE ROLE {name(wanted.role)} {_login(wanted)};"))
+    elif not present.can_login or not scram.matches(wanted.password, present.verifier):
+        steps.append(
+            Step(f"set password and login of role {wanted.role}", f"ALTER ROLE {name(wanted.role)} {_login(wanted)};")
+        )
+    if present.owner is None:
+        options = f"OWNER {name(wanted.role)} TEMPLATE template0 ENCODING 'UTF8'"
+        steps.append(Step(f"create database {wanted.database}", f"CREATE DATABASE {name(wanted.database)} {options};"))
+    return steps
+
+
+def literal(value: str) -> str:
+    """A string constant of SQL (standard_conforming_strings, the default since PostgreSQL 9.1)."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def name(value: str) -> str:
+    """A quoted identifier of SQL."""
+    return '"' + value.replace('"', '""') + '"'
+
+
+def _login(wanted: Wanted) -> str:
+    # The verifier, not the password: a server that logs statements would keep the password in its log.
+    return f"LOGIN PASSWORD {literal(scram.verifier(wanted.password))}"

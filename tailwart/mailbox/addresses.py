@@ -1,0 +1,32 @@
+"""Lesson 6: no file of a host may hold a tailnet address, because an ephemeral node gets a new one."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+_TAILNET = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("fd7a:115c:a1e0::/48"))
+# Wider than an address on purpose: what is found is parsed, and what does not parse is none.
+_CANDIDATE = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]{2,}:[0-9a-f:]*)(?:/\d{1,3})?(?![\w.])", re.I)
+
+
+def tailnet_addresses(text: str, allowed: Iterable[str] = ()) -> list[str]:
+    """The tailnet addresses in ``text``, in order, without those in ``allowed`` (a smarthost given as a literal).
+
+    The tailnet's whole ranges, as trust lists name them, are not addresses.
+    """
+    kept = set(allowed)
+    found = []
+    for candidate in _CANDIDATE.findall(text):
+        try:
+            network = ipaddress.ip_network(
+                candidate.rstrip(":") if candidate.endswith((":", "::")) else candidate, False
+            )
+        except ValueError:
+            continue
+        if network in _TAILNET or candidate in kept:
+            continue
+        if any(network.version == tailnet.version and network.subnet_of(tailnet) for tailnet in _TAILNET):  # type: ignore[arg-type]
+            found.append(candidate)
+    return found

@@ -1,0 +1,34 @@
+"""Why the mailbox did not come up, where the cause is a known one."""
+
+from __future__ import annotations
+
+from tailwart.environment import Environment
+from tailwart.errors import TailwartError
+from tailwart.mailbox.render import NO_POSTGRES, NO_TAILNET
+from tailwart.operations.project import ContainerStory
+
+
+def explain(environment: Environment, stories: list[ContainerStory]) -> TailwartError | None:
+    """The error for a known cause, `None` for any other."""
+    sidecar = next((story for story in stories if story.container.service == "ts-stalwart"), None)
+    if sidecar is None:
+        return None
+    if NO_POSTGRES in sidecar.health_output:
+        return TailwartError(
+            "Stalwart was not started: its store does not answer over the tailnet",
+            seen=sidecar.health_output.strip().splitlines()[-1],
+            expected="a TCP connection from the sidecar to "
+            f"{environment.stalwart_db_host}:{environment.stalwart_db_port}",
+            remedy="start Postgres, or check STALWART_DB_HOST, STALWART_DB_PORT and the grant from "
+            f"{environment.tag_stalwart} to {environment.tag_postgres}; then run the deploy again",
+            lesson=1,
+        )
+    if NO_TAILNET in sidecar.health_output or sidecar.container.state == "restarting":
+        return TailwartError(
+            "the mailbox's sidecar is not on the tailnet",
+            seen="\n            ".join(sidecar.log[-6:]) or sidecar.health_output.strip(),
+            expected=f"a node {environment.stalwart_magic_name} with the tag {environment.tag_stalwart}",
+            remedy="check TS_AUTHKEY or TS_OAUTH_CLIENT_SECRET (an OAuth client may only hand out its own tags), "
+            "TS_LOGIN_SERVER, and whether the tailnet waits for somebody to approve the device",
+        )
+    return None

@@ -1,0 +1,199 @@
+"""The mailbox's files from the installation's settings. Pure: settings in, text out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment as Templates
+from jinja2 import FileSystemLoader, StrictUndefined
+from pydantic import SecretStr
+
+from tailwart.environment import Environment
+from tailwart.errors import TailwartError
+from tailwart.stalwart import names
+
+AUTHKEY_TARGET = "/run/tailwart/authkey"
+ROCKSDB_PATH = "/var/lib/stalwart/data"
+HEALTH_ADDRESS = "127.0.0.1:9002"
+NO_TAILNET = "tailscaled has no tailnet address yet"
+NO_POSTGRES = "Postgres does not accept a connection"
+
+_OAUTH_SECRET = "tskey-client-"  # noqa: S105 - the prefix that tells an OAuth client's secret from an auth key
+_TEMPLATES = Path(__file__).parents[2] / "templates" / "mailbox"
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeValues:
+    """Everything the Compose template takes."""
+
+    project: str
+    tailscale_image: str
+    stalwart_image: str
+    authkey_target: str
+    sidecar_health: str
+    sidecar_inputs: str
+    stalwart_inputs: str
+    ula_subnet: str
+    ula_gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitValues:
+    """Everything the template of the systemd unit takes."""
+
+    script: str
+    digest: str
+
+
+def render(template: str, values: ComposeValues | UnitValues) -> str:
+    """A template of ``templates/mailbox`` with its one typed object; an unknown name in it is an error."""
+    templates = Templates(  # noqa: S701 - YAML and a unit file, no HTML
+        loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return templates.get_template(template).render(v=values)
+
+
+def follow_script() -> str:
+    """The script that keeps Stalwart with its sidecar."""
+    return (_TEMPLATES / "follow.sh").read_text()
+
+
+def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_inputs: str) -> ComposeValues:
+    """The Compose template's values; the two digests are those of the files that each service reads."""
+    prefix = environment.mailbox_ula
+    return ComposeValues(
+        project=names.PROJECT,
+        tailscale_image=str(environment.tailscale_image),
+        stalwart_image=str(environment.stalwart_image),
+        authkey_target=AUTHKEY_TARGET,
+        sidecar_health=sidecar_health(environment),
+        sidecar_inputs=sidecar_inputs,
+        stalwart_inputs=stalwart_inputs,
+        ula_subnet=str(prefix),
+        ula_gateway=str(prefix[1]),
+    )
+
+
+def sidecar_health(environment: Environment) -> str:
+    """The sidecar's healthcheck: on the tailnet, and the store's port answers where the store is Postgres (lesson 1).
+
+    Its last words are what the deploy shows when the mailbox does not come up.
+    """
+    on_tailnet = f"wget -q -T 4 -O /dev/null http://{HEALTH_ADDRESS}/healthz || {{ echo '{NO_TAILNET}'; exit 1; }}"
+    if environment.stalwart_store != "postgres":
+        return on_tailnet
+    host, port = _database_host(environment), environment.stalwart_db_port
+    return f"{on_tailnet}; nc -z -w 4 {host} {port} || {{ echo '{NO_POSTGRES}: {host} {port}'; exit 1; }}"
+
+
+def store_config(environment: Environment) -> dict[str, Any]:
+    """Stalwart's config.json: where the data store is, and nothing else; the password stays in the environment."""
+    if environment.stalwart_store == "rocksdb":
+        return {"@type": "RocksDb", "path": ROCKSDB_PATH}
+    return {
+        "@type": "PostgreSql",
+        "host": _database_host(environment),
+        "port": environment.stalwart_db_port,
+        "database": environment.stalwart_db_name,
+        "authUsername": environment.stalwart_db_user,
+        "authSecret": {"@type": "EnvironmentVariable", "variableName": names.ENV_DB},
+    }
+
+
+def store_config_text(environment: Environment) -> str:
+    """`store_config` as the file's text."""
+    return json.dumps(store_config(environment), indent=2) + "\n"
+
+
+def auth_key(environment: Environment) -> str:
+    """The sidecar's key: an OAuth client's secret says itself whether its nodes are ephemeral, an auth key was made so.
+
+    Raises `TailwartError` when neither TS_AUTHKEY nor TS_OAUTH_CLIENT_SECRET is set.
+    """
+    key = environment.ts_authkey or environment.ts_oauth_client_secret
+    if key is None:
+        raise TailwartError(
+            "the mailbox's sidecar has no key to join the tailnet with",
+            seen="TS_AUTHKEY and TS_OAUTH_CLIENT_SECRET are both empty",
+            expected="an OAuth client's secret (tskey-client-…) or an auth key",
+            remedy="set TS_OAUTH_CLIENT_SECRET, or TS_AUTHKEY, in .env",
+        )
+    value = key.get_secret_value()
+    if value.startswith(_OAUTH_SECRET) and "?" not in value:
+        # Said in both cases: nodes made with an OAuth secret are ephemeral unless told otherwise.
+        return f"{value}?ephemeral={'true' if environment.ts_ephemeral else 'false'}"
+    return value
+
+
+def sidecar_env(environment: Environment) -> str:
+    """The sidecar's environment file.
+
+    The key is read from a file: containerboot hands TS_AUTHKEY on as an argument of `tailscale up`, where every
+    process list would show it.
+    """
+    arguments = []
+    # headscale's keys carry their tags, and it refuses a registration that asks for some as well.
+    if auth_key(environment).startswith("tskey-"):
+        arguments.append(f"--advertise-tags={environment.tag_stalwart}")
+    if environment.ts_login_server:
+        arguments.append(f"--login-server={environment.ts_login_server}")
+    values = {
+        "TS_AUTHKEY": f"file:{AUTHKEY_TARGET}",
+        # A node that is logged in stays so when the key has expired or was revoked since.
+        "TS_AUTH_ONCE": "true",
+        "TS_STATE_DIR": "/var/lib/tailscale",
+        "TS_HOSTNAME": environment.stalwart_magic_name,
+        "TS_USERSPACE": "false",
+        "TS_ACCEPT_DNS": "true",
+        "TS_EXTRA_ARGS": " ".join(arguments),
+        "TS_ENABLE_HEALTH_CHECK": "true",
+        "TS_LOCAL_ADDR_PORT": HEALTH_ADDRESS,
+    }
+    if environment.offline:
+        values["TS_NO_LOGS_NO_SUPPORT"] = "true"
+    return env_file(values)
+
+
+def stalwart_env(environment: Environment) -> str:
+    """Stalwart's environment file: the secrets that its settings refer to by name."""
+    secrets: dict[str, SecretStr | None] = {
+        names.ENV_DB: environment.stalwart_db_password if environment.stalwart_store == "postgres" else None,
+        names.ENV_SMARTHOST: environment.smarthost_password,
+        names.ENV_S3: environment.s3_secret_key,
+        names.ENV_SPACESHIP: environment.spaceship_api_secret,
+        names.ENV_RFC2136: environment.rfc2136_key,
+    }
+    return env_file({name: value.get_secret_value() for name, value in secrets.items() if value is not None})
+
+
+def env_file(values: dict[str, str]) -> str:
+    """An environment file as Compose reads it, each value arriving exactly as it is.
+
+    Compose expands `$` and takes `#` and blanks for its own in plain values, nothing in single quotes; a value with a
+    single quote or a backslash needs double quotes with escapes. Raises `ValueError` for control characters.
+    """
+    return "".join(f"{name}={_quoted(name, value)}\n" for name, value in values.items())
+
+
+def _quoted(name: str, value: str) -> str:
+    if not value.isprintable():
+        raise ValueError(f"{name} holds a control character")
+    if "'" not in value and "\\" not in value:
+        return f"'{value}'"
+    for special in ("\\", '"', "$"):
+        value = value.replace(special, f"\\{special}")
+    return f'"{value}"'
+
+
+def _database_host(environment: Environment) -> str:
+    if environment.stalwart_db_host is None:
+        raise TailwartError(
+            "STALWART_STORE is postgres and STALWART_DB_HOST is not set",
+            expected="the full MagicDNS name of the Postgres host",
+            remedy="set STALWART_DB_HOST in .env, like postgres.tail1234.ts.net",
+            lesson=6,
+        )
+    return environment.stalwart_db_host
