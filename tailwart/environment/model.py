@@ -204,7 +204,7 @@ class Environment(BaseModel):
         (),
     )
 
-    dns_provider: Literal["none", "spaceship", "rfc2136"] = _key(
+    dns_provider: v.DnsProvider = _key(
         "DNS", "Who holds the zone: none, spaceship or rfc2136.", "spaceship", "none"
     )
     spaceship_api_url: v.SecureUrl = _key(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tailwart.dns import providers
 from tailwart.environment.model import Environment
 from tailwart.environment.problems import Problem
 
@@ -52,10 +53,8 @@ def _tailnet(env: Environment) -> Iterator[Problem]:
 
 
 def _dns(env: Environment) -> Iterator[Problem]:
-    if env.dns_provider == "spaceship":
-        yield from _demand(env, "DNS_PROVIDER=spaceship", "spaceship_api_key", "spaceship_api_secret")
-    if env.dns_provider == "rfc2136":
-        yield from _demand(env, "DNS_PROVIDER=rfc2136", "rfc2136_server", "rfc2136_key_name", "rfc2136_key")
+    if env.dns_provider != "none":
+        yield from _demand(env, f"DNS_PROVIDER={env.dns_provider}", *providers.demands(env.dns_provider))
     if env.acme_directory is not None:
         yield from _demand(env, "ACME_DIRECTORY is set", "acme_contact")
         if env.dns_provider == "none":

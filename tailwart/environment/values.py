@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
+from tailwart.dns import providers
+
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
 _TAG = re.compile(r"tag:[a-z][a-z0-9-]*\Z")
@@ -253,6 +255,13 @@ def _socket_v6(value: str) -> str:
     return value
 
 
+def _dns_provider(value: str) -> str:
+    known = ("none", *providers.names())
+    if value not in known:
+        raise ValueError(f"one of {', '.join(known)}")
+    return value
+
+
 def _ttl(value: object) -> int:
     if not re.fullmatch(r"\d{1,5}", str(value)) or not 60 <= int(str(value)) <= 3600:
         raise ValueError("seconds from 60 to 3600, what Spaceship accepts")
@@ -277,6 +286,7 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Size = Annotated[int, BeforeValidator(_size)]
 IPv4 = Annotated[ipaddress.IPv4Address, _address(4)]
 IPv6 = Annotated[ipaddress.IPv6Address, _address(6)]
+DnsProvider = Annotated[str, AfterValidator(_dns_provider)]
 SocketV6 = Annotated[str, AfterValidator(_socket_v6)]
 Ttl = Annotated[int, BeforeValidator(_ttl)]
 HostLabel = Annotated[str, _pattern(_NAME, "a short name: a lower-case letter, then letters, digits and hyphens")]

@@ -1,0 +1,26 @@
+"""Making the lab's façades misbehave for the length of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+
+from lab import topology
+from lab.credentials import lab_secret
+
+_PORTS = {"policy": 8201, "spaceship": 8202, "download": 8203}
+
+
+@contextmanager
+def fault(facade: str, **members: Any) -> Iterator[None]:
+    """Arm one fault of `lab.control.faults` at a façade; disarmed again at the end."""
+    url = f"http://127.0.0.1:{topology.published(_PORTS[facade])}/lab/faults"
+    headers = {"X-Lab-Admin": lab_secret("LAB_ADMIN_TOKEN")}
+    requests.post(url, json=members, headers=headers, timeout=20).raise_for_status()
+    try:
+        yield
+    finally:
+        requests.delete(url, headers=headers, timeout=20).raise_for_status()

@@ -1,0 +1,131 @@
+"""The outside world as it meets the installation: a mail client on `world`, driven by Python's own mail libraries."""
+
+from __future__ import annotations
+
+import email
+import json
+import uuid
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+
+from lab import hosts
+from tests.waiting import until
+
+WORLD_ADDRESS = "198.51.100.23"
+OUTSIDE_USER = "bob@outside.test"
+
+# Runs on world; parameters come as JSON on standard input after the program, so nothing stands in arguments.
+_CLIENT = """
+import imaplib, json, smtplib, ssl, sys
+p = json.loads(PARAMETERS)
+tls = ssl.create_default_context(); tls.check_hostname = False; tls.verify_mode = ssl.CERT_NONE
+if p["do"] == "send":
+    factory = (lambda: smtplib.SMTP_SSL(p["host"], p["port"], "world.lab.test", timeout=60, context=tls)) \\
+        if p["port"] == 465 else (lambda: smtplib.SMTP(p["host"], p["port"], "world.lab.test", timeout=60))
+    with factory() as s:
+        if p.get("starttls"): s.starttls(context=tls)
+        if p.get("password"): s.login(p["user"], p["password"])
+        refused = s.sendmail(p["sender"], [p["recipient"]], p["message"])
+    print(json.dumps({"refused": {k: [v[0], v[1].decode()] for k, v in refused.items()}}))
+elif p["do"] == "fetch":
+    m = imaplib.IMAP4_SSL(p["host"], 993, ssl_context=tls, timeout=60)
+    m.login(p["user"], p["password"])
+    found = []
+    for folder in ("INBOX", '"Junk Mail"'):
+        if m.select(folder)[0] != "OK": continue
+        for n in m.search(None, "SUBJECT", p["token"])[1][0].split():
+            found.append(m.fetch(n, "(RFC822)")[1][0][1].decode("utf-8", "replace"))
+    m.logout()
+    print(json.dumps({"messages": found}))
+elif p["do"] == "connect":
+    import socket
+    try:
+        with socket.create_connection((p["host"], p["port"]), timeout=p["timeout"]) as c:
+            c.settimeout(p["timeout"])
+            try: banner = c.recv(200).decode("ascii", "replace") if p["banner"] else ""
+            except OSError as e: banner = ""
+        print(json.dumps({"open": True, "banner": banner}))
+    except OSError as e:
+        print(json.dumps({"open": False, "banner": "", "error": str(e)}))
+"""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What came of a TCP connection."""
+
+    open: bool
+    banner: str = ""
+    error: str = ""
+
+
+def client(on: str = "world", /, **parameters: Any) -> dict[str, Any]:
+    """Run the mail client on a host of the lab; raises `AssertionError` with its last line when it fails."""
+    program = f"PARAMETERS = {json.dumps(parameters)!r}\n{_CLIENT}"
+    result = hosts.exec(on, ["python3", "-"], stdin=program.encode(), check=False, timeout=180)
+    assert result.returncode == 0, result.stderr.decode().strip().splitlines()[-1:]
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def connects(host: str, address: str, port: int, *, banner: bool = False, timeout: float = 5) -> Reached:
+    """Whether a host of the lab can open a TCP connection, and what the server says first."""
+    answer = client(host, do="connect", host=address, port=port, banner=banner, timeout=timeout)
+    return Reached(answer["open"], answer["banner"], answer.get("error", ""))
+
+
+def letter(sender: str, recipient: str, token: str) -> str:
+    """A small message that can be found by its subject."""
+    return (
+        f"From: {sender}\r\nTo: {recipient}\r\nSubject: lab {token}\r\nMessage-ID: <{token}@world.lab.test>\r\n"
+        "Date: Sat, 21 Nov 2026 00:00:00 +0000\r\n\r\nhello\r\n"
+    )
+
+
+def mail_in(recipient: str, edge: str = "198.51.100.11") -> str:
+    """A message from the outside user to a local one through an edge's port 25; its token."""
+    token = uuid.uuid4().hex
+    answer = client(
+        do="send",
+        host=edge,
+        port=25,
+        sender=OUTSIDE_USER,
+        recipient=recipient,
+        message=letter(OUTSIDE_USER, recipient, token),
+    )
+    assert not answer["refused"], answer
+    return token
+
+
+def mail_out(user: str, password: str, port: int = 587, edge: str = "198.51.100.11") -> str:
+    """A message submitted through an edge to the outside user; its token."""
+    token = uuid.uuid4().hex
+    client(
+        do="send", host=edge, port=port, starttls=port == 587, user=user, password=password, sender=user,
+        recipient=OUTSIDE_USER, message=letter(user, OUTSIDE_USER, token),
+    )  # fmt: skip
+    return token
+
+
+def read_back(user: str, password: str, token: str, edge: str = "198.51.100.11") -> Message:
+    """The message with that token from the user's mailbox, over IMAP through an edge; waits for it."""
+
+    def attempt() -> str | None:
+        found = client(do="fetch", host=edge, user=user, password=password, token=token)["messages"]
+        return found[0] if found else None
+
+    return email.message_from_string(until(attempt, f"message {token} in the mailbox of {user}", 60, pause=2))
+
+
+def arrived_outside(token: str, seconds: float = 60) -> Message:
+    """The message with that token from the outside user's mailbox on world; waits for it."""
+
+    user = OUTSIDE_USER.split("@", maxsplit=1)[0]
+    search = ["sh", "-c", f"grep -rl 'lab {token}' /home/{user}/Maildir /var/mail 2>/dev/null | head -1"]
+
+    def attempt() -> str | None:
+        found = hosts.exec("world", search, check=False).stdout.decode().strip()
+        return hosts.exec("world", ["cat", found]).stdout.decode() if found else None
+
+    return email.message_from_string(until(attempt, f"message {token} in the mailbox of {OUTSIDE_USER}", seconds))

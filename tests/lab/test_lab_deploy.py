@@ -1,0 +1,117 @@
+"""The deploy from bare hosts, again, dry, limited, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import hosts
+from tests.lab.deploying import ROOT, deploy, run_pyinfra, variant
+from tests.lab.mailbox import containers, fingerprint, shell, started
+from tests.lab.policy import policy_text
+from tests.waiting import until
+
+
+@pytest.fixture
+def bare(lab_environment: Path) -> Path:
+    """The lab with a bare mailbox host, a bare edge and an empty database."""
+    hosts.recreate("mailbox", "edge-1")
+    shell("backends", "su postgres -c \"psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'\"")
+    return lab_environment
+
+
+def test_a_dry_run_on_bare_hosts_shows_a_plan_and_changes_nothing(bare: Path) -> None:
+    before = {host: fingerprint(host) for host in ("mailbox", "edge-1", "backends")}
+    policy = policy_text()
+    run = run_pyinfra(bare, "--dry", "--json")
+    assert run.code == 0, run.last_lines
+    assert {"mailbox", "edge-1", "backends"} <= set(run.planned)
+    text = run_pyinfra(bare, "--dry", "--diff")
+    assert text.code == 0, text.last_lines
+    for expected in ("compose.yaml", "caddy.json", "x:NetworkListener", "ts-stalwart"):
+        assert expected in text.output
+    assert {host: fingerprint(host) for host in before} == before
+    assert policy_text() == policy
+
+
+def test_from_bare_hosts_then_again_without_any_change(bare: Path) -> None:
+    first = deploy(bare)
+    assert {"mailbox", "edge-1", "backends"} <= set(first.changes)
+    running = {host: started(host) for host in ("mailbox", "edge-1")}
+    second = deploy(bare)
+    assert second.changes == {}
+    assert second.document["results"]["failed_hosts"] == []
+    assert {host: started(host) for host in running} == running
+
+
+def test_an_embedded_store_needs_no_backends(lab_environment: Path, tmp_path: Path) -> None:
+    path = variant(
+        lab_environment, tmp_path / "env", STALWART_STORE="rocksdb", BACKENDS_SSH=None, REDIS_URL=None, S3_ENDPOINT=None
+    )
+    hosts.recreate("mailbox")
+    try:
+        deploy(path, "--limit", "mailbox")
+        assert not deploy(path, "--limit", "mailbox").changes
+        assert "RocksDb" in shell("mailbox", "cat /opt/tailwart/mailbox/config/config.json")
+    finally:
+        hosts.recreate("mailbox")
+        deploy(lab_environment)
+
+
+@pytest.mark.parametrize("role", ["tailnet", "backends", "mailbox", "edge", "dns"])
+def test_a_limit_touches_exactly_its_role(deployed: Path, role: str) -> None:
+    members = {
+        "tailnet": {"@plane/tailnet"},
+        "backends": {"backends"},
+        "mailbox": {"mailbox"},
+        "edge": {"edge-1"},
+        "dns": {"@plane/dns"},
+    }
+    assert deploy(deployed, "--limit", role).hosts == members[role]
+
+
+def test_a_limit_that_matches_nothing_is_an_error(deployed: Path) -> None:
+    run = run_pyinfra(deployed, "-y", "--limit", "mailbx")
+    assert run.code != 0
+    assert "no host of the inventory matches" in run.last_lines
+
+
+def test_a_run_killed_between_a_file_and_its_restart_is_repaired(deployed: Path) -> None:
+    """A file that a killed run has written stands on the host; nothing that runs knows of it yet."""
+    before = started()
+    # What a killed run leaves: the new inputs on disk, the containers made from the old ones.
+    shell("mailbox", "cd /opt/tailwart/mailbox && sed -i 's/$/ /;1!s/ $//' config/config.json")
+    assert deploy(deployed, "--limit", "mailbox").changes
+    assert not deploy(deployed, "--limit", "mailbox").changes
+    assert set(started()) == set(before)
+
+
+@pytest.mark.parametrize("moment", ["compose.yaml", "stalwart.env", "initialised"])
+def test_a_deploy_killed_at_any_moment_is_healed_by_the_next(lab_environment: Path, moment: str) -> None:
+    hosts.recreate("mailbox")
+    shell("backends", "su postgres -c \"psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'\"")
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / "pyinfra"), "-y", "inventory.py", "deploy.py"],
+        cwd=ROOT,
+        env={**os.environ, "TAILWART_ENV": str(lab_environment), "PYINFRA_PROGRESS": "off"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        path = f"/opt/tailwart/mailbox/{moment}"
+        until(
+            lambda: shell("mailbox", f"test -e {path} && echo there", check=False).strip() or None, path, 240, pause=0.1
+        )
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    deploy(lab_environment)
+    assert deploy(lab_environment).changes == {}
+    assert set(containers()) == {"ts-stalwart", "stalwart"}
