@@ -116,7 +116,7 @@ def put(
         host.noop(f"{len(files)} files are as they must be")
         return
     if host.state.config.DIFF:
-        _show(host, report, changed, made)
+        show(host, report, changed, made)
     yield command(host, partial(write, files=changed, directories=made), f"write {len(changed)} files")
 
 
@@ -203,7 +203,10 @@ def _parents(files: Sequence[HostFile], directories: Sequence[HostDirectory]) ->
     return sorted(found - declared)
 
 
-def _show(host: Host, report: HostReport, files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> None:
+def show(
+    host: Host, report: HostReport, files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()
+) -> None:
+    """Print what would be written: unified differences, and a line without content for secrets."""
     readable = [item.path for item in files if not item.secret and report.paths.get(item.path)]
     contents = host.get_fact(HostState, watch=Watch(contents=tuple(readable))).contents if readable else {}
     for directory in directories:
