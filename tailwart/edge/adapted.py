@@ -59,7 +59,7 @@ def _hosts(server: dict[str, Any]) -> list[str]:
 
 
 def _neutral(adapted: str, http: dict[str, Any]) -> str:
-    """The configuration with its HTTPS port blotted out and its servers, which Caddy numbers, in an order of content."""
+    """The configuration with its HTTPS port blotted out, and its servers, which Caddy numbers, ordered by content."""
     https = str(http.get("https_port", HTTPS_PORT))
     servers = []
     for server in _servers(http).values():

@@ -17,19 +17,19 @@ WEB_HTTPS_PORT = 8443
 """Where the host's own web Caddy listens once the edge owns :443."""
 
 MAIL_NAMES = ("mta-sts", "autoconfig", "autodiscover")
-"""Host labels below each mail domain whose certificate only Stalwart can get (CAA binds issuance to its ACME account)."""
+"""Labels below each mail domain whose certificate only Stalwart can get: CAA binds issuance to its ACME account."""
 
 ADMIN_SOCKET = "/run/caddy/admin.sock"
 """The admin endpoint inside the container. A socket file, because the container shares the host's network: TCP 2019 on
 loopback belongs to the host's own Caddy, and any local user could rewrite the edge's routes through it."""
 
 RETRY_FOR = "10s"
-"""How long a new connection waits for the mailbox: long enough for a sidecar to come back under a new address (names are
-resolved at each dial), far below the five minutes an SMTP client waits for the greeting (RFC 5321, 4.5.3.2.1). Without it
-caddy-l4 closes at once, and a sender counts a failure for every restart."""
+"""How long a new connection waits for the mailbox: long enough for a sidecar to come back under a new address (names
+are resolved at each dial), far below the five minutes an SMTP client waits for the greeting (RFC 5321, 4.5.3.2.1).
+Without it caddy-l4 closes at once, and a sender counts a failure for every restart."""
 RETRY_EVERY = "500ms"
 HELLO_WITHIN = "10s"
-"""A client of :443 that has not sent its ClientHello by then is dropped (caddy-l4's default of 3 s loses slow mobiles)."""
+"""A client of :443 without a ClientHello by then is dropped (caddy-l4's default of 3 s loses slow mobiles)."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _https_server(routes: EdgeRoutes) -> dict[str, Any]:
         "matching_timeout": HELLO_WITHIN,
         "routes": [
             {"match": [{"tls": {"sni": list(routes.stalwart_names)}}], "handle": [stalwart]},
-            # No matcher: every other name, a hello without a name, and what is no TLS at all get the web server's answer.
+            # No matcher: every other name, a hello without one, and what is no TLS at all get the web server's answer.
             {"handle": [web]},
         ],
     }

@@ -1,8 +1,8 @@
 """The tokens of a Caddyfile, with their places in the text: enough to edit one without touching the rest.
 
 Follows the lexical rules of Caddy 2 (https://caddyserver.com/docs/caddyfile/concepts): whitespace ends a token, ``"``
-and backtick quote, ``\\"`` escapes, ``#`` at a token's start is a comment, ``<<NAME`` opens a heredoc. Never fails: text
-that Caddy refuses yields some tokens here and is refused by `caddy adapt` afterwards.
+and backtick quote, ``\\"`` escapes, ``#`` at a token's start is a comment, ``<<NAME`` opens a heredoc. Never fails:
+text that Caddy refuses yields some tokens here and is refused by `caddy adapt` afterwards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ BYTE_ORDER_MARK = "\ufeff"
 
 # Go's unicode.IsSpace; str.isspace() has four control characters more.
 _SPACE = frozenset(
-    "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+    "\t\n\v\f\r \u0085\u00a0\u1680"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
 _LINE_END = re.compile(r"\r*\n")
 _HEREDOC_MARKER = re.compile(r"[A-Za-z0-9_-]+")

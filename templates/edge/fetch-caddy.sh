@@ -2,14 +2,14 @@
 # Fetches a Caddy with caddy-l4 from a download service, and lets nothing pass that could not serve as the edge.
 # Runs inside `docker build`, and outside of it in the tests. Everything comes in through the environment:
 #   CADDY_URL       base URL of the download service
-#   CADDY_MODULES   modules to build in, separated by blanks, each path[@version]
+#   CADDY_MODULES   modules to build in, caddy-l4 among them, separated by blanks, each path[@version]
 #   CADDY_SHA256    digest to insist on, or empty
 #   CADDY_TARGET    where the binary goes; its digest is written next to it, to CADDY_TARGET.sha256
 #   CADDY_MACHINE   machine name instead of that of `uname -m`
 #   CADDY_ATTEMPTS, CADDY_MAX_TIME, CADDY_PAUSE   bounds of the download: tries, seconds each, seconds between
 set -eu
 
-target=${CADDY_TARGET:-/usr/local/bin/caddy}
+target=${CADDY_TARGET:-/usr/bin/caddy}
 attempts=${CADDY_ATTEMPTS:-4}
 max_time=${CADDY_MAX_TIME:-300}
 pause=${CADDY_PAUSE:-15}
@@ -45,7 +45,7 @@ fi
 
 set -- --get "${CADDY_URL:?}" --data-urlencode os=linux --data-urlencode "arch=$arch"
 [ -z "$arm" ] || set -- "$@" --data-urlencode "arm=$arm"
-for module in github.com/mholt/caddy-l4 ${CADDY_MODULES:-}; do
+for module in ${CADDY_MODULES:?}; do
     set -- "$@" --data-urlencode "p=$module"
 done
 
@@ -65,7 +65,7 @@ while :; do
         4*) # The service's own word on a module it cannot build; asking again gives the same answer.
             message=$(sed -n 's/.*"message"[[:space:]]*:[[:space:]]*"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$part" | head -n 1)
             fail "the download service refused the build: ${message:-no message}" \
-                "seen: HTTP $status from $CADDY_URL" "modules: github.com/mholt/caddy-l4 ${CADDY_MODULES:-}" \
+                "seen: HTTP $status from $CADDY_URL" "modules: $CADDY_MODULES" \
                 "remedy: check CADDY_PLUGINS (module[@version]) and CADDY_DOWNLOAD_URL" ;;
     esac
     echo "fetch-caddy: $seen" >&2

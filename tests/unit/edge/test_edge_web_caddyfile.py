@@ -18,7 +18,9 @@ _PIECES = (
 texts = st.one_of(
     st.lists(st.sampled_from(_PIECES), max_size=25).map("".join),
     st.text(max_size=60),
-    st.lists(st.sampled_from(("{\n", "}\n", "\thttps_port 80\n", "a.org {\n", "\tlog # x\n", "\r\n", "}"))).map("".join),
+    st.lists(st.sampled_from(("{\n", "}\n", "\thttps_port 80\n", "a.org {\n", "\tlog # x\n", "\r\n", "}"))).map(
+        "".join
+    ),
 )
 sites = st.sampled_from((None, JMAP))
 

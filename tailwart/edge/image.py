@@ -1,0 +1,89 @@
+"""The edge's image and Compose project as files, and the tag that names the image by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tailwart.edge.caddy_config import ADMIN_SOCKET
+
+DIRECTORY = "/opt/tailwart/edge"
+CONTAINER = "tailwart-edge"
+REPOSITORY = "tailwart-edge"
+MOUNT = "/etc/caddy"
+"""Where the container sees `DIRECTORY`."""
+
+L4_MODULE = "github.com/mholt/caddy-l4"
+USER_ID = 65532
+"""The user Caddy runs as; in no range that Debian hands out."""
+
+_TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "edge"
+_FETCH_SCRIPT = "fetch-caddy.sh"
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """All that the image is made from. ``sha256`` pins the downloaded Caddy; empty takes what the service builds."""
+
+    base_image: str
+    download_url: str
+    plugins: tuple[str, ...] = ()
+    sha256: str = ""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules to ask for: caddy-l4, at the version that the plugins name if they do, then the others."""
+        pinned = [plugin for plugin in self.plugins if plugin.partition("@")[0] == L4_MODULE]
+        others = [plugin for plugin in self.plugins if plugin not in pinned]
+        return (pinned[0] if pinned else L4_MODULE, *dict.fromkeys(others))
+
+
+def dockerfile(inputs: ImageInputs) -> str:
+    """The Dockerfile; needs `fetch_script` beside it in the build context."""
+    return _render(
+        "Dockerfile.j2",
+        base_image=inputs.base_image,
+        download_url=shlex.quote(inputs.download_url),
+        modules=shlex.quote(" ".join(inputs.modules)),
+        sha256=shlex.quote(inputs.sha256),
+        uid=USER_ID,
+        config=f"{MOUNT}/caddy.json",
+    )
+
+
+def fetch_script() -> str:
+    """The shell script that downloads and checks Caddy during the build."""
+    return (_TEMPLATES / _FETCH_SCRIPT).read_text()
+
+
+def reference(inputs: ImageInputs) -> str:
+    """``tailwart-edge:<digest>``: another one exactly when the build would differ, so an image is built once."""
+    digest = hashlib.sha256(f"{dockerfile(inputs)}\0{fetch_script()}".encode()).hexdigest()
+    return f"{REPOSITORY}:{digest[:16]}"
+
+
+def compose_file(image: str) -> str:
+    """compose.yaml of the project, running ``image``."""
+    return _render(
+        "compose.yaml.j2",
+        image=image,
+        container=CONTAINER,
+        directory=DIRECTORY,
+        mount=MOUNT,
+        uid=USER_ID,
+        admin_socket=ADMIN_SOCKET,
+    )
+
+
+def _render(name: str, **values: object) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - no HTML: a Dockerfile and YAML, whose values are typed or quoted
+    )
+    return environment.get_template(name).render(values)

@@ -1,0 +1,145 @@
+"""Joins an edge host to the tailnet, and keeps its container's view of the tailnet's names current."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from functools import partial
+
+from pydantic import SecretStr
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
+
+from tailwart.edge import resolver, tailnet
+from tailwart.edge.plan import NOTHING, EdgePlan
+from tailwart.edge.tailnet import Membership, Step
+from tailwart.errors import TailwartError
+from tailwart.facts.host import observe
+from tailwart.facts.report import HostReport, Probe
+from tailwart.operations import hostfiles
+from tailwart.operations.remote import Runner, command
+
+_STATUS = "command -v tailscale >/dev/null || exit 127; tailscale status --json --peers=false"
+
+
+@operation()
+def join_tailnet(plan: EdgePlan, key: SecretStr | None) -> Generator[FunctionCommand, None, None]:
+    """The host is a node of the tailnet with the edge's tag; one that is on a tailnet already is left as it is."""
+    host = ctx_host.get()
+    try:
+        missing = _step(plan.membership, observe(host, plan.project.watch).probes.get("tailscale", NOTHING)).value
+    except TailwartError as problem:
+        missing = problem.what
+    if missing == Step.NOTHING.value:
+        host.noop(f"on {plan.membership.tailnet} with {plan.membership.tag}")
+        return
+    if host.state.is_executing or host.state.config.DIFF:
+        host.log(f"tailnet: {missing}")
+    yield command(host, partial(join, wanted=plan.membership, key=key), "join the tailnet")
+
+
+@operation()
+def follow_resolver(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
+    """The container's resolver follows the host's, through reboots and changes of the tailnet client."""
+    host = ctx_host.get()
+    report = observe(host, plan.project.watch)
+    if _followed(report):
+        host.noop("the container sees the host's resolver")
+        return
+    if host.state.config.DIFF:
+        hostfiles.show(host, report, hostfiles.pending(report, resolver.files())[0])
+    yield command(host, follow, "pass the resolver on")
+
+
+def join(run: Runner, wanted: Membership, key: SecretStr | None) -> None:
+    """Do what is missing, each step seen with fresh eyes; raises `TailwartError`."""
+    for _ in Step:
+        result = run(_STATUS, timeout=60)
+        missing = _step(wanted, Probe(0 if result.ok else _exit_code(result.stdout, run), result.stdout.encode()))
+        if missing is Step.NOTHING:
+            return
+        if missing is Step.INSTALL:
+            _install(run)
+        elif missing is Step.START:
+            _start(run)
+        else:
+            _up(run, wanted, key)
+    raise TailwartError(
+        "the edge host did not come onto the tailnet",
+        seen="`tailscale up` ended well, but `tailscale status` does not say Running",
+        expected=f"a running node of {wanted.tailnet}",
+        remedy="look at `tailscale status` on the host: an administrator may have to approve the machine",
+    )
+
+
+def follow(run: Runner) -> None:
+    """Install and start the watch, and copy once now."""
+    hostfiles.write(run, resolver.files())
+    result = run(resolver.START, timeout=60)
+    if not result.ok:
+        raise TailwartError(
+            "the watch on /etc/resolv.conf could not be started",
+            seen=result.stderr.strip()[-800:],
+            expected="systemd on the edge host",
+            remedy=f"look at `systemctl status {resolver.UNIT}.path` on the host",
+        )
+
+
+def _followed(report: HostReport) -> bool:
+    files = all(file.matches(report.paths.get(file.path)) for file in resolver.files())
+    return files and resolver.followed(report.probes.get("resolver", NOTHING).output)
+
+
+def _step(wanted: Membership, probe: Probe) -> Step:
+    text = probe.output.decode(errors="replace")
+    return tailnet.step(wanted, probe.exit_code != 127, probe.exit_code, text)
+
+
+def _exit_code(output: str, run: Runner) -> int:
+    return 1 if output or run("command -v tailscale").ok else 127
+
+
+def _install(run: Runner) -> None:
+    result = run(
+        "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update; apt-get -qq install -y tailscale", timeout=900
+    )
+    if not result.ok:
+        raise TailwartError(
+            "Tailscale is not on the edge host, and apt has no package of that name",
+            seen=(result.stderr.strip().splitlines() or ["no message"])[-1],
+            expected="the command `tailscale`, or an apt source that has it",
+            remedy="add Tailscale's package source as tailscale.com/download/linux says, then run the deploy again",
+        )
+
+
+def _start(run: Runner) -> None:
+    result = run("systemctl enable --now tailscaled", timeout=120)
+    if not result.ok:
+        raise TailwartError(
+            "tailscaled does not start on the edge host",
+            seen=result.stderr.strip()[-500:],
+            expected="a running tailscaled.service",
+            remedy="look at `journalctl -u tailscaled -n 20` on the host",
+        )
+
+
+def _up(run: Runner, wanted: Membership, key: SecretStr | None) -> None:
+    secret = key.get_secret_value() if key else ""
+    if not secret:
+        raise tailnet.no_key(wanted)
+    # The key travels on standard input into a file that only root reads, and tailscale reads it from there.
+    up = shlex.join(tailnet.up(wanted, secret))
+    result = run(
+        "set -eu; umask 077; key=$(mktemp /run/tailwart-key-XXXXXX); trap 'rm -f \"$key\"' EXIT; "
+        f'cat >"$key"; {up} --auth-key="file:$key" 2>&1',
+        stdin=tailnet.auth_key(secret),
+        timeout=180,
+    )
+    if not result.ok:
+        raise TailwartError(
+            "the edge host could not join the tailnet",
+            seen=result.stdout.replace(secret, "********").strip()[-800:],
+            expected=f"TS_EDGE_AUTHKEY to be valid, unused or reusable, and for {wanted.tag}",
+            remedy=f"make a new auth key with {wanted.tag}, set TS_EDGE_AUTHKEY and run the deploy again",
+        )

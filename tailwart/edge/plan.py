@@ -1,0 +1,159 @@
+"""What one edge host must be, derived from the settings, and what is still missing. Pure: no host is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailwart.edge import image, listeners, resolver, web
+from tailwart.edge.caddy_config import ADMIN_SOCKET, EdgeRoutes, render, same_meaning
+from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
+from tailwart.edge.tailnet import Membership
+from tailwart.environment import Edge, Environment
+from tailwart.facts.report import HostReport, Probe
+from tailwart.operations.hostfiles import HostDirectory, HostFile, pending
+from tailwart.operations.project import ComposeProject, Service, unsettled
+
+STAGE = f"{DIRECTORY}/next"
+PREVIOUS = f"{DIRECTORY}/previous"
+DIGEST = f"{DIRECTORY}/caddy.sha256"
+WEB = f"{DIRECTORY}/web"
+WEB_PATH = f"{WEB}/caddyfile-path"
+"""Names the Caddyfile that was edited: the record by which it is given back when the setting is gone."""
+WEB_RELOAD = f"{WEB}/reload-required"
+JMAP_SITE = f"{DIRECTORY}/jmap.caddy"
+
+NOTHING = Probe(1, b"")
+
+
+@dataclass(frozen=True)
+class EdgePlan:
+    """One edge host. ``caddyfile`` is the web Caddy's file, empty for a mail-only edge; ``jmap`` adds its site.
+
+    ``ipv6`` says that the host has a public IPv6 address, so that it must listen there (lesson 8).
+    """
+
+    routes: EdgeRoutes
+    inputs: ImageInputs
+    membership: Membership
+    mail_host: str
+    caddyfile: str = ""
+    jmap: bool = False
+    ipv6: bool = False
+
+    @property
+    def files(self) -> tuple[HostFile, ...]:
+        """The files that are staged, proven, and then put in force together."""
+        return tuple(
+            HostFile(f"{DIRECTORY}/{name}", content)
+            for name, content in (
+                ("Dockerfile", image.dockerfile(self.inputs)),
+                ("fetch-caddy.sh", image.fetch_script()),
+                ("compose.yaml", image.compose_file(self.reference)),
+                ("caddy.json", render(self.routes)),
+            )
+        )
+
+    @property
+    def staged(self) -> tuple[HostFile, ...]:
+        """The same files where they wait to be proven."""
+        return tuple(HostFile(f"{STAGE}/{file.path.rpartition('/')[2]}", file.content) for file in self.files)
+
+    @property
+    def reference(self) -> str:
+        """The image, by content."""
+        return image.reference(self.inputs)
+
+    @property
+    def directories(self) -> tuple[HostDirectory, ...]:
+        """Open to all: they hold no secret, and Caddy inside the container is not root."""
+        return (HostDirectory(DIRECTORY),)
+
+    @property
+    def jmap_file(self) -> HostFile:
+        """The site that the web Caddy imports for JMAP and webmail."""
+        return HostFile(JMAP_SITE, web.jmap_site(self.mail_host, self.routes.upstream))
+
+    @property
+    def project(self) -> ComposeProject:
+        """The Compose project, with everything the role looks at in its one remote command."""
+        return ComposeProject(
+            name=CONTAINER,
+            directory=DIRECTORY,
+            files=self.files,
+            directories=self.directories,
+            services=(Service("edge"),),
+            wait_seconds=60,
+            extra_paths=(DIGEST, JMAP_SITE, WEB_RELOAD, *(file.path for file in resolver.files())),
+            probes=(
+                ("config", running_config()),
+                ("pid", f"docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER} 2>/dev/null"),
+                ("listeners", "ss -Hlntp"),
+                ("tailscale", "command -v tailscale >/dev/null || exit 127; tailscale status --json --peers=false"),
+                ("resolver", resolver.PROBE),
+                ("web-path", f"cat {WEB_PATH} 2>/dev/null"),
+                *((("caddyfile", f"cat '{self.caddyfile}'"),) if self.caddyfile else ()),
+            ),
+        )
+
+
+def running_config() -> str:
+    """A command that prints the configuration Caddy runs with now, asked of Caddy itself."""
+    url = "http://edge/config/"
+    return f"docker exec {CONTAINER} curl -fsS --max-time 5 --unix-socket {ADMIN_SOCKET} {url} 2>/dev/null"
+
+
+def of(environment: Environment, edge: Edge) -> EdgePlan:
+    """The plan for ``edge`` under these settings."""
+    return EdgePlan(
+        routes=EdgeRoutes(environment.magic_host, environment.domains, web=edge.web is not None),
+        inputs=ImageInputs(
+            environment.edge_base_image,
+            environment.caddy_download_url,
+            environment.caddy_plugins,
+            environment.caddy_sha256 or "",
+        ),
+        membership=Membership(environment.ts_tailnet, environment.tag_edge, environment.ts_login_server or ""),
+        mail_host=environment.mail_host,
+        caddyfile=edge.web or "",
+        jmap=environment.jmap_vhost and edge.web is not None,
+        ipv6=edge.ipv6 is not None,
+    )
+
+
+def unserved(plan: EdgePlan, report: HostReport) -> list[str]:
+    """Why the edge does not yet serve as it must, in the operator's words; empty when it does.
+
+    The running configuration is compared with the wanted one by meaning, so that a run that died between writing
+    caddy.json and loading it is found out.
+    """
+    reasons = [f"{file.path} changes" for file in pending(report, plan.files)[0]]
+    reasons += unsettled(plan.project, report)
+    if not unloaded(plan, report):
+        reasons += [f"{gap} does not listen" for gap in gaps(plan, report)]
+    elif not reasons:
+        reasons.append("Caddy runs with an older configuration")
+    if DIGEST not in report.paths:
+        reasons.append(f"{DIGEST} is missing")
+    return reasons
+
+
+def unloaded(plan: EdgePlan, report: HostReport) -> bool:
+    """Whether Caddy runs with anything else than the wanted configuration."""
+    probe = report.probes.get("config", NOTHING)
+    return probe.exit_code != 0 or not same_meaning(probe.output.decode(errors="replace"), render(plan.routes))
+
+
+def gaps(plan: EdgePlan, report: HostReport) -> list[str]:
+    """Ports that do not listen on a family they must listen on."""
+    found = listeners.missing(_listeners(report), plan.routes.ports)
+    return [gap for gap in found if plan.ipv6 or gap.endswith("/IPv4")]
+
+
+def in_the_way(plan: EdgePlan, report: HostReport) -> tuple[listeners.Listener, ...]:
+    """Foreign listeners on the edge's ports."""
+    pid = report.probes.get("pid", NOTHING).output.decode(errors="replace").strip()
+    return listeners.foreign(_listeners(report), plan.routes.ports, int(pid) if pid.isdecimal() else 0)
+
+
+def _listeners(report: HostReport) -> tuple[listeners.Listener, ...]:
+    return listeners.parse(report.probes.get("listeners", NOTHING).output.decode(errors="replace").splitlines())

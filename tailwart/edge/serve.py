@@ -1,0 +1,200 @@
+"""Brings one edge into service: staged, built, proven by the new binary, and only then put in force."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from functools import partial
+
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
+
+from tailwart.edge import listeners
+from tailwart.edge.caddy_config import ADMIN_SOCKET
+from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY
+from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, gaps, in_the_way, unloaded, unserved
+from tailwart.errors import TailwartError
+from tailwart.facts.host import observe, script
+from tailwart.facts.report import HostReport, parse
+from tailwart.operations import hostfiles
+from tailwart.operations.compose import bring_up
+from tailwart.operations.hostfiles import HostDirectory, HostFile
+from tailwart.operations.project import unsettled
+from tailwart.operations.remote import Runner, command
+
+_BUILD_SECONDS = 1800
+_LISTEN_SECONDS = 20
+
+
+@operation()
+def serve(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
+    """The edge runs the wanted image with the wanted configuration and listens; nothing to do when that is so."""
+    host = ctx_host.get()
+    report = observe(host, plan.project.watch)
+    reasons = unserved(plan, report)
+    if not reasons:
+        host.noop("the edge serves as it must")
+        return
+    if host.state.is_executing or host.state.config.DIFF:
+        host.log("edge: " + "; ".join(reasons))
+    if host.state.config.DIFF:
+        hostfiles.show(host, report, hostfiles.pending(report, plan.files)[0])
+    yield command(host, partial(put_in_force, plan=plan), "put the edge in force")
+
+
+def put_in_force(run: Runner, plan: EdgePlan) -> None:
+    """Do all that is missing. Until the new binary has accepted the new configuration, nothing that serves is touched;
+    if the new edge then does not come up, the previous one is put back. Raises `TailwartError`."""
+    if taken := in_the_way(plan, _look(run, plan)):
+        raise listeners.refusal(taken)
+    hostfiles.write(run, plan.staged, (*plan.directories, HostDirectory(STAGE)))
+    _build(run, plan)
+    _prove(run, plan)
+    _record_digest(run, plan)
+    served = bool(run(f"docker inspect {CONTAINER} >/dev/null 2>&1 && test -f {DIRECTORY}/compose.yaml").ok)
+    _swap(run, plan, keep=served)
+    try:
+        _start(run, plan)
+    except TailwartError as problem:
+        if served:
+            _fall_back(run)
+            problem.expected += "; the previous edge was put back"
+        raise
+    _forget_older_images(run, plan)
+
+
+def _build(run: Runner, plan: EdgePlan) -> None:
+    if run(f"docker image inspect {plan.reference} >/dev/null 2>&1", timeout=60).ok:
+        return
+    # The host's own network: the resolver and the routes are known to work there, on an IPv6-only host as well.
+    result = run(
+        f"tar -C {STAGE} -c Dockerfile fetch-caddy.sh | docker build --network host --tag {plan.reference} - 2>&1",
+        timeout=_BUILD_SECONDS,
+    )
+    if result.ok:
+        return
+    raise TailwartError(
+        "the edge's image cannot be built",
+        seen=_words_of_the_script(result.stdout),
+        expected="a Caddy with caddy-l4 from CADDY_DOWNLOAD_URL; whatever served before still does",
+        remedy="mend what is named above and run the deploy again",
+    )
+
+
+def _words_of_the_script(output: str) -> str:
+    """The failure as fetch-caddy.sh told it; the end of the builder's output where it never got so far."""
+    lines = [line.split(" ", 2)[2] if line[:1] == "#" and line.count(" ") > 2 else line for line in output.splitlines()]
+    start = max((index for index, line in enumerate(lines) if "fetch-caddy: " in line), default=None)
+    if start is None:
+        return "\n            ".join(lines[-6:])
+    told = [line for line in lines[start : start + 5] if "returned a non-zero code" not in line and line[:3] != "---"]
+    return "\n            ".join(line.strip() for line in told if line.strip() and not line.startswith("ERROR"))
+
+
+def _prove(run: Runner, plan: EdgePlan) -> None:
+    binary = f"docker run --rm --network none --volume {STAGE}:{MOUNT}:ro --entrypoint /usr/bin/caddy {plan.reference}"
+    result = run(f"{binary} validate --config {MOUNT}/caddy.json 2>&1", timeout=120)
+    if not result.ok:
+        raise TailwartError(
+            "the new Caddy does not accept the new caddy.json",
+            seen=result.stdout.strip()[-1500:],
+            expected="`caddy validate` to pass; whatever served before still does",
+            remedy="check CADDY_PLUGINS and CADDY_SHA256: another Caddy release may have changed the format",
+        )
+    result = run(f"cd {STAGE} && docker compose {plan.project.options} config --quiet 2>&1", timeout=120)
+    if not result.ok:
+        raise TailwartError(
+            "docker compose does not accept the edge's compose.yaml",
+            seen=result.stdout.strip()[-1500:],
+            expected="Compose v2; whatever served before still does",
+            remedy="look at `docker compose version` on the host",
+        )
+
+
+def _swap(run: Runner, plan: EdgePlan, *, keep: bool) -> None:
+    names = shlex.join([*(file.path.rpartition("/")[2] for file in plan.files), "caddy.sha256"])
+    steps = ["set -e", f"cd {DIRECTORY}"]
+    if keep:
+        running = f"docker inspect --format '{{{{.Image}}}}' {CONTAINER}"
+        steps += [
+            # The copy is complete or absent: a run that dies here leaves no half of it.
+            f"rm -rf {PREVIOUS}.part; mkdir -p {PREVIOUS}.part; cp -p {names} {PREVIOUS}.part/",
+            f"rm -rf {PREVIOUS}; mv {PREVIOUS}.part {PREVIOUS}",
+            f'docker tag "$({running})" {REPOSITORY}:previous',
+        ]
+    steps += [f"for name in {names}; do mv -fT -- {STAGE}/$name {DIRECTORY}/$name; done", f"rmdir {STAGE}"]
+    result = run("\n".join(steps), timeout=120)
+    if not result.ok:
+        raise TailwartError(
+            f"could not put the new files into {DIRECTORY}",
+            seen=result.stderr.strip()[-500:],
+            expected="a writable file system",
+            remedy="look at it on the host, then run again",
+        )
+
+
+def _start(run: Runner, plan: EdgePlan) -> None:
+    if unsettled(plan.project, _look(run, plan)):
+        bring_up(run, plan.project)
+    report = _look(run, plan)
+    if unloaded(plan, report):
+        # Loads the new routes beside the old ones: connections that are open stay open.
+        reload = f"caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}"
+        result = run(f"docker exec {CONTAINER} {reload} 2>&1", timeout=120)
+        if not result.ok:
+            raise TailwartError(
+                "Caddy did not take the new configuration",
+                seen=result.stdout.strip()[-1500:],
+                expected="`caddy reload` to load caddy.json",
+                remedy=f"look at `docker logs {CONTAINER}` on the host",
+            )
+        report = _look(run, plan)
+    if unloaded(plan, report) or gaps(plan, report):
+        _await_listening(run, plan)
+
+
+def _await_listening(run: Runner, plan: EdgePlan) -> None:
+    report = _look(run, plan)
+    for _ in range(_LISTEN_SECONDS):
+        if not unloaded(plan, report) and not gaps(plan, report):
+            return
+        run("sleep 1")
+        report = _look(run, plan)
+    missing = gaps(plan, report)
+    raise TailwartError(
+        "the edge does not listen as it must",
+        seen=", ".join(missing) if missing else "Caddy runs with another configuration than caddy.json",
+        expected=f"ports {', '.join(map(str, plan.routes.ports))} on IPv4" + (" and IPv6" if plan.ipv6 else ""),
+        remedy=f"look at `docker logs {CONTAINER}`; IPv6 needs net.ipv6.conf.all.disable_ipv6=0 on the host",
+        lesson=8 if any(gap.endswith("IPv6") for gap in missing) else None,
+    )
+
+
+def _fall_back(run: Runner) -> None:
+    run(
+        f"[ -d {PREVIOUS} ] && cp -p {PREVIOUS}/* {DIRECTORY}/ && cd {DIRECTORY} && "
+        f"docker compose --project-name {CONTAINER} --file compose.yaml up -d --wait --wait-timeout 60 && "
+        f"docker exec {CONTAINER} caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}",
+        timeout=300,
+    )
+
+
+def _record_digest(run: Runner, plan: EdgePlan) -> None:
+    """Stage the digest of the binary that the image holds, as `sha256sum` would print it."""
+    digest = run(f"docker run --rm --network none --entrypoint cat {plan.reference} /usr/bin/caddy.sha256", timeout=60)
+    hostfiles.write(run, [HostFile(f"{STAGE}/caddy.sha256", f"{digest.stdout.strip()}  /usr/bin/caddy\n")])
+
+
+def _forget_older_images(run: Runner, plan: EdgePlan) -> None:
+    """Keep two images: the one that serves and the one before, which a failing start falls back to."""
+    keep = rf"^{REPOSITORY}:\(previous\|{plan.reference.partition(':')[2]}\)$"
+    run(
+        f"docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {REPOSITORY} | grep -v '{keep}' "
+        "| xargs -r docker image rm >/dev/null 2>&1 || :",
+        timeout=120,
+    )
+
+
+def _look(run: Runner, plan: EdgePlan) -> HostReport:
+    return parse(run(script(plan.project.watch), timeout=120).stdout.splitlines())

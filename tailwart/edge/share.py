@@ -1,0 +1,190 @@
+"""Lets the edge have :443 of a host whose own web Caddy holds it, and gives it back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from collections.abc import Generator
+from functools import partial
+
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
+
+from tailwart.edge import adapted, web
+from tailwart.edge.plan import JMAP_SITE, NOTHING, WEB, WEB_PATH, WEB_RELOAD, EdgePlan
+from tailwart.errors import TailwartError
+from tailwart.facts.host import observe
+from tailwart.facts.report import HostReport
+from tailwart.operations import hostfiles
+from tailwart.operations.hostfiles import HostDirectory, HostFile
+from tailwart.operations.remote import Completed, Runner, command
+
+_PRIVATE = HostDirectory(WEB, "0700")
+_ORIGINAL = f"{WEB}/Caddyfile.original"
+_CADDYFILE = "--adapter caddyfile --config"
+
+
+@operation()
+def share_https(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
+    """The web Caddy listens on 8443 instead of 443, and imports the JMAP site when it is wanted."""
+    host = ctx_host.get()
+    reasons = _unshared(plan, observe(host, plan.project.watch))
+    if not reasons:
+        host.noop(f"{plan.caddyfile} leaves :443 to the edge")
+        return
+    if host.state.is_executing or host.state.config.DIFF:
+        host.log("web: " + "; ".join(reasons))
+    yield command(host, partial(move_aside, plan=plan), "move the web Caddy to 8443")
+
+
+@operation()
+def give_https_back(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
+    """A Caddyfile that was edited for an edge, and is no longer named by the settings, is as it was before."""
+    host = ctx_host.get()
+    path = observe(host, plan.project.watch).probes.get("web-path", NOTHING).output.decode(errors="replace").strip()
+    if not path or path == plan.caddyfile:
+        host.noop("no Caddyfile is to be given back")
+        return
+    yield command(host, partial(put_back, path=path), f"give :443 back to {path}")
+
+
+def move_aside(run: Runner, plan: EdgePlan) -> None:
+    """Edit the Caddyfile, judge the result by the host's own Caddy, put it in place, reload. Raises `TailwartError`;
+    the Caddyfile is then as it was before, and still in force."""
+    file = _Caddyfile.read(run, plan.caddyfile)
+    moved = web.edit(file.text)
+    if plan.jmap:
+        hostfiles.write(run, [plan.jmap_file])
+    before, after = _adapt(run, file, web.restore(file.text)), _adapt(run, file, moved)
+    adapted.check(file.path, before, after)
+    final = web.edit(file.text, JMAP_SITE if plan.jmap else None)
+    _validate(run, file, final)
+    notes = [HostFile(WEB_PATH, f"{plan.caddyfile}\n", "0600"), HostFile(WEB_RELOAD, "", "0600")]
+    if not web.edited(file.text):
+        notes.append(HostFile(_ORIGINAL, file.data, "0600", secret=True))
+    hostfiles.write(run, notes, [_PRIVATE])
+    file.replace(run, final)
+    _reload(run, file)
+    run(f"rm -f {WEB_RELOAD}")
+
+
+def put_back(run: Runner, path: str) -> None:
+    """Take the edit out of the Caddyfile at ``path`` and reload; what the operator changed since stays."""
+    file = _Caddyfile.read(run, path)
+    hostfiles.write(run, [HostFile(WEB_RELOAD, "", "0600")], [_PRIVATE])
+    file.replace(run, web.restore(file.text))
+    _reload(run, file)
+    run(f"rm -f {WEB_RELOAD} {JMAP_SITE} {WEB_PATH}")
+
+
+class _Caddyfile:
+    """A Caddyfile on the host: its real path, owner and mode, and its text (bytes that are no UTF-8 survive)."""
+
+    def __init__(self, path: str, mode: str, owner: str, data: bytes) -> None:
+        self.path, self.mode, self.owner, self.data = path, mode, owner, data
+        self.text = data.decode(errors="surrogateescape")
+
+    @classmethod
+    def read(cls, run: Runner, path: str) -> _Caddyfile:
+        name = shlex.quote(path)
+        result = run(
+            f"command -v caddy >/dev/null || exit 9; real=$(readlink -f {name}) && stat -c '%a %U:%G' \"$real\" && "
+            'echo "$real" && base64 -w0 "$real"'
+        )
+        lines = result.stdout.splitlines()
+        if not result.ok or len(lines) < 2:
+            raise TailwartError(
+                f"the web Caddy of this edge cannot be edited: {path}",
+                seen="the file, or the command `caddy`, is not on the host",
+                expected="a Caddy installed on the host (not in a container), with that Caddyfile",
+                remedy="correct the edge's …_WEB setting, or leave it empty for a mail-only edge",
+            )
+        mode, owner = lines[0].split(" ", 1)
+        return cls(lines[1], mode.zfill(4), owner, base64.b64decode(lines[2] if len(lines) > 2 else ""))
+
+    def beside(self, text: str) -> HostFile:
+        """``text`` as a hidden file in the same directory: relative imports hold, globbed ones overlook it."""
+        directory = self.path.rpartition("/")[0]
+        return HostFile(f"{directory}/.tailwart-candidate", text.encode(errors="surrogateescape"), "0600")
+
+    def replace(self, run: Runner, text: str) -> None:
+        content = text.encode(errors="surrogateescape")
+        hostfiles.write(run, [HostFile(self.path, content, self.mode, owner=self.owner)])
+
+
+def _unshared(plan: EdgePlan, report: HostReport) -> list[str]:
+    probe = report.probes.get("caddyfile", NOTHING)
+    text = probe.output.decode(errors="surrogateescape")
+    reasons = []
+    try:
+        if probe.exit_code != 0 or web.edit(text, JMAP_SITE if plan.jmap else None) != text:
+            reasons.append(f"{plan.caddyfile} moves its HTTPS port to 8443")
+    except TailwartError:  # told in full when it is carried out
+        reasons.append(f"{plan.caddyfile} cannot be edited as it is")
+    if WEB_RELOAD in report.paths:
+        reasons.append("the last edit was not loaded")
+    if plan.jmap and not plan.jmap_file.matches(report.paths.get(JMAP_SITE)):
+        reasons.append(f"{JMAP_SITE} changes")
+    return reasons
+
+
+def _adapt(run: Runner, file: _Caddyfile, text: str) -> str:
+    result = _with_candidate(run, file, text, f"caddy adapt {_CADDYFILE}")
+    if not result.ok:
+        raise _refused(file, result)
+    try:
+        json.loads(result.stdout)
+    except ValueError:
+        raise _refused(file, result) from None
+    return result.stdout
+
+
+def _validate(run: Runner, file: _Caddyfile, text: str) -> None:
+    # Provisioning may write certificates and locks: into a directory of its own, not among those of the service.
+    validate = f"XDG_DATA_HOME=$state XDG_CONFIG_HOME=$state caddy validate {_CADDYFILE}"
+    result = _with_candidate(run, file, text, f'state=$(mktemp -d); trap "rm -rf $state" EXIT; {validate}')
+    if not result.ok:
+        raise _refused(file, result)
+
+
+def _with_candidate(run: Runner, file: _Caddyfile, text: str, words: str) -> Completed:
+    candidate = file.beside(text)
+    hostfiles.write(run, [candidate])
+    try:
+        return run(f"{words} {candidate.path}", timeout=120)
+    finally:
+        run(f"rm -f {candidate.path}")
+
+
+def _refused(file: _Caddyfile, result: Completed) -> TailwartError:
+    return TailwartError(
+        f"the host's Caddy does not accept {file.path}, with or without the edge's change",
+        seen=(result.stderr.strip().splitlines() or ["no message"])[-1][-800:],
+        expected="a Caddyfile that `caddy validate` accepts as root; it was left as it is and is still in force",
+        remedy=f"run `caddy validate --config {file.path}` on the host and mend what it names",
+    )
+
+
+def _reload(run: Runner, file: _Caddyfile) -> None:
+    result = _load(run, file)
+    if result.ok:
+        return
+    hostfiles.write(run, [HostFile(file.path, file.data, file.mode, owner=file.owner)])
+    _load(run, file)
+    run(f"rm -f {WEB_RELOAD}")
+    raise TailwartError(
+        f"the host's Caddy did not load the changed {file.path}; the file was put back",
+        seen=(result.stdout + result.stderr).strip()[-800:],
+        expected="`systemctl reload caddy`, or `caddy reload` where systemd does not run it, to work",
+        remedy="look at `journalctl -u caddy -n 20` on the host, then run the deploy again",
+    )
+
+
+def _load(run: Runner, file: _Caddyfile) -> Completed:
+    return run(
+        "if systemctl is-active --quiet caddy; then systemctl reload caddy; "
+        f"else caddy reload {_CADDYFILE} {shlex.quote(file.path)}; fi",
+        timeout=120,
+    )

@@ -1,0 +1,100 @@
+"""Whether an edge host is on the tailnet as it must be, from ``tailscale status --json``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from enum import Enum
+
+from tailwart.errors import TailwartError
+
+
+class Step(Enum):
+    """What is still missing before the host is on the tailnet."""
+
+    INSTALL = "install Tailscale"
+    START = "start tailscaled"
+    JOIN = "join the tailnet"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Membership:
+    """How an edge belongs to the tailnet: its MagicDNS suffix, the tag, the coordination server (empty: Tailscale)."""
+
+    tailnet: str
+    tag: str
+    login_server: str = ""
+
+
+def step(wanted: Membership, installed: bool, exit_code: int, status: str) -> Step:
+    """What to do next. A host that is on a tailnet is left as it is: raises `TailwartError` when it is the wrong one,
+    or when the node lacks the tag that the grants are written for."""
+    if not installed:
+        return Step.INSTALL
+    try:
+        document = json.loads(status)
+    except ValueError:
+        document = {}
+    backend = document.get("BackendState", "")
+    if exit_code != 0 and not backend:
+        return Step.START
+    if backend in ("NeedsLogin", "NoState", "Stopped", "NeedsMachineAuth", ""):
+        return Step.JOIN
+    _check(wanted, document)
+    return Step.NOTHING
+
+
+def up(wanted: Membership, key: str) -> list[str]:
+    """``tailscale up`` for this key, but for the key itself, which is no word of a command line.
+
+    A key of Tailscale's own may need the tag spelled out (an OAuth secret mints tagged keys only). headscale's keys
+    carry their tags, and it refuses a registration that asks for them again.
+    """
+    words = ["tailscale", "up", "--timeout=90s", "--accept-dns=true"]
+    if wanted.login_server:
+        words.append(f"--login-server={wanted.login_server}")
+    if key.startswith("tskey-"):
+        words.append(f"--advertise-tags={wanted.tag}")
+    return words
+
+
+def auth_key(key: str) -> str:
+    """The key as tailscale takes it: nodes joined by an OAuth secret are ephemeral unless it says otherwise, and an
+    edge that was offline for an hour must not have left the tailnet."""
+    if key.startswith("tskey-client-") and "?" not in key:
+        return f"{key}?ephemeral=false&preauthorized=true"
+    return key
+
+
+def no_key(wanted: Membership) -> TailwartError:
+    """The host must be joined and there is nothing to join it with."""
+    by_hand = shlex.join(up(wanted, "tskey-"))
+    return TailwartError(
+        "the edge host is not on the tailnet",
+        seen="`tailscale status` says it is logged out, and TS_EDGE_AUTHKEY is empty",
+        expected=f"a node of {wanted.tailnet} with {wanted.tag}",
+        remedy=f"set TS_EDGE_AUTHKEY to an auth key for {wanted.tag}, or run `{by_hand}` on the host and log in",
+    )
+
+
+def _check(wanted: Membership, document: dict[str, object]) -> None:
+    suffix = str(document.get("MagicDNSSuffix") or "").rstrip(".")
+    node = document.get("Self")
+    tags = node.get("Tags") if isinstance(node, dict) else None
+    if suffix and suffix != wanted.tailnet:
+        raise TailwartError(
+            "the edge host is on another tailnet",
+            seen=suffix,
+            expected=f"{wanted.tailnet} (TS_TAILNET)",
+            remedy="correct TS_TAILNET, or run `tailscale logout` on the host and the deploy again",
+        )
+    if wanted.tag not in (tags or []):
+        raise TailwartError(
+            f"the edge host is on the tailnet without {wanted.tag}, so no grant lets it reach the mailbox",
+            seen=f"tags: {', '.join(map(str, tags or [])) or 'none'}",
+            expected=f"{wanted.tag} (TAG_EDGE)",
+            remedy=f"give the machine {wanted.tag} in the tailnet's admin console, or run "
+            f"`tailscale up --advertise-tags={wanted.tag} --force-reauth` on the host",
+        )

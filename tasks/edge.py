@@ -1,0 +1,37 @@
+"""The edge: a Caddy with caddy-l4 on the public mail ports, which hands every connection to the mailbox over the tailnet.
+
+In order: the host is a node of the tailnet; the web Caddy beside it gives :443 up before the edge takes it; the image is
+built and the new configuration proven before anything that serves is replaced; a change of routes alone is a reload,
+which keeps open connections.
+"""
+
+from __future__ import annotations
+
+from pyinfra import host
+
+from tailwart.edge import plan as edge_plan
+from tailwart.edge.join import follow_resolver, join_tailnet
+from tailwart.edge.serve import serve
+from tailwart.edge.share import give_https_back, share_https
+from tailwart.operations import engine
+
+
+def deploy() -> None:
+    """Bring one edge host into service."""
+    environment = host.data.environment
+    plan = edge_plan.of(environment, host.data.edge)
+
+    engine.ensure(name="Edge: container engine and Compose", look=plan.project.watch)
+
+    # Before the edge: a resolver that knows the tailnet's names is copied into its container at the start.
+    join_tailnet(name=f"Edge: on the tailnet with {plan.membership.tag}", plan=plan, key=environment.ts_edge_authkey)
+
+    if plan.caddyfile:
+        # Before the edge: two programs cannot both listen on :443.
+        share_https(name=f"Edge: {plan.caddyfile} leaves :443 to the edge", plan=plan)
+
+    serve(name="Edge: image, configuration and ports", plan=plan)
+    follow_resolver(name="Edge: the container follows the host's resolver", plan=plan)
+
+    # After the edge: it has let go of :443 by now.
+    give_https_back(name="Edge: a web Caddy no longer shared has :443 back", plan=plan)
