@@ -1,7 +1,7 @@
-"""The edge: a Caddy with caddy-l4 on the public mail ports, which hands every connection to the mailbox over the tailnet.
+"""The edge: a Caddy with caddy-l4 on the public mail ports, handing every connection on to the mailbox over the tailnet.
 
-In order: the host is a node of the tailnet; the web Caddy beside it gives :443 up before the edge takes it; the image is
-built and the new configuration proven before anything that serves is replaced; a change of routes alone is a reload,
+In order: the host is a node of the tailnet; the web Caddy beside it gives :443 up before the edge takes it; the image
+is built and the new configuration proven before anything that serves is replaced; a change of routes alone is a reload,
 which keeps open connections.
 """
 

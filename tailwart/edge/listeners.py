@@ -24,7 +24,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Listener:
-    """One listening socket. ``address`` is ``*`` for a dual-stack socket; ``process`` is empty where ss may not tell."""
+    """One listening socket. ``address`` is ``*`` when it is dual-stack; ``process`` is empty where ss may not tell."""
 
     address: str
     port: int

@@ -1,9 +1,9 @@
 """Keeps the edge's container able to resolve tailnet names.
 
 Docker copies the host's /etc/resolv.conf into a container when it starts, and never again. At boot the engine starts
-containers before tailscaled has put its own resolver there, so MagicDNS names would stay unknown, and all mail refused,
-until somebody restarted the container. A path unit copies the file once more whenever it changes; Caddy resolves at each
-dial and sees the new content without a restart.
+containers before tailscaled has put its own resolver there, so MagicDNS names would stay unknown, and all mail be
+refused, until somebody restarted the container. A path unit copies the file once more whenever it changes; Caddy
+resolves at each dial and sees the new content without a restart.
 """
 
 from __future__ import annotations
