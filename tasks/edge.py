@@ -1,4 +1,4 @@
-"""The edge: a Caddy with caddy-l4 on the public mail ports, handing every connection on to the mailbox over the tailnet.
+"""The edge: a Caddy with caddy-l4 on the public mail ports that hands every connection on to the mailbox by tailnet.
 
 In order: the host is a node of the tailnet; the web Caddy beside it gives :443 up before the edge takes it; the image
 is built and the new configuration proven before anything that serves is replaced; a change of routes alone is a reload,
