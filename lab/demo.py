@@ -11,8 +11,7 @@ from pathlib import Path
 
 import click
 
-from lab import paths
-from lab.env import lab_env_path
+from lab import dotenv, paths
 from tailwart.environment import load
 from tailwart.errors import TailwartError
 
@@ -22,7 +21,7 @@ _BIN = Path(sys.executable).parent
 def main() -> int:
     """Deploy to the running lab, mail in, mail out, verify; the exit code is that of the first step that failed."""
     started = time.monotonic()
-    environment_path = lab_env_path()
+    environment_path = dotenv.path()
     environment = load(environment_path).environment
     domain, user = environment.domain, environment.accounts[0].name
     steps = (

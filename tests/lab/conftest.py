@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.env import lab_env_path
+from lab import dotenv
 from lab.lifecycle import up
 from tailwart.environment import Account, Environment
 from tests.lab.deploying import deploy, environment_of
@@ -16,7 +16,7 @@ from tests.lab.deploying import deploy, environment_of
 def lab_environment() -> Path:
     """The `.env` of the lab, which is started when it does not run."""
     up()
-    return lab_env_path()
+    return dotenv.path()
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from typing import Any
 
 import requests
 
-from lab import topology
-from lab.credentials import lab_secret
+from lab import credentials, topology
 
 _PORTS = {"policy": 8201, "spaceship": 8202, "download": 8203}
 
@@ -18,7 +17,7 @@ _PORTS = {"policy": 8201, "spaceship": 8202, "download": 8203}
 def fault(facade: str, **members: Any) -> Iterator[None]:
     """Arm one fault of `lab.control.faults` at a façade; disarmed again at the end."""
     url = f"http://127.0.0.1:{topology.published(_PORTS[facade])}/lab/faults"
-    headers = {"X-Lab-Admin": lab_secret("LAB_ADMIN_TOKEN")}
+    headers = {"X-Lab-Admin": credentials.load()["LAB_ADMIN_TOKEN"]}
     requests.post(url, json=members, headers=headers, timeout=20).raise_for_status()
     try:
         yield

@@ -13,7 +13,7 @@ from lab import hosts
 from tests.waiting import until
 
 WORLD_ADDRESS = "198.51.100.23"
-OUTSIDE_USER = "bob@outside.test"
+OUTSIDE_USER = "friend@outside.test"
 
 # Runs on world; parameters come as JSON on standard input after the program, so nothing stands in arguments.
 _CLIENT = """
