@@ -145,7 +145,9 @@ def test_meaning_is_compared_not_text() -> None:
 
 def test_values_cannot_break_out_of_the_document() -> None:
     dialled = document(EdgeRoutes('x"}],"y":[{', ("example.org",)))
-    assert same_meaning(render(EdgeRoutes('x"}],"y":[{', ("example.org",))), render(EdgeRoutes('x"}],"y":[{', ("e.org",))))
+    assert same_meaning(
+        render(EdgeRoutes('x"}],"y":[{', ("example.org",))), render(EdgeRoutes('x"}],"y":[{', ("e.org",)))
+    )
     assert dialled["apps"]["layer4"]["servers"]["smtp"]["routes"][0]["handle"][0]["upstreams"] == [
         {"dial": ['x"}],"y":[{:25']}
     ]
