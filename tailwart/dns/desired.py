@@ -41,7 +41,9 @@ class Intent:
     """All that decides one zone. ``zone_text`` is the server's `dnsZoneFile`, None when it is not known.
 
     ``main`` is the domain that holds the `mail` name; ``spf_terms`` cover the senders that are no edge;
-    ``ipv6_withheld`` says why no AAAA may be published, empty when it may. ``missing`` explains what is not known.
+    ``ipv6_withheld`` says why no AAAA may be published, empty when it may; ``ipv6_unknown`` that the reason is
+    ignorance, so that one that stands is not removed either. ``missing`` explains what is not known. With
+    ``server_publishes_dkim`` the server rotates its keys itself and needs the old ones for a while.
     """
 
     zone: str
@@ -53,7 +55,9 @@ class Intent:
     direct_delivery: bool = False
     acme_directory: str | None = None
     account_uri: str | None = None
+    server_publishes_dkim: bool = False
     ipv6_withheld: str = ""
+    ipv6_unknown: bool = False
     missing: tuple[str, ...] = ()
     overrides: Overrides = field(default_factory=none)
 
@@ -163,7 +167,8 @@ def _with_edges(intent: Intent, base: list[Record], missing: list[str], warnings
             if edge.ipv6 and not intent.ipv6_withheld:
                 yield record(intent.zone, name, "AAAA", str(edge.ipv6), intent.ttl)
     if intent.ipv6_withheld:
-        warnings.append(f"AAAA withheld: {intent.ipv6_withheld} (lesson 8)")
+        kept = "; one that stands is left as it is" if intent.ipv6_unknown else ""
+        warnings.append(f"AAAA withheld: {intent.ipv6_withheld}{kept} (lesson 8)")
 
 
 def _with_senders(intent: Intent, entry: Record) -> Record:

@@ -77,9 +77,11 @@ class Ownership:
         self._complete = desired.complete
         self._ledger = ledger
         self._slots = {slot(entry) for entry in desired.records}
+        self._unsure = {(name, "AAAA") for name in intent.edge_names} if intent.ipv6_unknown else set()
         self._replaced = set(intent.overrides.replacements(intent.zone, intent.main))
         if any(edge.ipv4 or edge.ipv6 for edge in intent.edges):
-            self._slots |= {(name, rtype, "") for name in intent.edge_names for rtype in ADDRESS_TYPES}
+            types = [rtype for rtype in ADDRESS_TYPES if rtype != "AAAA" or not intent.ipv6_unknown]
+            self._slots |= {(name, rtype, "") for name in intent.edge_names for rtype in types}
         self._has_rsa = any(is_dkim(entry) and not is_ed25519(entry) for entry in desired.records)
 
     def manages(self, entry: Record) -> bool:
@@ -89,8 +91,11 @@ class Ownership:
         if slot(entry) in self._slots or (entry.rrset in self._replaced and not purpose(entry).startswith("text ")):
             return True
         if is_dkim(entry) and self._complete and self._has_rsa:
-            return is_ed25519(entry) or bool(_STALWART_SELECTOR.match(entry.name))
+            own = _STALWART_SELECTOR.match(entry.name) and not self._intent.server_publishes_dkim
+            return is_ed25519(entry) or bool(own)
         # Without the server's own text the kinds it alone knows are not unwanted, only unknown.
+        if entry.rrset in self._unsure:
+            return False
         return self._complete and entry.key in self._ledger.records
 
     def may_touch(self, entry: Record) -> bool:

@@ -1,0 +1,187 @@
+"""The DNS plane of one installation: everything that a plan, an apply or a check needs, wired from the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import dns.exception
+import dns.resolver
+
+from tailwart.dns import guards, providers
+from tailwart.dns.applying import WAIT_SECONDS, Applied, apply
+from tailwart.dns.archive import Archive
+from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
+from tailwart.dns.overrides import Overrides
+from tailwart.dns.providers import Notify, Provider
+from tailwart.dns.reachability import Ipv6, Vantage, judge
+from tailwart.dns.source import ServerFacts, ZoneFileSource
+from tailwart.dns.spf import Lookup
+from tailwart.dns.zoneplan import ZonePlan, compare
+from tailwart.environment import Environment
+from tailwart.environment.values import TAILNET_V4, TAILNET_V6
+from tailwart.errors import TailwartError
+from tailwart.plan.model import Plan
+
+
+def public_txt(name: str) -> list[str] | None:
+    """TXT texts of a name by this machine's resolver; the targets of `include:` are other people's names."""
+    try:
+        answer = dns.resolver.resolve(name, "TXT", lifetime=5, search=False)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    except (dns.exception.DNSException, OSError):
+        return None
+    return [b"".join(rdata.strings).decode("utf-8", "replace") for rdata in answer]
+
+
+def no_vantages() -> Sequence[Vantage]:
+    """Nowhere to look from: AAAA records are neither published nor removed."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One installation's zones. ``source`` asks the mail server, ``vantages`` says from where edges are looked at."""
+
+    environment: Environment
+    overrides: Overrides
+    source: ZoneFileSource
+    archive: Archive
+    vantages: Callable[[], Sequence[Vantage]] = no_vantages
+    lookup: Lookup = public_txt
+    wait: float = WAIT_SECONDS
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Every mail domain is a zone of its own."""
+        return self.environment.domains
+
+    def open_provider(self, notify: Notify) -> Provider:
+        """The provider that the environment names."""
+        return providers.open_provider(self.environment, notify)
+
+    def nameservers(self, provider: Provider) -> tuple[str, ...]:
+        """The authoritative servers to ask: DNS_NAMESERVERS, or the provider's own."""
+        return self.environment.dns_nameservers or provider.nameservers
+
+    def desired(self) -> dict[str, Desired]:
+        """What each zone should hold; asks the mail server and looks at the edges."""
+        facts = self.source()
+        addresses = edge_addresses(self.environment)
+        ipv6 = judge(addresses, self.vantages() if any(edge.ipv6 for edge in addresses) else ())
+        return {zone: desire(intent(self.environment, self.overrides, zone, facts, ipv6)) for zone in self.zones}
+
+    def plans(self, provider: Provider, wanted: dict[str, Desired] | None = None) -> dict[str, ZonePlan]:
+        """Each zone's plan, not yet guarded."""
+        plans = {}
+        # The provider is asked first: a refused key (lesson 2) is told before anything else is waited for.
+        live = {zone: provider.read(zone) for zone in self.zones}
+        for zone, desired in (wanted or self.desired()).items():
+            plans[zone] = compare(desired, live[zone], self.archive.ledger(zone))
+        return plans
+
+    def guard(self, plans: dict[str, ZonePlan], *, allow_deletions: bool = False) -> dict[str, ZonePlan]:
+        """The plans with the warnings of the guards; raises `TailwartError` for one that is refused."""
+        allowed = allow_deletions or self.overrides.allow_deletions
+        return {
+            zone: with_warnings(plan, guards.check(plan, self.lookup, allow_deletions=allowed))
+            for zone, plan in plans.items()
+        }
+
+    def apply(self, plans: Iterable[ZonePlan], provider: Provider, notify: Notify) -> list[Applied]:
+        """Carry out the plans that change something."""
+        return [
+            apply(
+                plan,
+                provider,
+                self.archive,
+                nameservers=self.nameservers(provider),
+                notify=notify,
+                wait=self.wait,
+            )
+            for plan in plans
+            if plan
+        ]
+
+
+def edge_addresses(environment: Environment) -> tuple[EdgeAddresses, ...]:
+    """The edges as DNS sees them."""
+    return tuple(EdgeAddresses(edge.name, edge.ipv4, edge.ipv6, edge.web is not None) for edge in environment.edges)
+
+
+def intent(environment: Environment, overrides: Overrides, zone: str, facts: ServerFacts, ipv6: Ipv6) -> Intent:
+    """What decides one zone, from the settings, the server and the look at the edges."""
+    return Intent(
+        zone=zone,
+        main=environment.domain,
+        ttl=environment.dns_ttl,
+        edges=edge_addresses(environment),
+        zone_text=facts.zone_files.get(zone),
+        spf_terms=sender_terms(environment, overrides),
+        direct_delivery=environment.smarthost_address is None,
+        acme_directory=environment.acme_directory_in_use,
+        account_uri=facts.account_uri,
+        server_publishes_dkim=environment.acme_directory is not None,
+        ipv6_withheld="" if ipv6.publish else ipv6.reason,
+        ipv6_unknown=ipv6.unknown,
+        missing=facts.missing,
+        overrides=overrides,
+    )
+
+
+def sender_terms(environment: Environment, overrides: Overrides) -> tuple[str, ...]:
+    """SPF terms for the senders that are no edge: SMARTHOST_SPF, the smarthost's own public address, `dns_spf`."""
+    terms = [*environment.smarthost_spf, *overrides.spf]
+    address = environment.smarthost_address
+    if address is not None and address not in (TAILNET_V4 if address.version == 4 else TAILNET_V6):
+        terms.insert(0, f"ip{address.version}:{address}")
+    for term in terms:
+        kind, separator, value = term.lstrip("+?~-").partition(":")
+        if kind.lower() in {"ip4", "ip6"} and not _is_network(value, int(kind[2])):
+            raise TailwartError(
+                "SMARTHOST_SPF or dns_spf: a term that is no address",
+                seen=term,
+                expected=f"{kind}: and an IPv{kind[2]} address or network",
+                remedy="correct it in .env or group_data/dns.py",
+            )
+        if not separator and "=" not in term and kind.lower() not in {"a", "mx"}:
+            raise TailwartError(
+                "SMARTHOST_SPF or dns_spf: a term that names no sender",
+                seen=term,
+                expected="include:name, ip4:address, ip6:address, a:name or mx:name",
+                remedy="correct it in .env or group_data/dns.py",
+            )
+    return tuple(terms)
+
+
+def with_warnings(plan: ZonePlan, warnings: tuple[str, ...]) -> ZonePlan:
+    """The plan with more for its reader to look at."""
+    return replace(plan, plan=replace(plan.plan, warnings=(*plan.plan.warnings, *warnings)))
+
+
+def combined(plans: Iterable[ZonePlan]) -> Plan:
+    """One plan for all zones; with several of them every name is followed by its zone."""
+    each = list(plans)
+    if len(each) == 1:
+        return each[0].plan
+    return Plan(
+        plane="dns",
+        changes=tuple(
+            replace(change, name=f"{change.name} in {one.zone}") for one in each for change in one.plan.changes
+        ),
+        unmanaged=tuple(f"{one.zone}: {text}" for one in each for text in one.plan.unmanaged),
+        warnings=tuple(dict.fromkeys(text for one in each for text in _with_zone(one))),
+    )
+
+
+def _with_zone(one: ZonePlan) -> list[str]:
+    return [f"{one.zone}: {text}" for text in one.plan.warnings]
+
+
+def _is_network(text: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_network(text, strict=False).version == version
+    except ValueError:
+        return False
