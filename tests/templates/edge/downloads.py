@@ -65,7 +65,7 @@ class DownloadService:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     (answers.pop(0) if len(answers) > 1 else answers[0])(self)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+            def log_message(self, format: str, *args: object) -> None:
                 pass
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
