@@ -19,14 +19,16 @@ def tailnet_addresses(text: str, allowed: Iterable[str] = ()) -> list[str]:
     kept = set(allowed)
     found = []
     for candidate in _CANDIDATE.findall(text):
-        try:
-            network = ipaddress.ip_network(
-                candidate.rstrip(":") if candidate.endswith((":", "::")) else candidate, False
-            )
-        except ValueError:
+        network = _network(candidate) or _network(candidate.rstrip(":"))
+        if network is None or network in _TAILNET or candidate in kept:
             continue
-        if network in _TAILNET or candidate in kept:
-            continue
-        if any(network.version == tailnet.version and network.subnet_of(tailnet) for tailnet in _TAILNET):  # type: ignore[arg-type]
-            found.append(candidate)
+        if any(network.version == tailnet.version and network.network_address in tailnet for tailnet in _TAILNET):
+            found.append(candidate.rstrip(":") if _network(candidate) is None else candidate)
     return found
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None

@@ -1,0 +1,52 @@
+"""What a user reads when the mailbox does not come up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tailwart.facts.report import Engine, HostReport
+from tailwart.mailbox.failures import explain
+from tailwart.mailbox.project import compose_project
+from tailwart.operations.diagnosis import explain_failure
+from tailwart.operations.project import ContainerStory
+from tailwart.operations.remote import Completed
+from tests.unit.mailbox.test_mailbox_render import OAUTH, POSTGRES, environment
+from tests.unit.operations.test_operations_project import SIDECAR, STALWART
+
+ENVIRONMENT = environment(**POSTGRES)
+UNHEALTHY = replace(SIDECAR, health="unhealthy")
+WAITING = replace(STALWART, state="created", health="")
+
+
+def test_postgres_down_is_told_as_lesson_1_with_the_settings_to_look_at() -> None:
+    story = ContainerStory(UNHEALTHY, "Postgres does not accept a connection: postgres.tail1234.ts.net 5432", ())
+    problem = explain(ENVIRONMENT, [story, ContainerStory(WAITING, "", ())])
+    assert problem is not None
+    assert problem.lesson == 1
+    assert "postgres.tail1234.ts.net" in problem.expected
+    assert "STALWART_DB_HOST" in problem.remedy
+
+
+def test_a_sidecar_off_the_tailnet_is_told_with_its_last_log_lines() -> None:
+    story = ContainerStory(UNHEALTHY, "tailscaled has no tailnet address yet", ("boot: invalid key",))
+    problem = explain(ENVIRONMENT, [story])
+    assert problem is not None
+    assert "invalid key" in problem.seen
+    assert "TS_AUTHKEY" in problem.remedy
+
+
+def test_an_unknown_cause_shows_health_and_log_without_secrets() -> None:
+    def run(script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        if "docker logs" in script:
+            return Completed(True, f"panic with {OAUTH} inside\nlast line", "")
+        return Completed(True, '"curl: (7) refused\\n"', "")
+
+    broken = replace(STALWART, health="unhealthy")
+    report = HostReport(engine=Engine(True, "26.1"), containers=(SIDECAR, broken))
+    problem = explain_failure(run, compose_project(ENVIRONMENT), report, "container stalwart is unhealthy")
+    text = str(problem)
+    assert text.startswith("stalwart did not come up")
+    assert "curl: (7) refused" in text
+    assert "last line" in text
+    assert OAUTH not in text
+    assert "docker compose" in problem.remedy

@@ -1,0 +1,106 @@
+"""daemon.json is merged only for old engines, never replaced, and the engine restarts only when it must."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwart.errors import TailwartError
+from tailwart.facts.host import DAEMON_JSON, ENGINE_MARKER
+from tailwart.facts.report import Engine, HostReport
+from tailwart.operations.daemon import IPV6_NAT, merge, needs, numbers
+
+SETTLED = merge(None)
+
+
+def report(
+    version: str = "26.1.5+dfsg1", settings: bytes | None = SETTLED, marker: bytes | None = None, force: bool = True
+) -> HostReport:
+    contents = {DAEMON_JSON: settings, ENGINE_MARKER: marker}
+    return HostReport(
+        engine=Engine(True, version, force, "2.26.1", True, True, "boot/12/345"),
+        contents={path: data for path, data in contents.items() if data is not None},
+    )
+
+
+def test_a_bare_host_gets_an_engine() -> None:
+    assert needs(HostReport(), ipv6_nat=True).install
+
+
+def test_an_engine_as_it_must_be_needs_nothing() -> None:
+    assert needs(report(), ipv6_nat=True).reasons() == []
+
+
+@pytest.mark.parametrize("version", ["27.0.0", "28.2.2", "29.1.3+ds"])
+def test_an_engine_from_27_on_keeps_its_settings(version: str) -> None:
+    assert needs(report(version, settings=b"not even json", force=False), ipv6_nat=True).reasons() == []
+
+
+def test_an_edge_does_not_touch_the_settings() -> None:
+    assert needs(report(settings=None, force=False), ipv6_nat=False).reasons() == []
+
+
+def test_an_old_engine_without_settings_gets_them_and_a_restart() -> None:
+    wanted = needs(report(settings=None, force=False), ipv6_nat=True)
+    assert wanted.settings is not None
+    assert json.loads(wanted.settings) == IPV6_NAT
+    assert wanted.restart
+
+
+def test_a_run_killed_between_file_and_restart_is_healed() -> None:
+    # The note names the daemon that still runs.
+    assert needs(report(marker=b"boot/12/345\n"), ipv6_nat=True).restart
+    # Without a note too: the running daemon itself says that the switch is not in force.
+    assert needs(report(force=False), ipv6_nat=True).restart
+
+
+def test_a_note_from_before_a_reboot_is_only_removed() -> None:
+    wanted = needs(report(marker=b"otherboot/9/1\n"), ipv6_nat=True)
+    assert not wanted.restart
+    assert wanted.marker_done
+
+
+@pytest.mark.parametrize("settings", [b"{", b"[]", b'"x"', b"\xff", b"{'a': 1}"])
+def test_a_file_that_is_no_json_object_is_refused_with_its_fault(settings: bytes) -> None:
+    with pytest.raises(TailwartError, match="left as it is"):
+        needs(report(settings=settings, force=False), ipv6_nat=True)
+
+
+@pytest.mark.parametrize("version", ["1.29.2", "2.16.0"])
+def test_a_compose_that_is_too_old_is_told(version: str) -> None:
+    with pytest.raises(TailwartError, match="too old"):
+        needs(HostReport(engine=Engine(True, "26.1.5", compose=version)), ipv6_nat=False)
+
+
+def test_a_stopped_or_disabled_engine_is_started_and_enabled() -> None:
+    assert needs(HostReport(engine=Engine(True, "", compose="2.26.1", enabled=True)), ipv6_nat=True).start
+    assert needs(HostReport(engine=Engine(True, "28.0", compose="2.26.1", enabled=False)), ipv6_nat=True).start
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.dictionaries(st.text(), json_values))
+def test_merging_keeps_every_foreign_key_and_is_done_once(document: dict[str, object]) -> None:
+    merged = merge(json.dumps(document).encode())
+    assert json.loads(merged) == {**document, **IPV6_NAT}
+    assert merge(merged) == merged
+
+
+def test_a_file_that_has_both_keys_stays_byte_for_byte() -> None:
+    text = b'{ "ip6tables":true,\n "experimental":true, "log-level":"warn" }'
+    assert merge(text) == text
+    assert json.loads(merge(b'{"experimental": 1, "ip6tables": true}'))["experimental"] is True
+
+
+def test_versions() -> None:
+    assert numbers("26.1.5+dfsg1") == (26, 1, 5)
+    assert numbers("v2.40") == (2, 40)
+    with pytest.raises(TailwartError):
+        numbers("dev")

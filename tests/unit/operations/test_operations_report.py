@@ -1,0 +1,133 @@
+"""The host report: what the script prints on a real machine parses, and nothing else passes for it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwart.facts.host import Watch, script
+from tailwart.facts.report import HEADER, TRAILER, ReportError, parse, started
+from tests.unit.operations.shell import Shell
+
+CONTAINER = "\t".join(
+    (
+        "container",
+        "stalwart",
+        "/stalwart",
+        "c1",
+        "running",
+        "healthy",
+        "0",
+        "stalwartlabs/stalwart:v0.16.7",
+        "sha256:aa",
+        "hash",
+        "inputs",
+        "2026-11-21T02:23:16.1234Z",
+        "container:c0",
+        "PATH STALWART_DB_PASSWORD ",
+    )
+)
+
+
+def framed(*lines: str) -> list[str]:
+    return ["Linux banner", HEADER, *lines, TRAILER]
+
+
+def test_a_bare_host_without_any_of_it_gives_an_empty_report() -> None:
+    report = parse(framed())
+    assert not report.paths
+    assert not report.engine.present
+    assert report.containers == ()
+
+
+def test_the_script_reports_files_directories_contents_and_probes_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "a.env").write_bytes(b"x=1\n")
+    (tmp_path / "a.env").chmod(0o600)
+    (tmp_path / "link").symlink_to("a.env")
+    (tmp_path / "sub").mkdir(mode=0o711)
+    paths = tuple(str(tmp_path / name) for name in ("a.env", "link", "sub", "absent"))
+    watch = Watch(paths=paths, contents=(paths[0], paths[3]), probes=(("two", "echo 1; echo 2"), ("bad", "exit 7")))
+
+    report = parse(Shell()(script(watch)).stdout.splitlines())
+
+    assert report.paths[paths[0]].mode == "0600"
+    assert report.paths[paths[0]].kind == "file"
+    assert report.paths[paths[1]].kind == "symbolic link"
+    assert (report.paths[paths[2]].kind, report.paths[paths[2]].mode) == ("directory", "0711")
+    assert paths[3] not in report.paths
+    assert dict(report.contents)[paths[0]] == b"x=1\n"
+    assert report.probes["two"].output == b"1\n2"
+    assert report.probes["bad"].exit_code == 7
+
+
+def test_the_script_survives_a_machine_without_engine(tmp_path: Path) -> None:
+    # An empty PATH but for the coreutils it needs: no docker, no systemctl.
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "stat", "sha256sum", "sed", "base64"):
+        (tools / name).symlink_to(f"/usr/bin/{name}")
+    bare = script(Watch(paths=("/etc/passwd",), project="tailwart-mailbox")).replace(
+        "$PATH:/usr/sbin:/sbin", str(tools)
+    )
+    report = parse(Shell()(bare).stdout.splitlines())
+    assert not report.engine.present
+    assert report.paths["/etc/passwd"].owner == "root:root"
+
+
+def test_a_container_line_is_read_in_full_and_holds_no_values_of_its_environment() -> None:
+    container = parse(framed(CONTAINER)).container("stalwart")
+    assert container is not None
+    assert (container.name, container.network_mode, container.settled) == ("stalwart", "container:c0", True)
+    assert "STALWART_DB_PASSWORD" in container.variables
+
+
+def test_a_missing_label_is_empty() -> None:
+    container = parse(framed(CONTAINER.replace("\tinputs\t", "\t<no value>\t"))).container("stalwart")
+    assert container is not None
+    assert container.inputs == ""
+
+
+def test_an_engine_that_does_not_answer_is_present_without_version() -> None:
+    error = base64.b64encode(b"Cannot connect").decode()
+    engine = parse(framed(f"engine\t\t\t2.26.1-4\t{error}", "unit\tinactive\tenabled\tboot/0/0")).engine
+    assert (engine.present, engine.version, engine.compose, engine.active) == (True, "", "2.26.1-4", False)
+    assert engine.error == "Cannot connect"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [HEADER],
+        [HEADER, "path\tregular file\t644\troot:root\t/etc/passwd"],
+        framed("path\tregular file"),
+        framed("surprise\tx"),
+        framed("content\t!!\t/x"),
+        framed(CONTAINER.replace("2026-11-21T", "yesterday ")),
+    ],
+)
+def test_a_report_that_is_cut_off_or_damaged_is_refused(lines: list[str]) -> None:
+    with pytest.raises(ReportError):
+        parse(lines)
+
+
+@given(st.lists(st.text(max_size=40), max_size=12))
+def test_nothing_but_a_report_error_comes_of_arbitrary_output(lines: list[str]) -> None:
+    try:
+        parse(lines)
+    except ReportError:
+        return
+    assert HEADER in lines
+
+
+@given(st.datetimes(), st.integers(0, 999_999_999), st.integers(0, 999_999_999))
+def test_start_times_sort_as_times_although_go_drops_trailing_zeros(moment: object, a: int, b: int) -> None:
+    def text(nanoseconds: int) -> str:
+        fraction = f"{nanoseconds:09d}".rstrip("0")
+        return f"2026-11-21T02:23:16{'.' if fraction else ''}{fraction}Z"
+
+    assert (started(text(a)) < started(text(b))) == (a < b)
