@@ -7,6 +7,7 @@ Administration (header ``X-Lab-Admin: TOKEN`` when the façade has a token, othe
     DELETE /lab/faults    disarms all → 204
     GET    /lab/requests  ``[{"method","path","query","status","fault"}]`` since the last DELETE
     DELETE /lab/requests  → 204
+    *      /lab/…         whatever the façade itself offers to tests
     GET    /lab/health    ``{"healthy": true}``, never subject to faults
 """
 
@@ -176,6 +177,11 @@ class Faults:
     def _administration(
         self, environ: Environ, start_response: Callable[..., Any], path: str, body: bytes
     ) -> Iterable[bytes]:
+        if path not in {"/lab/health", "/lab/faults", "/lab/requests"} and self._admitted(environ):
+            # What a façade offers to a test beyond faults.
+            own_status, own_headers, own_content = self._run(environ)
+            start_response(own_status, own_headers)
+            return [own_content]
         status, document = self._administer(environ, path, body)
         content = b"" if document is None else json.dumps(document).encode()
         headers = [("Content-Type", "application/json")]
