@@ -100,7 +100,8 @@ class Edge:
         with (self.directory / "caddy.log").open("wb") as log:
             process = subprocess.Popen([self.binary, "run", "--config", self.config], stderr=log, env=self._env)
             try:
-                until(lambda: self.admin.exists() or process.poll() is not None, "Caddy's admin socket", pause=0.02)
+                # The admin socket is there before the ports are.
+                until(lambda: self._serving or process.poll() is not None, "Caddy to serve", pause=0.02)
                 assert process.poll() is None, (self.directory / "caddy.log").read_text()
                 yield self
             finally:
@@ -112,6 +113,10 @@ class Edge:
             [self.binary, "reload", "--config", self.config, "--address", f"unix/{self.admin}"],
             check=True, capture_output=True, env=self._env, timeout=60,
         )  # fmt: skip
+
+    @property
+    def _serving(self) -> bool:
+        return "serving initial configuration" in (self.directory / "caddy.log").read_text()
 
     @property
     def _env(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -44,7 +45,9 @@ def edge(caddy: Path, tmp_path: Path, mailbox: dict[str, Upstream]) -> Iterator[
 def test_caddy_accepts_the_document(caddy: Path, tmp_path: Path, web: bool) -> None:
     config = tmp_path / "caddy.json"
     config.write_text(render(EdgeRoutes(HOST, ("example.org",), web=web)))
-    result = subprocess.run([caddy, "validate", "--config", config], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [caddy, "validate", "--config", config], check=False, capture_output=True, text=True, timeout=60
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -57,7 +60,7 @@ def test_the_client_own_address_reaches_the_mailbox(
         # The greeting comes although the client said nothing: no matcher waits for its bytes.
         assert client.recv(64) == b"220 ready\r\n"
         source, source_port = client.getsockname()[:2]
-    received = until(lambda: b"".join(mailbox[f"{HOST}:{port}"].received), "the PROXY header", pause=0.02)
+    received = until(lambda: b"".join(mailbox[f"{HOST}:{port}"].received) or None, "the PROXY header", pause=0.02)
     assert received[:12] == PROXY_V2
     assert received[12] == 0x21, "version 2, command PROXY"
     length = 4 if family == socket.AF_INET else 16
@@ -130,7 +133,7 @@ def test_a_reload_keeps_open_connections(edge: Edge, mailbox: dict[str, Upstream
         hello = client_hello("mta-sts.example.com")
         with socket.create_connection(("127.0.0.1", edge.ports[443]), timeout=10) as other:
             other.sendall(hello)
-            until(lambda: mailbox[f"{HOST}:443"].received, "the new route", pause=0.02)
+            until(lambda: bool(mailbox[f"{HOST}:443"].received), "the new route", pause=0.02)
         client.sendall(b"ping\n")
         assert client.recv(64) == b"pong\n"
     assert upstream.received[0].endswith(b"ping\n")
@@ -144,10 +147,7 @@ def test_meaning_is_compared_not_text() -> None:
 
 
 def test_values_cannot_break_out_of_the_document() -> None:
-    dialled = document(EdgeRoutes('x"}],"y":[{', ("example.org",)))
-    assert same_meaning(
-        render(EdgeRoutes('x"}],"y":[{', ("example.org",))), render(EdgeRoutes('x"}],"y":[{', ("e.org",)))
-    )
-    assert dialled["apps"]["layer4"]["servers"]["smtp"]["routes"][0]["handle"][0]["upstreams"] == [
-        {"dial": ['x"}],"y":[{:25']}
-    ]
+    hostile = 'x"}],"y":[{'
+    written = json.loads(render(EdgeRoutes(hostile, ("example.org",))))
+    handler = written["apps"]["layer4"]["servers"]["smtp"]["routes"][0]["handle"][0]
+    assert handler["upstreams"] == [{"dial": [f"{hostile}:25"]}]

@@ -27,7 +27,7 @@ def fetch(service: DownloadService, target: Path, **extra: str) -> subprocess.Co
         "CADDY_PAUSE": "0",
         **extra,
     }
-    return subprocess.run(["dash", SCRIPT], env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(["dash", SCRIPT], check=False, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def failure(target: Path, *answers: Answer, **extra: str) -> str:

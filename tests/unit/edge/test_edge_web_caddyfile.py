@@ -12,8 +12,9 @@ from tailwart.errors import TailwartError
 JMAP = "/opt/tailwart/edge/jmap.caddy"
 
 _PIECES = (
-    "{", "}", "\n", "\r\n", " ", "\t", "https_port", "443", "8443", '"', "`", "\\", "# note", "<<END", "END", "email a@b.c",
-    "{$PORT}", "import sites/*", "(snippet)", "example.org", "respond ok", "&(named)", "\ufeff", "é", ",", "\u00a0", ";",
+    "{", "}", "\n", "\r\n", " ", "\t", "https_port", "443", "8443", '"', "`", "\\", "# note", "<<END", "END",
+    "email a@b.c", "{$PORT}", "import sites/*", "(snippet)", "example.org", "respond ok", "&(named)", "\ufeff",
+    "é", ",", "\u00a0", ";",
 )  # fmt: skip
 texts = st.one_of(
     st.lists(st.sampled_from(_PIECES), max_size=25).map("".join),
