@@ -42,10 +42,10 @@ _CONTAINER = "\\t".join(
 _ENGINE = r"""
 docker=$(command -v docker || :)
 if [ -n "$docker" ]; then
-  version=$(docker version --format '{{.Server.Version}}{{"\t"}}{{.Server.Experimental}}' 2>&1) && error= || {
-    error=$(printf %s "$version" | base64 -w0); version=$tab; }
+  version=$(docker version --format '{{.Server.Version}}/{{.Server.Experimental}}' 2>&1) && error= || {
+    error=$(printf %s "$version" | base64 -w0); version=; }
   compose=$(docker compose version --short 2>/dev/null) || compose=
-  printf 'engine\t%s\t%s\t%s\n' "$version" "$compose" "$error"
+  printf 'engine\t%s\t%s\t%s\t%s\n' "${version%/*}" "${version##*/}" "$compose" "$error"
   for path in @DAEMON_JSON@ @MARKER@; do
     [ ! -f $path ] || printf 'content\t%s\t%s\n' "$(base64 -w0 $path)" $path
   done
