@@ -20,7 +20,7 @@ def prepared(run: Runner, directory: str = names.DIRECTORY) -> bool:
     path = f"{directory}/{names.BOOTSTRAP_ENV}"
     script = (
         f"[ -f {path} ] || exit 1; "
-        f"if [ -f {directory}/{names.INITIALISED} ]; then ! [ -s {path} ]; "
+        f"if [ -f {directory}/{names.INITIALISED} ]; then ! grep -q . {path}; "
         f"else grep -q '^{names.ENV_RECOVERY_ADMIN}=' {path} && ! grep -q '^{names.ENV_RECOVERY_MODE}=' {path}; fi"
     )
     return run(script, timeout=60).ok

@@ -107,6 +107,11 @@ class MailboxSettings:
     offline: bool = False
     blob_store_may_move: bool = False
 
+    @property
+    def holders(self) -> tuple[AccountInput | GroupInput | ListInput, ...]:
+        """Everything that owns an address."""
+        return (*self.accounts, *self.groups, *self.lists)
+
 
 # The names that group_data/mailbox.py may set; anything else beginning with `mailbox_` is a typing mistake.
 GROUP_DATA = {
@@ -296,12 +301,7 @@ def _acme(environment: Environment) -> Acme | None:
 def _check_addresses(settings: MailboxSettings) -> None:
     """Every local address once, in a domain of ours: the server would refuse the second one halfway through."""
     seen: dict[str, str] = {}
-    holders: tuple[AccountInput | GroupInput | ListInput, ...] = (
-        *settings.accounts,
-        *settings.groups,
-        *settings.lists,
-    )
-    for holder in holders:
+    for holder in settings.holders:
         for address in (holder.address, *holder.aliases):
             domain = address.rpartition("@")[2]
             if domain not in settings.domains:

@@ -25,7 +25,7 @@ from tailwart.stalwart.desired import desired
 from tailwart.stalwart.failures import LoginRefused, SettingsError, refused, remedy
 from tailwart.stalwart.hoststate import HostState
 from tailwart.stalwart.inputs import MailboxSettings
-from tailwart.stalwart.jmap import Call
+from tailwart.stalwart.jmap import SINGLETON, Call
 from tailwart.stalwart.live import READ, Live
 from tailwart.stalwart.passwords import hashed
 from tailwart.stalwart.planning import Operation, SettingsPlan, plan
@@ -210,7 +210,7 @@ class Server:
                 seen="STALWART_ADMIN_PASSWORD is empty",
                 remedy="set STALWART_ADMIN_PASSWORD in .env",
             )
-        Client(self._transport(login(*admin))).call([Call("Domain", "get", {"ids": []})])
+        Client(self._transport(login(*admin))).call([Call("SystemSettings", "get", {"ids": [SINGLETON]})])
         hoststate.write(self._run, names.CREDENTIALS, quoted(*admin), self._directory)
 
     def _renew_credentials(self, observed: Observed, outcome: Outcome) -> None:

@@ -1,0 +1,35 @@
+"""`tailwart recover`: the way back in."""
+
+from __future__ import annotations
+
+import click
+
+from tailwart.environment import load
+from tailwart.stalwart.accounts import check_password
+from tailwart.stalwart.reach import mailbox_host, recreation
+from tailwart.stalwart.recovery import Recovery
+
+
+@click.command()
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def recover(yes: bool) -> None:
+    """Locked out: give the administrator the password of .env again (lesson 17).
+
+    Restarts Stalwart twice: once into recovery mode, in which mail waits and nothing is lost, and once out of it. Both
+    recovery variables are removed again, and the recovery login is seen to be refused. Interrupted anywhere, run it
+    again, or run the deploy: both end clean.
+    """
+    environment = load().environment
+    address = f"{environment.stalwart_admin}@{environment.domain}"
+    if environment.stalwart_admin_password:
+        password = environment.stalwart_admin_password.get_secret_value()
+    else:
+        password = click.prompt(f"New password of {address}", hide_input=True, confirmation_prompt=True, err=True)
+        check_password(password, address)
+    if not yes:
+        click.confirm(f"Restart Stalwart twice and reset the password of {address}?", abort=True, err=True)
+    with mailbox_host(environment) as run:
+        Recovery(run, recreation(run, environment), log=lambda text: click.echo(text, err=True)).reset_password(
+            address, password
+        )
+    click.echo(f"{address} is the administrator again. Next: tailwart settings plan")
