@@ -51,8 +51,7 @@ def load() -> dict[str, str]:
     values = {name: known.get(name) or make() for name, make in _MAKERS.items()}
     # A client secret carries its client's id.
     values["TS_OAUTH_CLIENT_SECRET"] = (
-        known.get("TS_OAUTH_CLIENT_SECRET")
-        or f"tskey-client-{values['TS_OAUTH_CLIENT_ID']}-{secrets.token_hex(16)}"
+        known.get("TS_OAUTH_CLIENT_SECRET") or f"tskey-client-{values['TS_OAUTH_CLIENT_ID']}-{secrets.token_hex(16)}"
     )
     paths.write_private(path, (json.dumps(values, indent=1, sort_keys=True) + "\n").encode())
     return values

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import etc_lab, paths, topology
 from lab.tailnet import LOGIN_SERVER
-from lab.topology import BACKENDS, CONTROL, MAILBOX, RELAY, TAILNET, Host
+from lab.topology import BACKENDS, CONTROL, MAILBOX, TAILNET, Host
 
 
 def path() -> Path:

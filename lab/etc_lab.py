@@ -25,6 +25,19 @@ def known_hosts() -> Path:
     return paths.state() / "known_hosts"
 
 
+def ssh_command(host: Host) -> list[str]:
+    """The ssh command line that reaches this host, as everybody else does."""
+    options = {
+        "UserKnownHostsFile": str(known_hosts()),
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "IdentitiesOnly": "yes",
+        "LogLevel": "ERROR",
+    }
+    flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    return ["ssh", "-F", "/dev/null", "-i", str(ssh_key()), *flags, "-p", str(host.ssh_port), "root@127.0.0.1"]
+
+
 def prepare(hosts: Sequence[Host]) -> None:
     """Make or complete everything below the state directory that hosts need before they start."""
     paths.ensure_private(paths.state())

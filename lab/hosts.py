@@ -27,7 +27,7 @@ def running_engine() -> Docker:
     return docker
 
 
-def exec(  # noqa: A001 the name that `docker exec` has taught everybody
+def exec(
     host: str, argv: Sequence[str], *, stdin: bytes | None = None, check: bool = True, timeout: float | None = 120.0
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command as root on a host of the lab and capture what it says.
@@ -79,7 +79,7 @@ def create(docker: Docker, host: Host, image: str) -> None:
         *("--label", f"{LABEL}=host", "--label", f"{LABEL}.image={image}", "--label", f"{LABEL}.host={host.name}"),
         *docker.run_flags,
         *("--env", "container=docker", "--stop-signal", "SIGRTMIN+3"),
-        *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec"),
+        *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec"),  # noqa: S108 the host's own /tmp
         *volumes,
         *forwarding,
         *ports,

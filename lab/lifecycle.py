@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import apt, credentials, dotenv, engine, etc_lab, hosts, paths, programs, tailnet, topology
+from lab import apt, credentials, dotenv, engine, etc_lab, hosts, keyring, paths, programs, registry, tailnet, topology
 from lab.console import say, step
 from lab.engine import Docker
 from lab.images import base, build
@@ -14,41 +14,67 @@ from lab.topology import LABEL, Host
 
 
 def up(edges: int = 1) -> None:
-    """Bring the whole lab up, whatever is there already. A running and unchanged lab is left alone."""
+    """Bring the whole lab up, whatever is there already. A running and unchanged lab is left alone.
+
+    Raises TailwartError that names the step, what was seen and what to do.
+    """
     members = topology.hosts(edges)
     docker = engine.start()
+    etc_lab.prepare(members)
     with ThreadPoolExecutor(1) as pool:
-        # The compilers and the package downloads wait for different things.
+        # Compilers want the cores, Debian's packages the network.
         compiled = pool.submit(programs.ensure, programs.HOST_PROGRAMS)
         bases = base.ensure(docker)
         compiled.result()
-    references = host_images.ensure(docker, bases.host)
-    apt.ensure(docker, references["host"])
-    etc_lab.prepare(members)
-    hosts.ensure_networks(docker)
-    changed = _start(docker, members, references)
-    if changed:
+    with ThreadPoolExecutor(1) as pool:
+        containers = pool.submit(registry.build_all, docker, bases.slim)
+        references = host_images.ensure(docker, bases.host)
+        apt.ensure(docker, references["host"])
+        hosts.ensure_networks(docker)
+        touched = _start(docker, members, references)
+        published = containers.result()
+    if touched:
         hosts.write_known_hosts(docker)
+    with ThreadPoolExecutor(1) as pool:
+        pushed = pool.submit(registry.push_all, docker, published)
+        tailnet.join_all(docker, members)
+        pushed.result()
+    dotenv.write(
+        credentials.load(),
+        keyring.load(docker),
+        {use: published.name(use) for use in published.images},
+        [host for host in members if host.name.startswith("edge-")],
+    )
+    build.prune(
+        docker, {*references.values(), *(name for name, _ in published.images.values()), bases.host, bases.slim}
+    )
+    say(f"the lab is up; Stalwart: {published.stalwart.identity}")
 
 
 def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) -> list[Host]:
     """Create, replace or start what is not running as wanted. Returns the hosts that were touched."""
     present = hosts.state(docker)
-    wanted = {host.name: references[host.image] for host in members}
-    touched = []
-    for host in members:
-        status, image = present.get(host.name, ("absent", ""))
-        if status == "running" and image == wanted[host.name]:
-            continue
-        if image != wanted[host.name]:
+    touched = [host for host in members if present.get(host.name) != ("running", references[host.image])]
+
+    def bring(host: Host) -> None:
+        _, image = present.get(host.name, ("absent", ""))
+        if image != references[host.image]:
             hosts.remove(docker, host)
-            hosts.create(docker, host, wanted[host.name])
+            hosts.create(docker, host, references[host.image])
         hosts.start(docker, host)
-        touched.append(host)
-    for host in members:
-        with step(f"{host.name} boots", quiet_under=1.0):
-            hosts.await_ready(docker, host)
+
+    with ThreadPoolExecutor(len(members)) as pool:
+        # All boot at once; whoever needs a neighbour finds it before this function returns.
+        for _ in pool.map(bring, touched):
+            pass
+        for _ in pool.map(lambda host: _await(docker, host, fresh=host in touched), members):
+            pass
     return touched
+
+
+def _await(docker: Docker, host: Host, *, fresh: bool) -> None:
+    with step(f"{host.name} boots" if fresh else f"{host.name} answers", quiet_under=0.0 if fresh else 1.0):
+        hosts.await_ready(docker, host)
 
 
 def down() -> None:
@@ -58,7 +84,7 @@ def down() -> None:
         _remove_all(docker)
     if engine.stop():
         say("the lab's own container engine is stopped")
-    say(f"images stay in {paths.cache()}; delete that directory to start from nothing")
+    say(f"the lab is down; images and binaries stay in {paths.cache()} for the next start")
 
 
 def _remove_all(docker: Docker) -> None:

@@ -59,7 +59,11 @@ def ensure_certificate(issuer: Authority, directory: Path, name: str, subjects: 
     certificate_file, key_file = directory / f"{name}.crt", directory / f"{name}.key"
     if certificate_file.is_file() and key_file.is_file():
         present = x509.load_pem_x509_certificate(certificate_file.read_bytes())
-        if present.issuer == issuer.certificate.subject and _signed_by(present, issuer) and _names(present) == set(subjects):
+        if (
+            present.issuer == issuer.certificate.subject
+            and _signed_by(present, issuer)
+            and _names(present) == set(subjects)
+        ):
             return False
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
@@ -82,7 +86,7 @@ def ensure_certificate(issuer: Authority, directory: Path, name: str, subjects: 
 def _signed_by(certificate: x509.Certificate, issuer: Authority) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer.certificate)
-    except Exception:  # noqa: BLE001 the library raises InvalidSignature, ValueError or TypeError: all mean no
+    except Exception:  # the library raises InvalidSignature, ValueError or TypeError: all mean no
         return False
     return True
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from lab import engine, hosts
 from lab.console import step
@@ -24,8 +25,10 @@ def auth_key(docker: Docker, tags: Sequence[str], *, ephemeral: bool = False) ->
 def join_all(docker: Docker, members: Sequence[Host]) -> None:
     """Join those that are not on the tailnet, side by side."""
     nodes = [host for host in members if host.node_name]
+    known = _registered(docker)
     with ThreadPoolExecutor(len(nodes)) as pool:
-        absent = [host for host, joined in zip(nodes, pool.map(lambda each: _joined(docker, each), nodes)) if not joined]
+        keys = list(pool.map(lambda each: _node_key(docker, each), nodes))
+        absent = [host for host, key in zip(nodes, keys, strict=True) if key not in known]
         if not absent:
             return
         with step(f"joining the tailnet: {', '.join(host.node_name for host in absent)}"):
@@ -36,34 +39,45 @@ def join_all(docker: Docker, members: Sequence[Host]) -> None:
 def join(docker: Docker, host: Host) -> None:
     """Join one host under its own name and tags, and wait until it is up."""
     key = auth_key(docker, host.node_tags)
-    # control has the tailnet's names served by itself and keeps its resolver; the others ask MagicDNS as a real one does.
+    # control serves the tailnet's names and keeps its own resolver; the others ask MagicDNS, as a real node does.
     accept_dns = "false" if host is CONTROL else "true"
+    # --force-reauth: a node may believe in a control server that has been recreated and knows it no more.
     script = (
         "umask 077; cat > /run/lab-authkey; "
         f"tailscale up --login-server={LOGIN_SERVER} --auth-key=file:/run/lab-authkey --hostname={host.node_name} "
-        f"--accept-dns={accept_dns} --timeout=60s; code=$?; rm -f /run/lab-authkey; exit $code"
+        f"--accept-dns={accept_dns} --force-reauth --timeout=60s; code=$?; rm -f /run/lab-authkey; exit $code"
     )
     docker.run(
         *engine.exec_arguments(host.container, ["/bin/sh", "-c", script], stdin=True), stdin=key.encode(), timeout=120
     )
 
 
-def _joined(docker: Docker, host: Host) -> bool:
+def _registered(docker: Docker) -> set[str]:
+    """Node keys that the control server knows."""
+    command = ["headscale", "nodes", "list", "--output", "json"]
+    nodes = json.loads(docker.text(*engine.exec_arguments(CONTROL.container, command)) or "null")
+    return {node["node_key"] for node in nodes or ()}
+
+
+def _node_key(docker: Docker, host: Host) -> str:
+    """The node key of a running node; empty for one that is not logged in."""
+
     def settled() -> subprocess.CompletedProcess[bytes]:
         # A tailscaled that has just started says NoState or Starting before it says what it is.
-        command = ["/bin/sh", "-c", "tailscale status --json --peers=false; tailscale debug prefs >/dev/null 2>&1 || :"]
+        command = ["tailscale", "status", "--json", "--peers=false"]
         result = docker.run(*engine.exec_arguments(host.container, command), check=False)
-        state = _state(result.stdout)
-        undecided = state in {"", "NoState", "Starting"}
+        state = _status(result.stdout).get("BackendState", "")
+        undecided = state in {"", "NoState"}
         return subprocess.CompletedProcess([], int(undecided), result.stdout, f"tailscaled says {state!r}".encode())
 
     result = hosts.await_true(settled, f"tailscaled on {host.name} is not up", f"tailwart lab logs {host.name}", 60)
-    return _state(result.stdout) == "Running"
+    status = _status(result.stdout)
+    return str(status["Self"]["PublicKey"]) if status["BackendState"] == "Running" else ""
 
 
-def _state(output: bytes) -> str:
+def _status(output: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(output)
+        document: dict[str, Any] = json.loads(output)
     except ValueError:
-        return ""
-    return str(document.get("BackendState", ""))
+        return {}
+    return document

@@ -14,8 +14,8 @@ DIRECTORY = paths.PROJECT / "lab" / "images"
 class Spec:
     """One directory below lab/images and what the build context adds to it.
 
-    ``programs`` land in `programs/`; ``sources`` maps a path in the context to a directory of the project; ``names`` are
-    DNS names for the host's certificate; ``ready`` is a command that succeeds once every service of the host answers.
+    ``programs`` land in `programs/`; ``sources`` maps a path in the context to one of the project; ``names`` are DNS
+    names for the host's certificate; ``ready`` is a command that succeeds once every service of the host answers.
     """
 
     name: str

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import paths
-from lab.console import say, step
+from lab.console import step
 from lab.engine import Docker, install
+from lab.images import pulling
 from lab.topology import LABEL, PREFIX
 from tailwart.errors import TailwartError
 
 SUITE = "trixie"
-# Seconds that a registry gets to hand over an image of 30 MB. Where none is reachable the refusal comes at once.
-_PULL_TIMEOUT = 90.0
 
 _HOST_PACKAGES = (
     "bind9-dnsutils ca-certificates curl dbus debconf-utils e2fsprogs iproute2 iptables iputils-ping kmod "
@@ -47,7 +46,7 @@ class _Base:
 
 
 _HOST = _Base("base", f"debian:{SUITE}", tuple(_HOST_PACKAGES.split()))
-_SLIM = _Base("slim", f"debian:{SUITE}-slim", ("ca-certificates", "curl"))
+_SLIM = _Base("base-slim", f"debian:{SUITE}-slim", ("ca-certificates", "curl"))
 
 
 def ensure(docker: Docker) -> Bases:
@@ -63,11 +62,7 @@ def ensure(docker: Docker) -> Bases:
 
 def _pulled(docker: Docker, wanted: list[_Base]) -> bool:
     for each in wanted:
-        try:
-            with step(f"pulling {each.official}"):
-                docker.run("pull", "--quiet", each.official, timeout=_PULL_TIMEOUT)
-        except TailwartError:
-            say("no image registry answers: the base images are made from Debian's packages instead")
+        if not pulling.pulled(docker, each.official):
             return False
         docker.run("tag", each.official, each.reference)
     return True
@@ -88,7 +83,14 @@ def _bootstrap(docker: Docker, base: _Base) -> None:
         archive = Path(directory) / "rootfs.tar"
         # Documentation and translations are a third of a small image, and nobody reads them there.
         trims = [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale", "info")]
-        command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(base.packages)}", *trims, SUITE, str(archive)]
+        command = [
+            "mmdebstrap",
+            "--variant=minbase",
+            f"--include={','.join(base.packages)}",
+            *trims,
+            SUITE,
+            str(archive),
+        ]
         # A fixed archive: the machine's own sources may be of another suite or add third parties.
         result = subprocess.run(
             [*command, f"deb http://deb.debian.org/debian {SUITE} main"],

@@ -85,9 +85,7 @@ TAILSCALE = Program(
     ("tailscaled", "tailscale", "containerboot"),
     _stamp("tailscale.com/version", TAILSCALE_VERSION),
 )
-PEBBLE = Program(
-    "pebble", "2.10.1", _MODULES / "pebble", ("github.com/letsencrypt/pebble/v2/cmd/pebble",), ("pebble",)
-)
+PEBBLE = Program("pebble", "2.10.1", _MODULES / "pebble", ("github.com/letsencrypt/pebble/v2/cmd/pebble",), ("pebble",))
 GARAGE = Program("garage", GARAGE_VERSION, _MODULES / "garage", (), ("garage",))
 STANDIN = Program("stalwart-standin", "0.16.7", paths.PROJECT / "lab" / "standin", (".",), ("stalwart",))
 
