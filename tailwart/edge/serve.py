@@ -52,7 +52,8 @@ def put_in_force(run: Runner, plan: EdgePlan) -> None:
     _build(run, plan)
     _prove(run, plan)
     _record_digest(run, plan)
-    served = bool(run(f"docker inspect {CONTAINER} >/dev/null 2>&1 && test -f {DIRECTORY}/compose.yaml").ok)
+    running = f"docker inspect --format '{{{{.State.Running}}}}' {CONTAINER} 2>/dev/null"
+    served = run(f'test "$({running})" = true && test -f {DIRECTORY}/compose.yaml').ok
     _swap(run, plan, keep=served)
     try:
         _start(run, plan)
@@ -117,11 +118,12 @@ def _swap(run: Runner, plan: EdgePlan, *, keep: bool) -> None:
     steps = ["set -e", f"cd {DIRECTORY}"]
     if keep:
         running = f"docker inspect --format '{{{{.Image}}}}' {CONTAINER}"
+        built = f"docker image inspect --format '{{{{.Id}}}}' {plan.reference}"
         steps += [
             # The copy is complete or absent: a run that dies here leaves no half of it.
             f"rm -rf {PREVIOUS}.part; mkdir -p {PREVIOUS}.part; cp -p {names} {PREVIOUS}.part/",
             f"rm -rf {PREVIOUS}; mv {PREVIOUS}.part {PREVIOUS}",
-            f'docker tag "$({running})" {REPOSITORY}:previous',
+            f'[ "$({running})" = "$({built})" ] || docker tag "$({running})" {REPOSITORY}:previous',
         ]
     steps += [f"for name in {names}; do mv -fT -- {STAGE}/$name {DIRECTORY}/$name; done", f"rmdir {STAGE}"]
     result = run("\n".join(steps), timeout=120)
@@ -188,10 +190,10 @@ def _record_digest(run: Runner, plan: EdgePlan) -> None:
 
 def _forget_older_images(run: Runner, plan: EdgePlan) -> None:
     """Keep two images: the one that serves and the one before, which a failing start falls back to."""
-    keep = rf"^{REPOSITORY}:\(previous\|{plan.reference.partition(':')[2]}\)$"
     run(
-        f"docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {REPOSITORY} | grep -v '{keep}' "
-        "| xargs -r docker image rm >/dev/null 2>&1 || :",
+        f"keep=$(grep -ho '{REPOSITORY}:[0-9a-f]*' {DIRECTORY}/compose.yaml {PREVIOUS}/compose.yaml 2>/dev/null)\n"
+        f"docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {REPOSITORY} | grep -vFx '{REPOSITORY}:previous' "
+        '| grep -vFx "$keep" | xargs -r docker image rm >/dev/null 2>&1 || :',
         timeout=120,
     )
 
