@@ -62,7 +62,7 @@ def put_in_force(run: Runner, plan: EdgePlan) -> None:
             _fall_back(run)
             problem.expected += "; the previous edge was put back"
         raise
-    _forget_older_images(run, plan)
+    _forget_older_images(run)
 
 
 def _build(run: Runner, plan: EdgePlan) -> None:
@@ -188,7 +188,7 @@ def _record_digest(run: Runner, plan: EdgePlan) -> None:
     hostfiles.write(run, [HostFile(f"{STAGE}/caddy.sha256", f"{digest.stdout.strip()}  /usr/bin/caddy\n")])
 
 
-def _forget_older_images(run: Runner, plan: EdgePlan) -> None:
+def _forget_older_images(run: Runner) -> None:
     """Keep two images: the one that serves and the one before, which a failing start falls back to."""
     run(
         f"keep=$(grep -ho '{REPOSITORY}:[0-9a-f]*' {DIRECTORY}/compose.yaml {PREVIOUS}/compose.yaml 2>/dev/null)\n"
