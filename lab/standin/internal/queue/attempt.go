@@ -21,7 +21,9 @@ type failure struct {
 
 func (f *failure) Error() string { return f.reason }
 
-func temporary(format string, args ...any) *failure { return &failure{reason: fmt.Sprintf(format, args...)} }
+func temporary(format string, args ...any) *failure {
+	return &failure{reason: fmt.Sprintf(format, args...)}
+}
 
 // retries are the server's default intervals; the last one repeats.
 var retries = []time.Duration{2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour}

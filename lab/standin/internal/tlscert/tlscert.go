@@ -145,3 +145,33 @@ func selfSign(host string) (*tls.Certificate, error) {
 	leaf, err := x509.ParseCertificate(der)
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
 }
+
+// Issuer is the certificate that follows the leaf in a chain, nil when there is none.
+func Issuer(cert *tls.Certificate) *x509.Certificate {
+	if len(cert.Certificate) < 2 {
+		return nil
+	}
+	issuer, err := x509.ParseCertificate(cert.Certificate[1])
+	if err != nil {
+		return nil
+	}
+	return issuer
+}
+
+// Describe fills in what the server derives from a certificate; it is the hook
+// for writes of Certificate objects.
+func Describe(_, value map[string]any) *registry.Error {
+	cert, err := Parse(value)
+	if err != nil {
+		return registry.Invalid("certificate", "Failed to parse certificate: "+err.Error())
+	}
+	names := map[string]any{}
+	for _, n := range cert.Leaf.DNSNames {
+		names[n] = true
+	}
+	value["subjectAlternativeNames"] = names
+	value["notValidAfter"] = cert.Leaf.NotAfter.UTC().Format("2006-01-02T15:04:05Z")
+	value["notValidBefore"] = cert.Leaf.NotBefore.UTC().Format("2006-01-02T15:04:05Z")
+	value["issuer"] = cert.Leaf.Issuer.String()
+	return nil
+}

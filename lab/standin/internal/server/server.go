@@ -1,0 +1,196 @@
+// Package server puts the parts together: store, settings, listeners, mail.
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tailwart.lab/standin/internal/blob"
+	"tailwart.lab/standin/internal/config"
+	"tailwart.lab/standin/internal/directory"
+	"tailwart.lab/standin/internal/ids"
+	"tailwart.lab/standin/internal/imapd"
+	"tailwart.lab/standin/internal/jmap"
+	"tailwart.lab/standin/internal/mailstore"
+	"tailwart.lab/standin/internal/memory"
+	"tailwart.lab/standin/internal/network"
+	"tailwart.lab/standin/internal/queue"
+	"tailwart.lab/standin/internal/registry"
+	"tailwart.lab/standin/internal/schema"
+	"tailwart.lab/standin/internal/sign"
+	"tailwart.lab/standin/internal/smtpd"
+	"tailwart.lab/standin/internal/store"
+	"tailwart.lab/standin/internal/tlscert"
+	"tailwart.lab/standin/internal/trace"
+	"tailwart.lab/standin/internal/zone"
+)
+
+// Name is how the program calls itself everywhere.
+const Name = "Stalwart stand-in for v0.16.7"
+
+// Server is a running server.
+type Server struct {
+	log       *trace.Log
+	data      store.Store
+	reg       *registry.Registry
+	dir       *directory.Directory
+	certs     *tlscert.Certificates
+	mail      *mailstore.Mail
+	memory    *memory.Store
+	queue     *queue.Queue
+	signer    *sign.Signer
+	zone      *zone.Writer
+	listeners network.Set
+	// blobStore is the x:BlobStore that is in use: read at start and at a reload.
+	blobStore atomic.Pointer[map[string]any]
+	recovery  bool
+	started   time.Time
+	mux       http.Handler
+}
+
+// Environment is what the process was started with.
+type Environment struct {
+	// RecoveryMode opens 8080 alone and leaves mail at rest.
+	RecoveryMode bool
+	// RecoveryAdmin is "name:password", or empty.
+	RecoveryAdmin string
+}
+
+// FromEnvironment reads the two recovery variables.
+func FromEnvironment() Environment {
+	mode := os.Getenv("STALWART_RECOVERY_MODE")
+	return Environment{RecoveryMode: mode == "1" || strings.EqualFold(mode, "true"), RecoveryAdmin: os.Getenv("STALWART_RECOVERY_ADMIN")}
+}
+
+// Start opens the store and everything above it. A store that cannot be set up
+// does not stop the server: that is the behaviour the deploy must guard against.
+func Start(cfg *config.Config, env Environment) (*Server, error) {
+	s := &Server{log: &trace.Log{}, recovery: env.RecoveryMode, started: time.Now()}
+	var err error
+	if s.data, err = cfg.Open(); err != nil {
+		s.storeError("Failed to create tables", err)
+		// Without a store no tracer can be known; the failure must not be silent as well.
+		fmt.Fprintf(os.Stderr, "%s: data store is not available, nothing will be kept: %s\n", Name, store.Reason(err))
+		s.data = store.NewLost(func() { s.storeError("Write was lost", store.ErrUnavailable) })
+	}
+	clock := &ids.Clock{}
+	if s.reg, err = registry.Open(schema.Load(), s.data, clock); err != nil {
+		return nil, err
+	}
+	if err := s.dataStoreObject(cfg); err != nil {
+		return nil, err
+	}
+	if !env.RecoveryMode {
+		if err := s.reg.Defaults(); err != nil {
+			s.storeError("Failed to write defaults", err)
+		}
+	}
+	var recovery *directory.Recovery
+	if name, secret, ok := strings.Cut(env.RecoveryAdmin, ":"); ok && name != "" && secret != "" {
+		recovery = &directory.Recovery{Name: name, Password: secret}
+	}
+	s.dir = directory.New(s.reg, recovery)
+	if s.certs, err = tlscert.New(s.reg); err != nil {
+		return nil, err
+	}
+	s.memory = &memory.Store{Log: s.log}
+	s.useStores()
+	s.mail = mailstore.New(s.data, blob.New(s.data, func() map[string]any { return *s.blobStore.Load() }))
+	s.zone = &zone.Writer{Registry: s.reg, Certificates: s.certs, Hostname: s.hostname}
+	s.signer = &sign.Signer{Registry: s.reg, Log: s.log}
+	s.queue = &queue.Queue{Data: s.data, Blobs: s.mail.Blobs, Mail: s.mail, Registry: s.reg, Directory: s.dir, Log: s.log, Clock: clock,
+		Hostname: s.hostname, OnTraffic: func(account string) { s.memory.Count("delivery", account) }}
+	s.installHooks()
+	s.log.Configure(s.reg.Values("Tracer"))
+	s.openListeners()
+	if env.RecoveryMode {
+		return s, nil
+	}
+	if err := s.queue.Start(); err != nil {
+		return nil, err
+	}
+	s.memory.Count("start", s.hostname())
+	s.spamTask()
+	go s.signer.Run()
+	return s, nil
+}
+
+func (s *Server) storeError(what string, err error) {
+	s.log.Emit("error", "PostgreSQL error", "store.postgresql-error", "details", what, "reason", store.Reason(err))
+}
+
+// dataStoreObject shows config.json's store as x:DataStore.
+func (s *Server) dataStoreObject(cfg *config.Config) error {
+	kind := s.reg.Schema.Kind("DataStore")
+	value, err := s.reg.Schema.Create(&kind.Shape, cfg.Object)
+	if err != nil {
+		return fmt.Errorf("config.json: %w", err)
+	}
+	if schema.Equal(value, s.reg.Singleton("DataStore")) {
+		return nil
+	}
+	if _, err := s.reg.Put("DataStore", registry.SingletonID, value); err != nil {
+		s.storeError("Failed to write settings", err)
+	}
+	return nil
+}
+
+func (s *Server) hostname() string {
+	if name, _ := s.reg.Singleton("SystemSettings")["defaultHostname"].(string); name != "" {
+		return name
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
+
+// useStores takes the blob and in-memory stores from the settings.
+func (s *Server) useStores() {
+	object := s.reg.Singleton("BlobStore")
+	s.blobStore.Store(&object)
+	s.memory.Use(s.reg.Singleton("InMemoryStore"))
+}
+
+func (s *Server) openListeners() {
+	state := make([]byte, 4)
+	rand.Read(state)
+	api := &jmap.Server{Registry: s.reg, Directory: s.dir, Backend: s, State: hex.EncodeToString(state), StandIn: Name}
+	s.mux = s.web(api)
+	accepted := network.NewAccepted()
+	web := &http.Server{Handler: s.mux, ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute}
+	go web.Serve(accepted)
+	options := network.Options{
+		Log: s.log, TLS: s.certs.Config(), Banned: s.dir.Banned,
+		Trusted: networks(s.reg.Singleton("SystemSettings")["proxyTrustedNetworks"]),
+	}
+	smtp := &smtpd.Server{Options: options, Registry: s.reg, Directory: s.dir, Queue: s.queue, Signer: s.signer, Hostname: s.hostname}
+	imap := &imapd.Server{Options: options, Registry: s.reg, Directory: s.dir, Mail: s.mail}
+	options.Handlers = map[string]network.Handler{"http": accepted.Hand, "smtp": smtp.Serve, "imap": imap.Serve}
+	if s.recovery {
+		s.listeners.Open(map[string]any{"name": "http-recovery", "bind": map[string]any{"[::]:8080": true}, "protocol": "http"}, options)
+		return
+	}
+	for _, l := range s.reg.Values("NetworkListener") {
+		s.listeners.Open(l, options)
+	}
+}
+
+func networks(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+// Stop closes the listeners and the store.
+func (s *Server) Stop() error {
+	s.listeners.Close()
+	s.queue.Pause(true)
+	return s.data.Close()
+}

@@ -1,0 +1,66 @@
+// Command standin takes the place of a Stalwart 0.16.7 server where neither an
+// official image nor a binary can be had. It behaves as the recorded exchanges
+// with the real server say and calls itself a stand-in everywhere.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"tailwart.lab/standin/internal/config"
+	"tailwart.lab/standin/internal/server"
+	"tailwart.lab/standin/internal/store"
+)
+
+func main() {
+	path := flag.String("config", "", "path of config.json, which names the data store")
+	export := flag.String("export", "", "write the data store into a `directory`, one file per subspace, and exit")
+	imported := flag.String("import", "", "read the data store from a `directory` that --export wrote, and exit")
+	version := flag.Bool("version", false, "print the version and exit")
+	flag.Parse()
+	if *version {
+		fmt.Println(server.Name)
+		return
+	}
+	if err := run(*path, *export, *imported); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", server.Name, err)
+		os.Exit(1)
+	}
+}
+
+func run(path, export, imported string) error {
+	if path == "" {
+		return fmt.Errorf("--config PATH is required")
+	}
+	cfg, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	if export != "" || imported != "" {
+		return transfer(cfg, export, imported)
+	}
+	fmt.Fprintf(os.Stderr, "%s: starting; this is not the real server\n", server.Name)
+	s, err := server.Start(cfg, server.FromEnvironment())
+	if err != nil {
+		return err
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	<-stop
+	return s.Stop()
+}
+
+func transfer(cfg *config.Config, export, imported string) error {
+	data, err := cfg.Open()
+	if err != nil {
+		return fmt.Errorf("data store: %s", store.Reason(err))
+	}
+	defer data.Close()
+	if export != "" {
+		return store.Export(data, export)
+	}
+	return store.Import(data, imported)
+}
