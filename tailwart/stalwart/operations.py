@@ -15,6 +15,7 @@ from tailwart.mailbox.project import compose_project
 from tailwart.operations.compose import bring_up
 from tailwart.operations.remote import HostRunner, Runner, command
 from tailwart.plan import render
+from tailwart.stalwart import postgres
 from tailwart.stalwart.bootstrap import prepare, prepared
 from tailwart.stalwart.inputs import GROUP_DATA, from_environment
 from tailwart.stalwart.live import Live
@@ -48,7 +49,8 @@ def apply_settings(
     settings = from_environment(environment, given)
 
     def server(run: Runner) -> Server:
-        return Server(run, settings, partial(bring_up, run, compose_project(environment)), log=host.log)
+        recreate = partial(bring_up, run, compose_project(environment))
+        return Server(run, settings, recreate, log=host.log, check=partial(postgres.check, host, environment))
 
     observed = server(HostRunner(host)).observe()
     if observed.settled:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pyinfra.api.config import Config
 from pyinfra.api.connect import connect_all, disconnect_all
@@ -21,8 +20,9 @@ from tailwart.errors import TailwartError
 from tailwart.mailbox.project import compose_project
 from tailwart.operations.compose import bring_up
 from tailwart.operations.remote import HostRunner, Runner
+from tailwart.stalwart import postgres
 from tailwart.stalwart.inputs import GROUP_DATA, MailboxSettings, from_environment
-from tailwart.stalwart.server import Server
+from tailwart.stalwart.server import Log, Server
 
 GROUP_DATA_FILE = Path("group_data/mailbox.py")
 
@@ -34,7 +34,7 @@ def declared(environment: Environment, path: Path = GROUP_DATA_FILE) -> MailboxS
 
 
 @contextmanager
-def mailbox_host(environment: Environment) -> Iterator[Runner]:
+def mailbox_host(environment: Environment) -> Iterator[HostRunner]:
     """A connection to the mailbox host; raises TailwartError naming MAILBOX_SSH when there is none."""
     if environment.mailbox_ssh is None:
         raise TailwartError(
@@ -64,6 +64,7 @@ def recreation(run: Runner, environment: Environment) -> Callable[[], None]:
     return partial(bring_up, run, compose_project(environment))
 
 
-def server(run: Runner, environment: Environment, settings: MailboxSettings, log: Any) -> Server:
+def server(run: HostRunner, environment: Environment, settings: MailboxSettings, log: Log) -> Server:
     """The server on that host."""
-    return Server(run, settings, recreation(run, environment), log=log)
+    check = partial(postgres.check, run.host, environment)
+    return Server(run, settings, recreation(run, environment), log=log, check=check)

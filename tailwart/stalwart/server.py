@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tailwart.errors import TailwartError
-from tailwart.stalwart import hoststate, names, probing
+from tailwart.stalwart import guards, hoststate, names, probing, version
 from tailwart.stalwart.applying import Outcome, apply
 from tailwart.stalwart.client import Client
 from tailwart.stalwart.consequence import Consequence
@@ -73,7 +73,9 @@ class Server:
         container: str = names.CONTAINER,
         base: str = names.BASE,
         log: Log = lambda _: None,
+        check: Callable[[HostState], None] = lambda _: None,
     ) -> None:
+        """`check` raises when writing would be unsafe for reasons outside this plane (a second server)."""
         self._run = run
         self._settings = settings
         self._recreate = recreate
@@ -81,6 +83,7 @@ class Server:
         self._container = container
         self._base = base
         self._log = log
+        self._check = check
         self._wanted = desired(settings)
 
     def observe(self) -> Observed:
@@ -108,7 +111,8 @@ class Server:
         return Observed(state, live, accepted, self._plan(live, state))
 
     def _plan(self, live: Live | None, state: HostState) -> SettingsPlan:
-        return plan(self._wanted, live or Live({}), state.fingerprints)
+        planned = plan(self._wanted, live or Live({}), state.fingerprints)
+        return replace(planned, warnings=guards.warnings(self._settings, planned.operations, live or Live({})))
 
     def _second_login(self, state: HostState) -> Login:
         """The password in `.env`, when the stored one is refused: someone changed it on the server and in the file."""
@@ -167,6 +171,9 @@ class Server:
         restart = planned.consequence is Consequence.RESTART
         if not early:
             return restart
+        version.check(version.running(self._run, observed.state.image, self._container))
+        guards.before_writing(self._run, self._settings, early, live)
+        self._check(observed.state)
         before = ""
         if planned.consequence is not Consequence.NOTHING:
             before = hoststate.remember(restart, self._directory, self._container)

@@ -1,0 +1,47 @@
+"""What must hold before anything is written: the stores answer, and no mail would be hidden by the write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tailwart.errors import TailwartError
+from tailwart.plan.model import Action
+from tailwart.stalwart import stores
+from tailwart.stalwart.inputs import MailboxSettings
+from tailwart.stalwart.live import Live
+from tailwart.stalwart.planning import Operation
+from tailwart.stalwart.values import TYPE
+
+if TYPE_CHECKING:
+    from tailwart.operations.remote import Runner
+
+# Another key for the same bucket moves nothing.
+_PLACE = frozenset({TYPE, "bucket", "region"})
+
+
+def before_writing(run: Runner, settings: MailboxSettings, operations: Sequence[Operation], live: Live) -> None:
+    """Raises TailwartError where writing would be unsafe; the server itself accepts every endpoint without a word."""
+    for text in warnings(settings, operations, live):
+        raise TailwartError(
+            "the blob store would move",
+            seen=text,
+            remedy="move the mail first (docs), or set mailbox_blob_store_may_move = True in group_data/mailbox.py",
+        )
+    kinds = {operation.ref.kind for operation in operations}
+    if "BlobStore" in kinds and settings.s3:
+        stores.probe_s3(run, settings.s3)
+    if "InMemoryStore" in kinds and settings.redis_url:
+        stores.probe_redis(run, settings.redis_url, settings.hostname)
+
+
+def warnings(settings: MailboxSettings, operations: Sequence[Operation], live: Live) -> tuple[str, ...]:
+    """What `before_writing` would refuse, for a plan that is only shown."""
+    moves = any(
+        operation.ref.kind == "BlobStore" and operation.action is Action.UPDATE and _PLACE & operation.values.keys()
+        for operation in operations
+    )
+    used = sum(int(item.get("usedDiskQuota") or 0) for item in live.of("Account"))
+    if not moves or not used or settings.blob_store_may_move:
+        return ()
+    return (f"{used} bytes of mail have their bodies in the present blob store and would become unreadable",)
