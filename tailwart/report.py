@@ -6,22 +6,28 @@ pyinfra prints a failure where it happens, which on a long run is pages above th
 from __future__ import annotations
 
 import atexit
+import logging
 import os
+import re
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import click
 from pyinfra.api.host import Host
-from pyinfra.api.state import BaseStateCallback, State
+from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_state
 
+from tailwart.environment.load import edge_key
 from tailwart.errors import TailwartError
 from tailwart.inventory import Role
 
 _OUTPUT_LINES = 6
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_HOST_LINE = re.compile(r"\s*\[(?P<host>[^\]]+)\]\s*(?P<text>.*)", re.DOTALL)
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Failure:
     """One host that did not finish."""
 
@@ -30,46 +36,26 @@ class Failure:
     cause: str
 
 
-@dataclass
-class _Run:
-    failures: dict[str, Failure] = field(default_factory=dict)
-    notes: dict[str, TailwartError] = field(default_factory=dict)
-    operations: dict[str, tuple[Host, str]] = field(default_factory=dict)
-
-
-_run = _Run()
+_notes: dict[str, TailwartError] = {}
+_connect_errors: dict[str, str] = {}
 
 
 def note(host: Host, error: TailwartError) -> None:
     """Remember the operator-facing cause of a host's failing operation; our operations call it before they fail."""
-    _run.notes[host.name] = error
+    _notes[host.name] = error
 
 
-class _Callback(BaseStateCallback):
-    # pyinfra calls these by name with all arguments, used or not.
-    @staticmethod
-    def host_connect_error(_state: State, host: Host, error: Exception) -> None:
-        _run.failures[host.name] = Failure(
-            host.name, "connect over SSH", f"{error}\n  remedy:   {_connect_remedy(host)}"
-        )
+class _ConnectErrors(logging.Handler):
+    """Why a host could not be reached stands only in pyinfra's log: the state's callbacks do not exist yet then."""
 
-    @staticmethod
-    def operation_host_error(
-        state: State, host: Host, op_hash: str, _retry_count: int = 0, _max_retries: int = 0
-    ) -> None:
-        names = ", ".join(sorted(state.get_op_meta(op_hash).names))
-        _run.failures[host.name] = Failure(host.name, names, "")
-        _run.operations[host.name] = (host, op_hash)
+    def __init__(self, state: State) -> None:
+        super().__init__(logging.ERROR)
+        self._state = state
 
-
-def _connect_remedy(host: Host) -> str:
-    data = host.data
-    key = {"mailbox": "MAILBOX_SSH", "backends": "BACKENDS_SSH"}.get(
-        host.name, f"{host.name.upper().replace('-', '_')}_SSH"
-    )
-    user_at = f"{data.get('ssh_user')}@{data.get('ssh_hostname')}"
-    identity = f" -i {data.get('ssh_key')}" if data.get("ssh_key") else ""
-    return f"check {key}, SSH_KEY and SSH_KNOWN_HOSTS; try: ssh{identity} -p {data.get('ssh_port')} {user_at} true"
+    def emit(self, record: logging.LogRecord) -> None:
+        line = _HOST_LINE.match(_COLOUR.sub("", record.getMessage()))
+        if line and self._state.current_stage is StateStage.Connect:
+            _connect_errors[line["host"]] = line["text"].strip()
 
 
 def install(roles: tuple[Role, ...]) -> None:
@@ -77,47 +63,75 @@ def install(roles: tuple[Role, ...]) -> None:
     if not ctx_state.isset():
         return  # read by the tests or by testinfra: there is no run
     state: State = ctx_state.get()
-    state.add_callback_handler(_Callback())
+    logging.getLogger("pyinfra").addHandler(_ConnectErrors(state))
     atexit.register(_finish, state, roles)
 
 
 def _finish(state: State, roles: tuple[Role, ...]) -> None:
+    if not state.initialised:
+        return
     for failure in _failures(state):
         click.secho(f"\nFailed: {failure.host}: {failure.operation}", fg="red", err=True)
         click.echo(failure.cause, err=True)
-    if state.initialised and not state.failed_hosts and not _reached(state):
+    if not _reached(state):
         absent = "".join(f"\n  {role.name}: {role.absence}" for role in roles if role.absence)
         click.secho("\nFailed: no host of the inventory matches --limit; nothing was done", fg="red", err=True)
         click.echo(f"  roles:    {', '.join(role.name for role in roles if role.hosts)}{absent}", err=True)
         # pyinfra takes an unmatched --limit for a success; a script that limits to a role must hear otherwise.
-        _exit_with_failure()
-    if _run.failures and not state.failed_hosts:
-        _exit_with_failure()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # The exit code is already decided when exit handlers run; only ending the process changes it.
+        os._exit(1)
 
 
 def _reached(state: State) -> bool:
-    limited = state.limit_hosts
-    return bool(state.inventory) and (limited is None or len(limited) > 0)
+    return len(state.inventory) > 0 and (state.limit_hosts is None or len(state.limit_hosts) > 0)
 
 
-def _failures(state: State) -> list[Failure]:
-    for host_name, (host, op_hash) in _run.operations.items():
-        _run.failures[host_name].cause = _cause(state, host, op_hash)
-    return list(_run.failures.values())
+def _failures(state: State) -> Iterator[Failure]:
+    for host in sorted(state.failed_hosts, key=lambda host: host.name):
+        operation = _failed_operation(state, host)
+        if host.name in _connect_errors and operation is None:
+            yield Failure(host.name, "connect over SSH", _unreachable(host))
+        else:
+            yield Failure(host.name, _operation_name(state, operation), _cause(state, host, operation))
 
 
-def _cause(state: State, host: Host, op_hash: str) -> str:
-    noted = _run.notes.get(host.name)
+def _failed_operation(state: State, host: Host) -> str | None:
+    """The operation that ended the host's run; in a dry run, where none was executed, the last that was prepared."""
+    if not state.is_executing:
+        return host.op_hash_order[-1] if host.op_hash_order else None
+    for op_hash in host.op_hash_order:
+        meta = state.get_op_data_for_host(host, op_hash).operation_meta
+        if meta.executed and not meta.did_succeed(_raise_if_not_complete=False):
+            return op_hash
+    return None
+
+
+def _operation_name(state: State, op_hash: str | None) -> str:
+    return ", ".join(sorted(state.get_op_meta(op_hash).names)) if op_hash else "before its first operation"
+
+
+def _cause(state: State, host: Host, op_hash: str | None) -> str:
+    noted = _notes.get(host.name)
     if noted is not None:
         return str(noted)
+    if op_hash is None:
+        return "  seen:     the lines above name the command"
     meta = state.get_op_data_for_host(host, op_hash).operation_meta
     lines = [line for line in (*meta.stdout_lines, *meta.stderr_lines) if line.strip()]
     tail = "\n".join(f"  seen:     {line}" for line in lines[-_OUTPUT_LINES:])
     return tail or "  seen:     no output; the lines above name the command"
 
 
-def _exit_with_failure() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The exit code is already decided when exit handlers run; only ending the process changes it.
-    os._exit(1)
+def _unreachable(host: Host) -> str:
+    data = host.data
+    key = {"mailbox": "MAILBOX_SSH", "backends": "BACKENDS_SSH"}.get(host.name, edge_key(host.name, "ssh"))
+    identity = f" -i {data.get('ssh_key')}" if data.get("ssh_key") else ""
+    target = f"{data.get('ssh_user')}@{data.get('ssh_hostname')}"
+    trial = f"ssh{identity} -p {data.get('ssh_port')} {target} true"
+    return (
+        f"  seen:     {_connect_errors[host.name]}\n"
+        f"  expected: {key}={target}:{data.get('ssh_port')} to accept the key\n"
+        f"  remedy:   check {key}, SSH_KEY and SSH_KNOWN_HOSTS; try: {trial}"
+    )
