@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ USER_ID = 65532
 """The user Caddy runs as; in no range that Debian hands out."""
 
 _TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "edge"
+_SPEAKER = "fetch-caddy: "
+_BUILDKIT = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
 _FETCH_SCRIPT = "fetch-caddy.sh"
 
 
@@ -77,6 +81,21 @@ def compose_file(image: str) -> str:
         uid=USER_ID,
         admin_socket=ADMIN_SOCKET,
     )
+
+
+def told_by_the_build(output: str) -> str:
+    """A failed build in the words of `fetch_script`; the end of the builder's output where it never got so far.
+
+    BuildKit puts step and time before each line (and once more without them), the classic builder nothing.
+    """
+    lines = [_BUILDKIT.sub("", line).rstrip() for line in output.splitlines()]
+    start = max((index for index, line in enumerate(lines) if line.startswith(_SPEAKER)), default=None)
+    if start is None:
+        told = [line for line in lines if line][-6:]
+    else:
+        told = [lines[start].removeprefix(_SPEAKER)]
+        told += itertools.takewhile(lambda line: line.startswith("  "), lines[start + 1 :])
+    return "\n            ".join(line.strip() for line in told)
 
 
 def _render(name: str, **values: object) -> str:

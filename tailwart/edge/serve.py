@@ -12,7 +12,7 @@ from pyinfra.context import ctx_host
 
 from tailwart.edge import listeners
 from tailwart.edge.caddy_config import ADMIN_SOCKET
-from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY
+from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY, told_by_the_build
 from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, gaps, in_the_way, unloaded, unserved
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe, script
@@ -77,20 +77,10 @@ def _build(run: Runner, plan: EdgePlan) -> None:
         return
     raise TailwartError(
         "the edge's image cannot be built",
-        seen=_words_of_the_script(result.stdout),
+        seen=told_by_the_build(result.stdout),
         expected="a Caddy with caddy-l4 from CADDY_DOWNLOAD_URL; whatever served before still does",
         remedy="mend what is named above and run the deploy again",
     )
-
-
-def _words_of_the_script(output: str) -> str:
-    """The failure as fetch-caddy.sh told it; the end of the builder's output where it never got so far."""
-    lines = [line.split(" ", 2)[2] if line[:1] == "#" and line.count(" ") > 2 else line for line in output.splitlines()]
-    start = max((index for index, line in enumerate(lines) if "fetch-caddy: " in line), default=None)
-    if start is None:
-        return "\n            ".join(lines[-6:])
-    told = [line for line in lines[start : start + 5] if "returned a non-zero code" not in line and line[:3] != "---"]
-    return "\n            ".join(line.strip() for line in told if line.strip() and not line.startswith("ERROR"))
 
 
 def _prove(run: Runner, plan: EdgePlan) -> None:
