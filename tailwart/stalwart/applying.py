@@ -139,7 +139,7 @@ def _creation(operation: Operation, writer: _Writer) -> dict[str, Any]:
 
 def _patch(operation: Operation, writer: _Writer) -> dict[str, Any]:
     patch = {
-        path: merged(encode(value, writer.resolve), at(operation.live, path))
+        path: merged(value, encode(value, writer.resolve), at(operation.live, path))
         for path, value in operation.values.items()
     }
     if operation.password is not None:

@@ -134,14 +134,15 @@ def references(wanted: Any) -> set[Ref]:
     return set()
 
 
-def merged(wanted: Any, live: Any) -> Any:
-    """What to send for a partly owned sub-object: the server's other properties stay as they are.
+def merged(wanted: Any, encoded: Any, live: Any) -> Any:
+    """What to send for a value: of a partly owned sub-object, the server's other properties stay as they are.
 
-    Only within one variant: a changed `@type` has other properties, and the old ones would be refused.
+    Only within one variant: a changed `@type` has other properties, and the old ones would be refused. Sets and lists
+    are owned as a whole.
     """
     if isinstance(wanted, Mapping) and isinstance(live, Mapping) and wanted.get(TYPE) == live.get(TYPE):
-        return {**live, **wanted}
-    return wanted
+        return {**live, **encoded}
+    return encoded
 
 
 def shown(wanted: Any, keys: Callable[[str], str] = str) -> Any:
