@@ -26,8 +26,8 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option("--edges", default=1, show_default=True, help="How many edge hosts.")
-def up(edges: int) -> None:
+@click.option("--edges", type=int, help="How many edge hosts, 1 or 2. Default: as many as there are.")
+def up(edges: int | None) -> None:
     """Build what is missing and start every host. Harmless when the lab is up already."""
     lifecycle.up(edges)
     click.echo(f"Next: TAILWART_ENV={dotenv.path()} pyinfra inventory.py deploy.py")
@@ -90,22 +90,34 @@ def logs(host: str, follow: bool, unit: str | None, container: str | None, lines
 @click.option("--body", default="It works.")
 @click.option("--port", default=587, show_default=True, help="Submission port with --from: 587 or 465.")
 def send(sender: str | None, recipient: str | None, subject: str, body: str, port: int) -> None:
-    """Send a message in from the outside world, or with --from USER out of the installation."""
+    """Send a message in from the outside world, or with --from USER out of the installation.
+
+    A message out is awaited at the outside friend's mailbox; one in, by `tailwart lab fetch`.
+    """
     message = mail.Message(subject, body)
     if sender is None:
-        sent = mail.send_in(recipient or f"alice@{topology.DOMAIN}", message)
-        reader = "tailwart lab fetch"
-    else:
-        sent = mail.send_out(sender, recipient or f"friend@{topology.OUTSIDE_DOMAIN}", message, port)
-        reader = "tailwart lab fetch --outside"
-    click.echo(sent)
-    click.echo(f"Next: {reader}")
+        click.echo(mail.send_in(recipient or f"alice@{topology.DOMAIN}", message))
+        mail.remember(message.identity, outside=False)
+        click.echo("Next: tailwart lab fetch")
+        return
+    target = recipient or mail.OUTSIDE_USER
+    click.echo(mail.send_out(sender, target, message, port))
+    if target == mail.OUTSIDE_USER:
+        mail.fetch_outside(message.identity)
+        mail.remember(message.identity, outside=True)
+        click.echo(f"arrived at {target}")
+        click.echo("Next: tailwart lab fetch --outside")
 
 
 @lab.command()
 @click.option("--user", default="alice", show_default=True)
 @click.option("--outside", is_flag=True, help="The outside friend's mailbox instead.")
-@click.option("--subject", help="The newest message with this subject.")
-def fetch(user: str, outside: bool, subject: str | None) -> None:
-    """Print the newest message: over the edge's port 993 from the outside world, as a mail program would."""
-    click.echo(mail.fetch_outside(subject) if outside else mail.fetch(user, subject))
+@click.option("--headers", help="Only these header fields and the body: a comma list, for example received,subject.")
+def fetch(user: str, outside: bool, headers: str | None) -> None:
+    """Print the newest message, as a mail program outside reads it over the edge's port 993.
+
+    Waits for the message that `tailwart lab send` sent last.
+    """
+    wanted = mail.last_sent(outside=outside)
+    text = mail.fetch_outside(wanted) if outside else mail.fetch(user, wanted)
+    click.echo(mail.excerpt(text, headers.split(",")) if headers else text)

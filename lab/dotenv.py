@@ -82,6 +82,8 @@ def render(
         "EDGE_BASE_IMAGE": images["slim"],
         "CADDY_DOWNLOAD_URL": "https://download.lab.test/api/download",
         "OFFLINE": "true",
+        "PROBE_RECIPIENT": f"friend@{topology.OUTSIDE_DOMAIN}",
+        "PROBE_IPV6": f"[{topology.WORLD.ipv6}]:25",
     }
     head = "# The lab's settings, written by `tailwart lab up`. Edits are overwritten.\n"
     return head + "".join(f"{name}={value}\n" for name, value in values.items())

@@ -13,13 +13,19 @@ from lab.images import hosts as host_images
 from lab.topology import LABEL, Host
 
 
-def up(edges: int = 1) -> None:
+def up(edges: int | None = None) -> None:
     """Bring the whole lab up, whatever is there already. A running and unchanged lab is left alone.
 
-    Raises TailwartError that names the step, what was seen and what to do.
+    ``edges``: how many edge hosts; None keeps as many as there are. Raises TailwartError that names the step, what was
+    seen and what to do.
     """
-    members = topology.hosts(edges)
+    topology.hosts(1 if edges is None else edges)
     docker = engine.start()
+    present = hosts.state(docker)
+    members = topology.hosts(edges or max(1, sum(name.startswith("edge-") for name in present)))
+    for name in set(present) - {host.name for host in members}:
+        with step(f"removing {name}"):
+            hosts.remove(docker, topology.host(name))
     etc_lab.prepare(members)
     with ThreadPoolExecutor(1) as pool:
         # Compilers want the cores, Debian's packages the network.

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import email
+import json
 import re
 import secrets as random
 import subprocess
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lab import credentials, engine, hosts, topology
+from lab import credentials, engine, hosts, paths, topology
 from lab.topology import DOMAIN, WORLD
 from tailwart.errors import TailwartError
 
 MAIL_HOST = f"mail.{DOMAIN}"
+OUTSIDE_USER = f"friend@{topology.OUTSIDE_DOMAIN}"
+# Seconds. A smarthost that was asleep retries after five.
+ARRIVAL_TIMEOUT = 45.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ def send_in(recipient: str, message: Message, server: str | None = None) -> str:
     """From friend@outside.test, straight to the installation's port 25 like any other mail server."""
     target = server or _edge()
     arguments = ["--server", target, "--port", "25", "--tls-optional", "--helo", "world.lab.test"]
-    return _swaks(f"friend@{topology.OUTSIDE_DOMAIN}", recipient, message, arguments)
+    return _swaks(OUTSIDE_USER, recipient, message, arguments)
 
 
 def send_out(sender: str, recipient: str, message: Message, port: int = 587, server: str | None = None) -> str:
@@ -47,29 +54,73 @@ def send_out(sender: str, recipient: str, message: Message, port: int = 587, ser
     return _swaks(address, recipient, message, arguments, {"SWAKS_OPT_auth_password": password(address)})
 
 
-def fetch(user: str, subject: str | None = None, server: str | None = None) -> str:
-    """The newest message of the user's inbox over IMAP with implicit TLS, whole. Raises TailwartError if none."""
+def fetch(user: str, identity: str | None = None, server: str | None = None) -> str:
+    """The newest message of the user's inbox over IMAP with implicit TLS, whole.
+
+    With ``identity`` it waits until the message with that identity is the newest. Raises TailwartError if none comes.
+    """
     address = user if "@" in user else f"{user}@{DOMAIN}"
     target = server or _edge()
-    criterion = f'SUBJECT "{subject}"' if subject else "ALL"
-    found = _imap(address, target, f"imaps://{target}/INBOX", f"SEARCH {criterion}")
-    numbers = re.findall(r"\d+", found.partition("SEARCH")[2])
-    if not numbers:
-        wanted = f" with the subject {subject!r}" if subject else ""
-        raise TailwartError(f"no message{wanted} in the inbox of {address}", remedy="tailwart lab send")
-    return _imap(address, target, f"imaps://{target}/INBOX/;MAILINDEX={max(map(int, numbers))}", None)
+    return _awaited(lambda: _newest(address, target), identity, f"in the inbox of {address}", "tailwart lab send")
 
 
-def fetch_outside(subject: str | None = None) -> str:
-    """The newest message that reached friend@outside.test. Raises TailwartError if there is none."""
-    script = (
-        "cd /home/friend/Maildir/new 2>/dev/null || exit 0; for file in $(ls -t); do "
-        '[ -z "$1" ] || grep -qiF "Subject: $1" "$file" || continue; cat "$file"; exit 0; done'
-    )
-    text = hosts.exec("world", ["/bin/sh", "-c", script, "sh", subject or ""]).stdout.decode(errors="replace")
-    if not text:
-        raise TailwartError("no message reached friend@outside.test", remedy="tailwart lab send --from alice")
-    return text
+def fetch_outside(identity: str | None = None) -> str:
+    """The newest message that reached friend@outside.test, as `fetch` does for those inside."""
+    script = 'cd /home/friend/Maildir/new 2>/dev/null && newest=$(ls -t | head -1) && cat "$newest" || :'
+
+    def newest() -> str:
+        return hosts.exec("world", ["/bin/sh", "-c", script]).stdout.decode(errors="replace")
+
+    return _awaited(newest, identity, f"in the mailbox of {OUTSIDE_USER}", "tailwart lab send --from alice")
+
+
+def excerpt(text: str, fields: Sequence[str]) -> str:
+    """These header fields of a message, then its body."""
+    message = email.message_from_string(text)
+    wanted = {name.strip().lower() for name in fields}
+    lines = [f"{name}: {value}" for name, value in message.items() if name.lower() in wanted]
+    body = message.get_payload(decode=True)
+    return "\n".join(lines) + "\n\n" + (body.decode(errors="replace") if isinstance(body, bytes) else "")
+
+
+def remember(identity: str, *, outside: bool) -> None:
+    """Note the message sent last, so that `fetch` can wait for it."""
+    paths.write_private(paths.state() / "last-sent.json", json.dumps({_side(outside): identity}).encode())
+
+
+def last_sent(*, outside: bool) -> str | None:
+    """Identity of the message that was sent last, if it went that way."""
+    path = paths.state() / "last-sent.json"
+    known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+    return known.get(_side(outside))
+
+
+def _side(outside: bool) -> str:
+    return "outside" if outside else "inside"
+
+
+def _awaited(newest: Callable[[], str], identity: str | None, where: str, remedy: str) -> str:
+    deadline = time.monotonic() + ARRIVAL_TIMEOUT
+    while True:
+        text = newest()
+        if text and (identity is None or identity in text):
+            return text
+        if identity is None or time.monotonic() > deadline:
+            what = "the message sent last is not" if identity else "no message is"
+            raise TailwartError(f"{what} {where}", seen=_subject(text), remedy=remedy)
+        # A mail server that counts connections bans whoever polls fast (lesson 3).
+        time.sleep(1)
+
+
+def _subject(text: str) -> str:
+    subject = email.message_from_string(text)["Subject"] if text else None
+    return f"the newest there is {subject!r}" if subject else "an empty mailbox"
+
+
+def _newest(address: str, server: str) -> str:
+    found = _imap(address, server, f"imaps://{server}/INBOX", "SEARCH ALL")
+    numbers = [int(number) for number in re.findall(r"\d+", found.partition("SEARCH")[2])]
+    return _imap(address, server, f"imaps://{server}/INBOX/;MAILINDEX={max(numbers)}", None) if numbers else ""
 
 
 def _edge() -> str:

@@ -59,8 +59,8 @@ def _sources(directory: Path) -> list[Path]:
     """Files that go into a build; tests and data beside them do not, so that they rebuild nothing."""
     if not directory.is_dir():
         return []  # Garage: the crate and its version say everything
-    wanted = {".go", ".mod", ".sum", ".json", ".tmpl", ".sql", ".txt", ".html"}
-    files = (file for file in directory.rglob("*") if file.is_file() and file.suffix in wanted)
+    unused = {".md", ""}
+    files = (file for file in directory.rglob("*") if file.is_file() and file.suffix not in unused)
     return sorted(file for file in files if not file.name.endswith("_test.go") and "testdata" not in file.parts)
 
 
