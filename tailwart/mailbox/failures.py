@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.mailbox.render import NO_POSTGRES, NO_TAILNET
 from tailwart.operations.project import ContainerStory
+
+# What tailscaled and containerboot say when they cannot log in, among hundreds of lines of other things.
+_LOGIN_TROUBLE = re.compile(r"backend error: .*|last login error was: .*|boot: failed .*|Received error: .*|.*approv.*")
 
 
 def explain(environment: Environment, stories: list[ContainerStory]) -> TailwartError | None:
@@ -26,9 +31,15 @@ def explain(environment: Environment, stories: list[ContainerStory]) -> Tailwart
     if NO_TAILNET in sidecar.health_output or sidecar.container.state == "restarting":
         return TailwartError(
             "the mailbox's sidecar is not on the tailnet",
-            seen="\n            ".join(sidecar.log[-6:]) or sidecar.health_output.strip(),
+            seen="\n            ".join(_trouble(sidecar)),
             expected=f"a node {environment.stalwart_magic_name} with the tag {environment.tag_stalwart}",
             remedy="check TS_AUTHKEY or TS_OAUTH_CLIENT_SECRET (an OAuth client may only hand out its own tags), "
             "TS_LOGIN_SERVER, and whether the tailnet waits for somebody to approve the device",
         )
     return None
+
+
+def _trouble(sidecar: ContainerStory) -> list[str]:
+    found = [match[0] for line in sidecar.log if (match := _LOGIN_TROUBLE.search(line))]
+    # Newest last, each once: containerboot tries again and again.
+    return list(dict.fromkeys(reversed(found)))[:3][::-1] or list(sidecar.log[-4:]) or [sidecar.health_output.strip()]

@@ -7,7 +7,8 @@ from tailwart.facts.report import Container, HostReport
 from tailwart.operations.project import ComposeProject, ContainerStory
 from tailwart.operations.remote import Runner
 
-_LOG_LINES = 12
+_LOG_LINES = 200
+_SHOWN_LINES = 8
 _OUTPUT_LINES = 6
 _HEALTH = "{{if .State.Health}}{{range .State.Health.Log}}{{json .Output}}{{println}}{{end}}{{end}}"
 
@@ -24,7 +25,7 @@ def explain_failure(run: Runner, project: ComposeProject, report: HostReport, ou
         state = f"{container.state}, {container.health}" if container.health else container.state
         seen.append(f"{container.name}: {state}, exit code {container.exit_code}")
         seen += [f"  healthcheck: {line}" for line in story.health_output.splitlines()[-3:]]
-        seen += [f"  log: {line}" for line in story.log]
+        seen += [f"  log: {line}" for line in story.log[-_SHOWN_LINES:]]
     names = ", ".join(container.name for container in culprits) or project.name
     return TailwartError(
         f"{names} did not come up",

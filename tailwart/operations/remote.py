@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
 
+from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.command import FunctionCommand, QuoteString, StringCommand
@@ -88,12 +89,11 @@ def _perform(runner: Runner, work: Callable[[Runner], None], state: State, host:
         fail(host, problem)
         return False
     except TimeoutError:
-        fail(
-            host,
-            TailwartError(
-                "the host did not answer in time", remedy="look at its load and at the connection, run again"
-            ),
-        )
+        fail(host, TailwartError("the host did not answer in time", remedy="look at its load, then run again"))
+        return False
+    except (OSError, SSHException, EOFError) as problem:
+        remedy = "check that the host is up, then run again: what was interrupted is finished by the next run"
+        fail(host, TailwartError("the connection to the host was lost", seen=str(problem), remedy=remedy))
         return False
     finally:
         forget(host)
