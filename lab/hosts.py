@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from lab import apt, engine, etc_lab, images, paths, topology
 from lab.console import step
@@ -59,37 +60,46 @@ def _network_flags(network: Network) -> list[str]:
 
 
 def create(docker: Docker, host: Host, image: str) -> None:
-    """A stopped container for this host: addresses, volume, mounts and ports in place."""
-    volumes = ["--volume", f"{host.container}-engine:/var/lib/docker"]
-    volumes += ["--volume", f"{etc_lab.directory(host)}:/etc/lab:ro"]
-    if host is topology.CONTROL:
-        volumes += ["--volume", f"{apt.directory()}:/srv/apt:ro"]
-    ports = ["--publish", f"127.0.0.1:{host.ssh_port}:22"]
-    for port in host.publish:
-        protocols = ("tcp", "udp") if port == 53 else ("tcp",)
-        for protocol in protocols:
-            ports += ["--publish", f"127.0.0.1:{topology.published(port)}:{port}/{protocol}"]
-    forwarding = ["--sysctl", "net.ipv6.conf.all.disable_ipv6=0"]
-    if host.place is topology.Place.ROUTER:
-        forwarding += ["--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "net.ipv6.conf.all.forwarding=1"]
-    docker.run("volume", "create", "--label", f"{LABEL}=volume", f"{host.container}-engine")
-    docker.run(
-        "create",
-        *("--name", host.container, "--hostname", host.name),
-        *("--label", f"{LABEL}=host", "--label", f"{LABEL}.image={image}", "--label", f"{LABEL}.host={host.name}"),
-        *docker.run_flags,
-        *("--env", "container=docker", "--stop-signal", "SIGRTMIN+3"),
-        *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec"),  # noqa: S108 the host's own /tmp
-        *volumes,
-        *forwarding,
-        *ports,
-        *("--network", topology.MANAGE.full_name),
-        image,
-        "/sbin/init",
-    )
+    """A stopped container for this host: addresses, volumes, mounts and ports in place."""
+    for volume in _volumes(host).values():
+        docker.run("volume", "create", "--label", f"{LABEL}=volume", volume)
+    labels = ["--label", f"{LABEL}=host", "--label", f"{LABEL}.spec={spec(docker, host, image)}"]
+    docker.run("create", *labels, *_flags(docker, host), image, "/sbin/init")
     for network, v4, v6 in host.addresses:
         addresses = ["--ip", str(v4), "--ip6", str(v6)]
         docker.run("network", "connect", *addresses, network.full_name, host.container)
+
+
+def spec(docker: Docker, host: Host, image: str) -> str:
+    """Fingerprint of everything a container is created with; a running one with another is replaced."""
+    return hashlib.sha256(repr((image, host.addresses, _flags(docker, host))).encode()).hexdigest()[:16]
+
+
+def _flags(docker: Docker, host: Host) -> list[str]:
+    flags = ["--name", host.container, "--hostname", host.name, *docker.run_flags]
+    flags += ["--env", "container=docker", "--stop-signal", "SIGRTMIN+3"]
+    flags += ["--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec"]  # noqa: S108 the host's own /tmp
+    flags += [part for path, volume in _volumes(host).items() for part in ("--volume", f"{volume}:{path}")]
+    flags += ["--volume", f"{etc_lab.directory(host)}:/etc/lab:ro"]
+    flags += ["--sysctl", "net.ipv6.conf.all.disable_ipv6=0"]
+    if host is topology.CONTROL:
+        flags += ["--volume", f"{apt.directory()}:/srv/apt:ro"]
+        flags += ["--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "net.ipv6.conf.all.forwarding=1"]
+    flags += ["--publish", f"127.0.0.1:{host.ssh_port}:22"]
+    for port in host.publish:
+        for protocol in ("tcp", "udp") if port == 53 else ("tcp",):
+            flags += ["--publish", f"127.0.0.1:{topology.published(port)}:{port}/{protocol}"]
+    return [*flags, "--network", topology.MANAGE.full_name]
+
+
+def _volumes(host: Host) -> dict[str, str]:
+    """Path → volume. An engine's own storage cannot lie on the overlay that the host's root is."""
+    return {path: kept_volume(host, path) for path in ("/var/lib/docker", *host.keeps)}
+
+
+def kept_volume(host: Host, path: str) -> str:
+    """Name of the volume for a directory of the host."""
+    return f"{host.container}-{path.rpartition('/')[2]}"
 
 
 def start(docker: Docker, host: Host) -> None:
@@ -109,7 +119,7 @@ def start(docker: Docker, host: Host) -> None:
 def remove(docker: Docker, host: Host) -> None:
     """Remove a host with its disk; nothing happens when it is not there."""
     docker.run("rm", "--force", "--volumes", host.container, check=False)
-    docker.run("volume", "rm", "--force", f"{host.container}-engine", check=False)
+    docker.run("volume", "rm", "--force", kept_volume(host, "/var/lib/docker"), check=False)
 
 
 def await_ready(docker: Docker, host: Host) -> None:
@@ -139,13 +149,22 @@ def await_true(
         time.sleep(_POLL)
 
 
-def state(docker: Docker) -> dict[str, tuple[str, str]]:
-    """Host name → (container state, image reference) for every host container that exists."""
-    listed = docker.lines("ps", "--all", "--filter", f"label={LABEL}=host", "--format", "{{json .}}")
+class Present(NamedTuple):
+    """A host's container as it is: state, image reference, and the fingerprint it was created with."""
+
+    state: str
+    image: str
+    spec: str
+
+
+def state(docker: Docker) -> dict[str, Present]:
+    """Every host container that exists, by host name."""
+    form = f'{{{{.Names}}}}|{{{{.State}}}}|{{{{.Label "{LABEL}.spec"}}}}|{{{{.Image}}}}'
+    listed = docker.lines("ps", "--all", "--filter", f"label={LABEL}=host", "--format", form)
     found = {}
     for line in listed:
-        document = json.loads(line)
-        found[document["Names"].removeprefix(f"{topology.PREFIX}-")] = (document["State"], document["Image"])
+        name, status, fingerprint, image = line.split("|")
+        found[name.removeprefix(f"{topology.PREFIX}-")] = Present(status, image, fingerprint)
     return found
 
 
@@ -163,7 +182,7 @@ def recreate(*names: str) -> None:
 
     def replace(host: Host) -> None:
         remove(docker, host)
-        create(docker, host, present[host.name][1])
+        create(docker, host, present[host.name].image)
         start(docker, host)
         await_ready(docker, host)
 
@@ -176,8 +195,8 @@ def recreate(*names: str) -> None:
 def write_known_hosts(docker: Docker) -> None:
     """known_hosts from the keys the running hosts really have, read past SSH itself."""
     entries = []
-    for name, (status, _) in sorted(state(docker).items()):
-        if status != "running":
+    for name, present in sorted(state(docker).items()):
+        if present.state != "running":
             continue
         host = topology.host(name)
         arguments = engine.exec_arguments(host.container, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])

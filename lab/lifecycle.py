@@ -60,11 +60,12 @@ def up(edges: int | None = None) -> None:
 def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) -> list[Host]:
     """Create, replace or start what is not running as wanted. Returns the hosts that were touched."""
     present = hosts.state(docker)
-    touched = [host for host in members if present.get(host.name) != ("running", references[host.image])]
+    wanted = {host.name: hosts.spec(docker, host, references[host.image]) for host in members}
+    same = {name for name, found in present.items() if found.spec == wanted.get(name)}
+    touched = [host for host in members if host.name not in same or present[host.name].state != "running"]
 
     def bring(host: Host) -> None:
-        _, image = present.get(host.name, ("absent", ""))
-        if image != references[host.image]:
+        if host.name not in same:
             hosts.remove(docker, host)
             hosts.create(docker, host, references[host.image])
         hosts.start(docker, host)

@@ -59,7 +59,7 @@ def collect() -> Report:
         return Report((), "", "")
     known = [topology.host(name) for name in present]
     with ThreadPoolExecutor(len(known)) as pool:
-        states = tuple(pool.map(lambda host: _look(docker, host, present[host.name][0]), known))
+        states = tuple(pool.map(lambda host: _look(docker, host, present[host.name].state), known))
     ordered = sorted(
         states, key=lambda each: [host.name for host in topology.hosts(topology.MAX_EDGES)].index(each.name)
     )

@@ -72,6 +72,8 @@ class Host:
     node_tags: tuple[str, ...] = ()
     node_name: str = ""
     publish: tuple[int, ...] = ()
+    # Directories that outlive the container when its image changes; gone with `lab down`.
+    keeps: tuple[str, ...] = ()
 
     @property
     def container(self) -> str:
@@ -114,6 +116,8 @@ CONTROL = Host(
     ("tag:stranger",),
     "stranger",
     (53, 443, REGISTRY_PORT, 8201, 8202, 8203, 14000, 15000),
+    # A changed façade must not cost every node its tailnet and the registry its images.
+    ("/var/lib/headscale", "/var/lib/docker-registry"),
 )
 MAILBOX = Host("mailbox", 10, Place.HOME, "host")
 BACKENDS = Host("backends", 20, Place.HOME, "backends", ("tag:postgres", "tag:redis", "tag:garage"), "backends")
