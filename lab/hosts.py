@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from lab import apt, engine, etc_lab, images, paths, topology
+from lab import apt, engine, etc_lab, images, locking, paths, topology
 from lab.console import step
 from lab.engine import Docker
 from lab.topology import LABEL, Host, Network
@@ -186,10 +186,10 @@ def recreate(*names: str) -> None:
         start(docker, host)
         await_ready(docker, host)
 
-    with step(f"recreating {', '.join(names)}"), ThreadPoolExecutor(len(wanted)) as pool:
+    with locking.exclusive(), step(f"recreating {', '.join(names)}"), ThreadPoolExecutor(len(wanted)) as pool:
         for _ in pool.map(replace, wanted):
             pass
-    write_known_hosts(docker)
+        write_known_hosts(docker)
 
 
 def write_known_hosts(docker: Docker) -> None:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import apt, credentials, dotenv, engine, etc_lab, hosts, keyring, paths, programs, registry, tailnet, topology
+from lab import (
+    apt,
+    credentials,
+    dotenv,
+    engine,
+    etc_lab,
+    hosts,
+    keyring,
+    locking,
+    paths,
+    programs,
+    registry,
+    tailnet,
+    topology,
+)
 from lab.console import say, step
 from lab.engine import Docker
 from lab.images import base, build
@@ -20,6 +34,11 @@ def up(edges: int | None = None) -> None:
     seen and what to do.
     """
     topology.hosts(1 if edges is None else edges)
+    with locking.exclusive():
+        _up(edges)
+
+
+def _up(edges: int | None) -> None:
     docker = engine.start()
     present = hosts.state(docker)
     members = topology.hosts(edges or max(1, sum(name.startswith("edge-") for name in present)))
@@ -86,11 +105,12 @@ def _await(docker: Docker, host: Host, *, fresh: bool) -> None:
 
 def down() -> None:
     """Remove every container, network and volume of the lab, and stop the engine if the lab started it."""
-    docker = engine.find()
-    if docker is not None:
-        _remove_all(docker)
-    if engine.stop():
-        say("the lab's own container engine is stopped")
+    with locking.exclusive():
+        docker = engine.find()
+        if docker is not None:
+            _remove_all(docker)
+        if engine.stop():
+            say("the lab's own container engine is stopped")
     say(f"the lab is down; images and binaries stay in {paths.cache()} for the next start")
 
 

@@ -57,6 +57,8 @@ def start() -> int:
     data_root().mkdir(parents=True, exist_ok=True)
     # dockerd refuses to start over the pid file of a killed predecessor when that number is in use again.
     _pid_file().unlink(missing_ok=True)
+    if not Path("/sys/class/net/docker0").exists():
+        (directory() / "made-docker0").touch()
     command = [
         "dockerd",
         *("--host", socket(), "--data-root", str(data_root()), "--exec-root", str(directory() / "exec")),
@@ -78,6 +80,14 @@ def start() -> int:
     return process.pid
 
 
+def _remove_default_bridge() -> None:
+    """dockerd leaves docker0 behind. Ours goes with it, unless the machine had one before."""
+    marker = directory() / "made-docker0"
+    if marker.is_file():
+        subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
+        marker.unlink()
+
+
 def stop() -> bool:
     """Stop the private dockerd if it runs; True when there was one."""
     pid = running_pid()
@@ -93,6 +103,7 @@ def stop() -> bool:
             )
         _reap(pid)
         time.sleep(0.05)
+    _remove_default_bridge()
     return True
 
 

@@ -44,15 +44,13 @@ def ensure(docker: Docker, slim: str, ca: bytes) -> Stalwart:
     if docker.has_image(OFFICIAL) or pulling.pulled(docker, OFFICIAL):
         return _derived(docker, OFFICIAL, ca, "the official image")
     programs.ensure([programs.STANDIN])
-    found = _from_binary(
+    return _from_binary(
         docker,
         slim,
         programs.binary("stalwart"),
         f"{VERSION}-standin",
         "STAND-IN for Stalwart 0.16.7 (not the real server)",
     )
-    say(f"Stalwart in this lab: {found.identity}")
-    return found
 
 
 def identity(docker: Docker, tag_reference: str) -> str:
