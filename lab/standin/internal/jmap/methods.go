@@ -53,7 +53,7 @@ func (c *context) run(call []json.RawMessage) {
 	case "get":
 		body = c.get(kind, args)
 	case "set":
-		body = c.set(kind, args)
+		body = c.set(kind, args, keyOrder(call[1], "create"))
 	case "query":
 		body = c.query(kind, args)
 	}

@@ -1,6 +1,7 @@
 package jmap
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -21,8 +22,32 @@ func objects(v any) map[string]map[string]any {
 	return out
 }
 
-func (c *context) set(kind *schema.Kind, args map[string]any) map[string]any {
-	changes := registry.Changes{Create: objects(args["create"]), Update: objects(args["update"]), Destroy: strs(args["destroy"])}
+// keyOrder lists the keys of an object member in the order of the text: objects
+// are created, and numbered, in the order of the request.
+func keyOrder(raw json.RawMessage, member string) []string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil || members[member] == nil {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(members[member]))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil
+	}
+	var keys []string
+	for dec.More() {
+		t, err := dec.Token()
+		key, ok := t.(string)
+		var skipped json.RawMessage
+		if err != nil || !ok || dec.Decode(&skipped) != nil {
+			return nil
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+func (c *context) set(kind *schema.Kind, args map[string]any, order []string) map[string]any {
+	changes := registry.Changes{Order: order, Create: objects(args["create"]), Update: objects(args["update"]), Destroy: strs(args["destroy"])}
 	if len(changes.Create)+len(changes.Update)+len(changes.Destroy) > maxObjects {
 		return methodError("requestTooLarge", "The number of objects in the set request exceeds the maximum number the server is willing to process in a single method call")
 	}

@@ -14,7 +14,10 @@ import (
 
 // Changes is the request of one set call.
 type Changes struct {
-	Create  map[string]map[string]any
+	Create map[string]map[string]any
+	// Order is the order in which objects are created (that of the request);
+	// keys it lacks follow by name.
+	Order   []string
 	Update  map[string]map[string]any
 	Destroy []string
 }
@@ -43,7 +46,7 @@ func (r *Registry) Set(kind string, c Changes) (*Results, error) {
 	tx := &transaction{r: r}
 	// Hooks may take long (a certificate authority): they run unlocked.
 	prepared := map[string]map[string]any{}
-	for _, key := range slices.Sorted(maps.Keys(c.Create)) {
+	for _, key := range c.order() {
 		value, err := r.prepareCreate(k, c.Create[key])
 		if err != nil {
 			res.NotCreated[key] = err
@@ -52,7 +55,10 @@ func (r *Registry) Set(kind string, c Changes) (*Results, error) {
 		prepared[key] = value
 	}
 	r.mu.Lock()
-	for _, key := range slices.Sorted(maps.Keys(prepared)) {
+	for _, key := range c.order() {
+		if prepared[key] == nil {
+			continue
+		}
 		id, err := tx.create(k, prepared[key])
 		if err != nil {
 			res.NotCreated[key] = err
@@ -78,6 +84,16 @@ func (r *Registry) Set(kind string, c Changes) (*Results, error) {
 	}
 	r.mu.Unlock()
 	return res, tx.commit(kind, res)
+}
+
+func (c Changes) order() []string {
+	out := slices.DeleteFunc(slices.Clone(c.Order), func(key string) bool { return c.Create[key] == nil })
+	for _, key := range slices.Sorted(maps.Keys(c.Create)) {
+		if !slices.Contains(c.Order, key) {
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 func (tx *transaction) commit(kind string, res *Results) error {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-//go:embed kinds/*.kinds
+//go:embed kinds/*.txt
 var kindFiles embed.FS
 
 // Load reads the embedded descriptions. The grammar is line based:
@@ -26,7 +26,7 @@ func Load() *Schema {
 	files := []string{"common", "directory", "network", "mta", "services"}
 	var bodies []string
 	for _, name := range files {
-		body, err := kindFiles.ReadFile("kinds/" + name + ".kinds")
+		body, err := kindFiles.ReadFile("kinds/" + name + ".txt")
 		if err != nil {
 			panic(err)
 		}
@@ -38,7 +38,7 @@ func Load() *Schema {
 	}
 	for i, body := range bodies {
 		if err := s.define(body); err != nil {
-			panic(fmt.Sprintf("%s.kinds: %v", files[i], err))
+			panic(fmt.Sprintf("%s.txt: %v", files[i], err))
 		}
 	}
 	return s

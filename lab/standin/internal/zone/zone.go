@@ -141,12 +141,18 @@ func (w *Writer) exchangers() []exchanger {
 
 // Policy is the MTA-STS policy file (RFC 8461).
 func (w *Writer) Policy() string {
+	settings := w.Registry.Singleton("MtaSts")
+	age, _ := settings["maxAge"].(float64)
+	mode := settings["mode"]
+	if mode == "disable" {
+		mode = "none"
+	}
 	var b strings.Builder
-	b.WriteString("version: STSv1\nmode: enforce\n")
+	fmt.Fprintf(&b, "version: STSv1\nmode: %v\n", mode)
 	for _, mx := range w.exchangers() {
 		fmt.Fprintf(&b, "mx: %s\n", mx.host)
 	}
-	b.WriteString("max_age: 604800\n")
+	fmt.Fprintf(&b, "max_age: %.0f\n", age/1000)
 	return b.String()
 }
 

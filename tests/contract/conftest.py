@@ -1,0 +1,35 @@
+"""Stores that the contract is replayed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.contract import postgres
+from tests.contract.namespace import namespace
+from tests.contract.server import Server
+
+
+@pytest.fixture(scope="module", params=["embedded", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has never been started, on an empty store of each kind."""
+    with ExitStack() as stack:
+        yield fresh(stack, tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same with the embedded store alone, for what does not depend on the store."""
+    with ExitStack() as stack:
+        yield fresh(stack, tmp_path_factory.mktemp("embedded"), "embedded")
+
+
+def fresh(stack: ExitStack, directory: Path, store: str) -> Server:
+    space = stack.enter_context(namespace())
+    if store == "embedded":
+        return Server(space, directory, {"@type": "RocksDb", "path": str(directory / "data")})
+    stack.enter_context(postgres.postgres(space))
+    return Server(space, directory, postgres.STORE)

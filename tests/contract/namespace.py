@@ -1,0 +1,75 @@
+"""A network namespace of a test's own: real ports without privileges over the machine's, and nothing can call out."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_CLONE_NEWNET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _enter(descriptor: int) -> None:
+    if _LIBC.setns(descriptor, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Namespace:
+    """A namespace that lives as long as the process that holds it."""
+
+    def __init__(self, holder: subprocess.Popen[bytes]) -> None:
+        self._holder = holder
+        self.path = Path(f"/proc/{holder.pid}/ns/net")
+
+    def command(self, *words: str | Path) -> list[str]:
+        """`words` as a command that runs inside."""
+        return ["nsenter", f"--net={self.path}", "--", *map(str, words)]
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Sockets that this thread makes in the block belong to the namespace, also afterwards."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        target = os.open(self.path, os.O_RDONLY)
+        try:
+            _enter(target)
+            try:
+                yield
+            finally:
+                _enter(home)
+        finally:
+            os.close(target)
+            os.close(home)
+
+    def connect(self, port: int, *, host: str = "127.0.0.1", source: str = "", timeout: float = 20) -> socket.socket:
+        """A TCP connection from inside; `source` picks one of the loopback's many addresses."""
+        with self.entered():
+            return socket.create_connection((host, port), timeout, (source, 0) if source else None)
+
+
+@contextmanager
+def namespace() -> Iterator[Namespace]:
+    """A fresh namespace with a loopback and nothing else."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: the server's real ports are opened in a network namespace")
+    script = "ip link set lo up && echo up && exec sleep infinity"
+    holder = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c", script],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        if holder.stdout.readline() != b"up\n":
+            pytest.skip("this machine allows no network namespace")
+        yield Namespace(holder)
+    finally:
+        holder.kill()
+        holder.wait()
+        if holder.stdout is not None:
+            holder.stdout.close()

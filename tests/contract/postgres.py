@@ -1,0 +1,74 @@
+"""A PostgreSQL of a test's own, inside its namespace."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.namespace import Namespace
+from tests.contract.server import SECRETS
+from tests.waiting import until
+
+STORE: Mapping[str, Any] = {
+    "@type": "PostgreSql",
+    "host": "127.0.0.1",
+    "port": 5432,
+    "database": "stalwart",
+    "authUsername": "stalwart",
+    "authSecret": {"@type": "EnvironmentVariable", "variableName": "STALWART_DB_PASSWORD"},
+}
+
+
+def _programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not found:
+        pytest.skip("needs PostgreSQL: apt-get install postgresql")
+    return found[-1]
+
+
+@contextmanager
+def postgres(space: Namespace) -> Iterator[None]:
+    """A server on 127.0.0.1:5432 of the namespace with the role and the database `stalwart`."""
+    programs = _programs()
+    user = pwd.getpwnam("postgres")
+    # Not pytest's own directory: only root can enter that one, and PostgreSQL refuses root.
+    home = Path(tempfile.mkdtemp(prefix="tailwart-postgres-"))
+    shutil.chown(home, "postgres", "postgres")
+    secret = home / "secret"
+    secret.write_text(SECRETS["STALWART_DB_PASSWORD"])
+    secret.chmod(0o644)
+    as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        subprocess.run(
+            [*as_user, programs / "initdb", "-D", home / "data", "-U", "stalwart", "-A", "scram-sha-256",
+             f"--pwfile={secret}", "--no-sync", "--no-instructions"],
+            check=True, capture_output=True, cwd="/",
+        )  # fmt: skip
+        with (home / "log").open("wb") as log:
+            process = subprocess.Popen(
+                space.command(*as_user, programs / "postgres", "-D", home / "data", "-h", "127.0.0.1", "-F", "-k", home),
+                stdout=log, stderr=log, cwd="/",
+            )  # fmt: skip
+        environment = {**os.environ, "PGPASSWORD": SECRETS["STALWART_DB_PASSWORD"]}
+        create = [programs / "createdb", "-h", "127.0.0.1", "-U", "stalwart", "stalwart"]
+
+        def created() -> bool:
+            return subprocess.run(space.command(*create), env=environment, capture_output=True, check=False).returncode == 0
+
+        until(created, "PostgreSQL to take the database", pause=0.2)
+        yield
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait(20)
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,114 @@
+"""The server under test: the stand-in, or the binary that STALWART_BINARY names."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import programs
+from tests.contract.namespace import Namespace
+from tests.waiting import until
+
+USING = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
+RECOVERY = ("admin", "recovery-pass")
+
+# What the recorded server had in its environment; NOT_SET is missing on purpose.
+SECRETS = {
+    "STALWART_RELAY_PASSWORD": "relay-secret",
+    "STALWART_S3_SECRET": "s3-secret",
+    "SPACESHIP_API_SECRET": "spaceship-secret",
+    "STALWART_DB_PASSWORD": "database-secret",
+}
+
+
+def binary() -> Path:
+    """Path of the binary; the stand-in is compiled when its sources changed."""
+    if given := os.environ.get("STALWART_BINARY"):
+        return Path(given).resolve()
+    programs.ensure([programs.STANDIN])
+    return programs.binary("stalwart")
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+class Server:
+    """A server with its data in a directory; started and stopped as often as a test needs."""
+
+    def __init__(self, space: Namespace, directory: Path, store: Mapping[str, Any]) -> None:
+        self.space = space
+        self.store = store
+        self.log = directory / "server.log"
+        self._config = directory / "config.json"
+        self._config.write_text(json.dumps(store))
+
+    @contextmanager
+    def running(self, environment: Mapping[str, str] | None = None, port: int = 8080) -> Iterator[None]:
+        """The server for the time of the block, ready for requests on `port`."""
+        variables = {**os.environ, **SECRETS, **(environment or {})}
+        with self.log.open("ab") as output:
+            process = subprocess.Popen(
+                self.space.command(binary(), "--config", self._config), env=variables, stdout=output, stderr=output
+            )
+        try:
+            until(lambda: self._listens(process, port), f"port {port} of the server", seconds=40, pause=0.1)
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _listens(self, process: subprocess.Popen[bytes], port: int) -> bool:
+        assert process.poll() is None, f"the server ended: {self.log.read_text()[-2000:]}"
+        try:
+            self.space.connect(port, timeout=2).close()
+        except OSError:
+            return False
+        return True
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The binary's own command line, with the server's config."""
+        command = self.space.command(binary(), "--config", self._config, *arguments)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **SECRETS})
+
+    def http(
+        self, method: str, path: str, auth: tuple[str, str] | str | None = None, body: bytes | None = None
+    ) -> Answer:
+        """One request to 8080 from inside the namespace; `auth` is Basic (a pair) or Bearer (a string)."""
+        connection = http.client.HTTPConnection("127.0.0.1", 8080, timeout=30)
+        connection.sock = self.space.connect(8080, timeout=30)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if isinstance(auth, tuple):
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+        elif auth is not None:
+            headers["Authorization"] = f"Bearer {auth}"
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            text = response.read()
+            kind = response.headers.get("Content-Type", "")
+            return Answer(response.status, json.loads(text) if "json" in kind else text.decode(), response.headers)
+        finally:
+            connection.close()
+
+    def call(self, auth: tuple[str, str] | str, *calls: tuple[str, dict[str, Any]]) -> list[tuple[str, Any]]:
+        """Method calls in one request; the answers as (name, arguments)."""
+        request = {"using": USING, "methodCalls": [[name, body, str(n)] for n, (name, body) in enumerate(calls)]}
+        answer = self.http("POST", "/jmap/", auth, json.dumps(request).encode())
+        assert answer.status == 200, answer
+        return [(name, body) for name, body, _ in answer.body["methodResponses"]]

@@ -1,0 +1,206 @@
+"""Replays the recorded settings exchanges: same status, same shape, same errors.
+
+The first 95 lines are one story on one store: recovery mode on an empty database, then a normal start. They run as one
+test for each store, because each line builds on the ones before it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from tests.contract.normalise import Ids
+from tests.contract.server import RECOVERY, USING, Answer, Server
+from tests.contract.transcript import Exchange, exchanges
+from tests.waiting import until
+
+_HASHER = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
+ADMIN = ("admin@example.org", "Harbour-Lantern-42")
+ALICE_BEFORE = ("alice@example.org", "Before-The-Change-1")
+ALICE = ("alice@example.org", "Battery-Staple-7")
+
+# The recording holds hashes of passwords nobody knows; these stand for them, in the order of the requests.
+_SECRETS = {
+    "create admin account, argon2id hash": ADMIN,
+    "create user with alias and quota": ALICE_BEFORE,
+    "change password": ALICE,
+}
+_LOGINS = {
+    "wrong password": ("admin", "wrong"),
+    "recovery admin outside recovery mode": RECOVERY,
+    "ordinary user is refused administration": ALICE_BEFORE,
+    "old password refused": ALICE_BEFORE,
+    "new password": ALICE,
+}
+_EMBEDDED_STORE = "initial x:DataStore"
+
+
+def _with_secret(value: Any, secret: str) -> Any:
+    if isinstance(value, dict):
+        return {k: secret if k == "secret" else _with_secret(v, secret) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_secret(v, secret) for v in value]
+    return value
+
+
+def _login(exchange: Exchange) -> tuple[str, str] | None:
+    if exchange.title in _LOGINS:
+        return _LOGINS[exchange.title]
+    if exchange.user == "admin@example.org":
+        return ADMIN
+    return RECOVERY if exchange.user == "admin" or exchange.title in {"session", "malformed body"} else None
+
+
+def _send(server: Server, exchange: Exchange, ids: Ids) -> Answer:
+    login = _login(exchange)
+    if isinstance(exchange.request, str):
+        if exchange.request.startswith("GET "):
+            return server.http("GET", exchange.request.split()[1], login)
+        return server.http("POST", "/jmap/", login, exchange.request.encode())
+    request = ids.request(exchange.request)
+    if isinstance(request, list):
+        request = {"using": USING, "methodCalls": [[*call, str(n)] for n, call in enumerate(request)]}
+    if exchange.title in _SECRETS:
+        request = _with_secret(request, _HASHER.hash(_SECRETS[exchange.title][1]))
+    return server.http("POST", "/jmap/", login, json.dumps(request).encode())
+
+
+def _replay(server: Server, phase: str, ids: Ids) -> list[str]:
+    problems = []
+    for exchange in exchanges():
+        if exchange.phase != phase:
+            continue
+        answer = _send(server, exchange, ids)
+        recorded = exchange.response
+        if exchange.title == _EMBEDDED_STORE:
+            # The address of the database is the recording machine's.
+            recorded = _own_store(server, recorded)
+        found = ids.differences(recorded, answer.body)
+        if answer.status != exchange.status:
+            found.insert(0, f"status {answer.status}, recorded {exchange.status}")
+        problems += [f"{exchange.id}: {line}" for line in found]
+    return problems
+
+
+def _own_store(server: Server, recorded: Any) -> Any:
+    ((name, body, call),) = recorded["methodResponses"]
+    shown = {**body["list"][0], "host": "127.0.0.1"}
+    if server.store["@type"] == "RocksDb":
+        defaults = {"blobSize": 16834, "bufferSize": 134217728, "poolWorkers": None}
+        shown = {**defaults, **server.store, "id": "singleton"}
+    return {**recorded, "methodResponses": [[name, {**body, "list": [shown]}, call]]}
+
+
+def test_the_recorded_story_is_told_again(server: Server) -> None:
+    ids = Ids()
+    recovery = {"STALWART_RECOVERY_MODE": "1", "STALWART_RECOVERY_ADMIN": ":".join(RECOVERY)}
+    with server.running(recovery):
+        problems = _replay(server, "recovery mode", ids)
+        assert not problems, "\n".join(problems)
+    with server.running():
+        signatures: Any = until(
+            lambda: server.call(ADMIN, ("x:DkimSignature/get", {"ids": None}))[0][1]["list"],
+            "the DKIM key that appears after the first normal start",
+        )
+        assert [each["@type"] for each in signatures] == ["Dkim1RsaSha256"]
+        problems = _replay(server, "normal mode after restart (no recovery variables)", ids)
+        assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(scope="module")
+def normal(embedded: Server) -> Server:
+    """A store of a normal first start, with the recovery administrator at hand."""
+    return embedded
+
+
+_WITH_ADMIN = {"STALWART_RECOVERY_ADMIN": ":".join(RECOVERY)}
+
+
+def test_a_normal_first_start_creates_the_defaults_and_takes_the_recovery_login(normal: Server) -> None:
+    with normal.running(_WITH_ADMIN):
+        (_, listeners), (_, routes), (_, tracers) = normal.call(
+            RECOVERY,
+            ("x:NetworkListener/get", {"ids": None}),
+            ("x:MtaRoute/get", {"ids": None}),
+            ("x:Tracer/get", {"ids": None}),
+        )
+        assert {each["name"]: next(iter(each["bind"])) for each in listeners["list"]} == {
+            "smtp": "[::]:25",
+            "submissions": "[::]:465",
+            "imaps": "[::]:993",
+            "pop3s": "[::]:995",
+            "managesieve": "[::]:4190",
+            "https": "[::]:443",
+            "http": "[::]:8080",
+        }
+        assert {(each["name"], each["@type"], each.get("ipLookupStrategy")) for each in routes["list"]} == {
+            ("mx", "Mx", "v4ThenV6"),
+            ("local", "Local", None),
+        }
+        assert [(each["@type"], each["path"]) for each in tracers["list"]] == [("Log", "/var/log/stalwart")]
+
+
+def test_stores_that_answer_nobody_are_accepted_and_a_bad_pyzor_host_fails_the_reload(normal: Server) -> None:
+    with normal.running(_WITH_ADMIN):
+        recorded = {e.title: e for e in exchanges() if e.phase == "normal mode" and e.title in {"redis", "s3", "reload settings"}}
+        ids = Ids()
+        for title in ("redis", "s3", "reload settings"):
+            request = recorded[title].request[0]
+            ((name, body),) = normal.call(RECOVERY, (request[0], request[1]))
+            expected = recorded[title].response["methodResponses"][0]
+            assert name == expected[0]
+            # The recovery administrator's id, where the recording has the account's.
+            assert ids.differences({**expected[1], "accountId": "d333333"}, body) == []
+
+
+def test_limits_of_a_request(normal: Server) -> None:
+    with normal.running(_WITH_ADMIN):
+        calls = [["x:Domain/get", {"ids": []}, str(n)] for n in range(17)]
+        answer = normal.http("POST", "/jmap/", RECOVERY, json.dumps({"using": USING, "methodCalls": calls}).encode())
+        assert answer.status == 400
+        assert answer.body["type"] == "urn:ietf:params:jmap:error:limit"
+        too_many = {str(n): {"name": f"d{n}.example.org"} for n in range(501)}
+        ((name, body),) = normal.call(RECOVERY, ("x:Domain/set", {"create": too_many}))
+        assert (name, body["type"]) == ("error", "requestTooLarge")
+
+
+def test_api_keys_log_in_and_the_recovery_login_ends_with_its_variable(normal: Server) -> None:
+    with normal.running(_WITH_ADMIN):
+        normal.call(RECOVERY, ("x:Domain/set", {"create": {"d": {"name": "example.org"}}}))
+        ((_, domains),) = normal.call(RECOVERY, ("x:Domain/get", {"ids": None, "properties": ["name"]}))
+        account = {
+            "@type": "User",
+            "name": "admin",
+            "domainId": domains["list"][0]["id"],
+            "roles": {"@type": "Admin"},
+            "credentials": {"0": {"@type": "Password", "secret": _HASHER.hash(ADMIN[1])}},
+        }
+        normal.call(RECOVERY, ("x:Account/set", {"create": {"a": account}}))
+        ((_, made),) = normal.call(ADMIN, ("x:ApiKey/set", {"create": {"k": {"description": "deploy"}}}))
+        key = made["created"]["k"]["secret"]
+    with normal.running():
+        assert normal.http("GET", "/jmap/session", RECOVERY).status == 401
+        assert normal.http("GET", "/jmap/session", ADMIN).status == 200
+        assert normal.http("GET", "/jmap/session", key).body["username"] == "admin@example.org"
+        assert normal.http("GET", "/jmap/session", key[:-1] + ("A" if key[-1] != "A" else "B")).status == 401
+
+
+def test_a_dns_server_is_refused_when_its_secret_cannot_be_read(normal: Server) -> None:
+    secret = {"@type": "EnvironmentVariable", "variableName": "NOT_SET"}
+    with normal.running(_WITH_ADMIN):
+        server = {"@type": "Spaceship", "description": "s", "apiKey": "k", "secret": secret}
+        ((_, body),) = normal.call(RECOVERY, ("x:DnsServer/set", {"create": {"a": server}}))
+        assert "NOT_SET" in body["notCreated"]["a"]["description"]
+
+
+def test_export_and_import_carry_the_store(normal: Server, tmp_path: Any) -> None:
+    exported = normal.run("--export", str(tmp_path))
+    assert exported.returncode == 0, exported.stderr
+    assert any(tmp_path.iterdir())
+    imported = normal.run("--import", str(tmp_path))
+    assert imported.returncode == 0, imported.stderr
+    with normal.running():
+        assert normal.http("GET", "/jmap/session", ADMIN).status == 200
