@@ -23,7 +23,7 @@ def check(path: str, before: str, after: str) -> None:
             expected="sites without a port, which follow the global https_port",
             remedy=f"take :{HTTPS_PORT} out of that site's address in {path}, then run the deploy again",
         )
-    if new.get("https_port") != WEB_HTTPS_PORT:
+    if _servers(new) and new.get("https_port") != WEB_HTTPS_PORT:
         raise TailwartError(
             f"{path}: Caddy does not take the https_port of the edited file",
             seen=str(new.get("https_port")),

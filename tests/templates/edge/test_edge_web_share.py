@@ -1,0 +1,182 @@
+"""A web Caddy gives :443 up and gets it back: the role's own steps, with the real Caddy as the web server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tailwart.edge import adapted, share, web
+from tailwart.edge.caddy_config import WEB_HTTPS_PORT
+from tailwart.edge.plan import EdgePlan
+from tailwart.errors import TailwartError
+from tailwart.operations.remote import Completed
+from tests.templates.edge.loopback import free_port
+from tests.unit.edge.host_report import PLAN
+from tests.waiting import until
+
+SITE = """
+# The shop, since 2019
+shop.test {
+	tls internal
+	respond "shop"   # two	odd   gaps
+}
+"""
+
+
+@dataclass
+class Machine:
+    """This machine in the place of a host: its own Caddy in the PATH, the role's directory below a temporary one."""
+
+    directory: Path
+    caddy: Path
+
+    def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        here = script.replace("/opt/tailwart", str(self.directory / "opt"))
+        # A container of the tests runs no systemd: the role then talks to Caddy itself.
+        environment = {
+            "PATH": f"{self.caddy.parent}:{os.environ['PATH']}",
+            "XDG_DATA_HOME": str(self.directory / "state"),
+            "XDG_CONFIG_HOME": str(self.directory / "state"),
+            "HOME": "/nonexistent",
+        }
+        script = f"systemctl() {{ return 3; }}\n{here}"
+        result = subprocess.run(
+            ["sh", "-c", script],
+            input=stdin, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+        return Completed(result.returncode == 0, result.stdout, result.stderr)
+
+
+@dataclass
+class Web:
+    """A running web Caddy and its Caddyfile."""
+
+    machine: Machine
+    caddyfile: Path
+    port: int
+
+    @property
+    def plan(self) -> EdgePlan:
+        return replace(PLAN, caddyfile=str(self.caddyfile))
+
+
+@pytest.fixture
+def server(caddy: Path, tmp_path: Path) -> Iterator[Web]:
+    port = free_port()
+    path = tmp_path / "etc" / "Caddyfile"
+    path.parent.mkdir()
+    path.write_text(
+        f"{{\n\tadmin unix/{tmp_path}/web.sock\n\thttp_port {free_port()}\n\thttps_port {port}\n"
+        f"\tskip_install_trust\n}}\n{SITE}"
+    )
+    path.chmod(0o640)
+    machine = Machine(tmp_path, caddy)
+    environment = {"XDG_DATA_HOME": str(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path / "state"), "HOME": "/"}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [caddy, "run", "--adapter", "caddyfile", "--config", path], stderr=log, env=environment
+        )
+        try:
+            until(lambda: answers(port) or process.poll() is not None, "the web Caddy")
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            yield Web(machine, path, port)
+        finally:
+            process.terminate()
+            process.wait(15)
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
+
+
+def test_the_web_server_moves_aside_and_comes_back(server: Web) -> None:
+    before = server.caddyfile.read_bytes()
+    share.move_aside(server.machine, server.plan)
+    until(lambda: answers(WEB_HTTPS_PORT) and not answers(server.port), "the web Caddy on 8443")
+    assert SITE.encode() in server.caddyfile.read_bytes()
+    assert server.caddyfile.stat().st_mode & 0o777 == 0o640
+    kept = server.machine.directory / "opt" / "edge" / "web"
+    assert (kept / "Caddyfile.original").read_bytes() == before
+    assert (kept / "Caddyfile.original").stat().st_mode & 0o777 == 0o600
+    assert not (kept / "reload-required").exists()
+    assert [path.name for path in server.caddyfile.parent.iterdir()] == ["Caddyfile"], "no candidate stays behind"
+
+    share.move_aside(server.machine, server.plan)
+    assert (kept / "Caddyfile.original").read_bytes() == before, "a second edit does not overwrite the original"
+
+    share.put_back(server.machine, str(server.caddyfile))
+    until(lambda: answers(server.port) and not answers(WEB_HTTPS_PORT), "the web Caddy where it was")
+    assert server.caddyfile.read_bytes() == before
+
+
+def test_a_caddyfile_that_caddy_refuses_is_left_as_it_is(server: Web) -> None:
+    broken = server.caddyfile.read_bytes() + b"bad.test {\n\tno_such_directive\n}\n"
+    server.caddyfile.write_bytes(broken)
+    with pytest.raises(TailwartError, match="no_such_directive"):
+        share.move_aside(server.machine, server.plan)
+    assert server.caddyfile.read_bytes() == broken
+    assert answers(server.port), "what ran before still does"
+
+
+def test_a_site_that_names_the_https_port_itself_is_refused_by_name(server: Web) -> None:
+    text = server.caddyfile.read_text() + "pinned.test:443 {\n\ttls internal\n}\n"
+    server.caddyfile.write_text(text)
+    with pytest.raises(TailwartError, match=r"pinned\.test") as caught:
+        share.move_aside(server.machine, server.plan)
+    assert "take :443 out" in caught.value.remedy
+    assert server.caddyfile.read_text() == text
+
+
+def test_a_caddyfile_that_is_not_there(server: Web) -> None:
+    with pytest.raises(TailwartError, match="_WEB"):
+        share.move_aside(server.machine, replace(server.plan, caddyfile="/etc/nothing/Caddyfile"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shop.test {\n\trespond shop\n}\n",
+        "{\n\temail admin@example.org\n}\nshop.test, www.shop.test {\n\trespond shop\n}\n:8080 {\n}\n",
+        "{\r\n\tdebug\r\n}\r\nshop.test {\r\n}\r\n",
+        "(common) {\n\tencode gzip\n}\n{\n\thttps_port 4443 # mine\n}\nshop.test {\n\timport common\n}\n",
+        "shop.test\n\nrespond shop\n",
+        "# only a comment\n",
+        'shop.test {\n\trespond <<END\n\t\t{\n\t\thttps_port 1\n\t\tEND 200\n\theader X "a { b"\n}\n',
+    ],
+)
+@pytest.mark.parametrize("jmap", [False, True])
+def test_caddy_reads_an_edited_file_as_the_same_sites_on_another_port(
+    caddy: Path, tmp_path: Path, text: str, jmap: bool
+) -> None:
+    def adapt(source: str) -> str:
+        path = tmp_path / "Caddyfile"
+        path.write_bytes(source.encode())
+        result = subprocess.run(
+            [caddy, "adapt", "--adapter", "caddyfile", "--config", path], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    adapted.check("Caddyfile", adapt(text), adapt(web.edit(text)))
+    if jmap:
+        site = tmp_path / "jmap.caddy"
+        site.write_text(web.jmap_site("mail.example.org", "stalwart.tail1234.ts.net"))
+        assert "stalwart.tail1234.ts.net:8080" in adapt(web.edit(text, str(site)))
+
+
+def test_an_edit_that_changes_more_than_the_port_is_refused() -> None:
+    before = '{"apps":{"http":{"servers":{"srv0":{"listen":[":443"],"routes":[]}}}}}'
+    after = '{"apps":{"http":{"https_port":8443,"servers":{"srv0":{"listen":[":8443"],"routes":[{}]}}}}}'
+    with pytest.raises(TailwartError, match="more than the port"):
+        adapted.check("Caddyfile", before, after)
+    with pytest.raises(TailwartError, match="does not take the https_port"):
+        adapted.check("Caddyfile", before, before.replace("443", "8443"))
