@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lab import engine, hosts, paths, tailnet
+from lab import containers, engine, paths, tailnet
 from lab.engine import Docker
 from lab.topology import CONTROL, RELAY
 
@@ -14,7 +14,7 @@ _TAGS = {"stalwart": (("tag:stalwart",), True), "edge": (("tag:reverse-proxy",),
 def load(docker: Docker) -> dict[str, str]:
     """`stalwart`, `edge` and `relay_address`. Keys live as long as the control server that made them."""
     path = paths.state() / "keys.json"
-    state = hosts.kept_volume(CONTROL, "/var/lib/headscale")
+    state = containers.kept_volume(CONTROL, "/var/lib/headscale")
     identity = docker.text("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", state)
     known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
     if known.get("control") != identity:

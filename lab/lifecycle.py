@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab import (
     apt,
+    containers,
     credentials,
     dotenv,
     engine,
     etc_lab,
-    hosts,
     keyring,
     locking,
     paths,
@@ -40,11 +40,11 @@ def up(edges: int | None = None) -> None:
 
 def _up(edges: int | None) -> None:
     docker = engine.start()
-    present = hosts.state(docker)
+    present = containers.state(docker)
     members = topology.hosts(edges or max(1, sum(name.startswith("edge-") for name in present)))
     for name in set(present) - {host.name for host in members}:
         with step(f"removing {name}"):
-            hosts.remove(docker, topology.host(name))
+            containers.remove(docker, topology.host(name))
     etc_lab.prepare(members)
     with ThreadPoolExecutor(1) as pool:
         # Compilers want the cores, Debian's packages the network.
@@ -52,14 +52,14 @@ def _up(edges: int | None) -> None:
         bases = base.ensure(docker)
         compiled.result()
     with ThreadPoolExecutor(1) as pool:
-        containers = pool.submit(registry.build_all, docker, bases.slim)
+        pushable = pool.submit(registry.build_all, docker, bases.slim)
         references = host_images.ensure(docker, bases.host)
         apt.ensure(docker, references["host"])
-        hosts.ensure_networks(docker)
+        containers.ensure_networks(docker)
         touched = _start(docker, members, references)
-        published = containers.result()
+        published = pushable.result()
     if touched:
-        hosts.write_known_hosts(docker)
+        containers.write_known_hosts(docker)
     with ThreadPoolExecutor(1) as pool:
         pushed = pool.submit(registry.push_all, docker, published)
         tailnet.join_all(docker, members)
@@ -78,16 +78,16 @@ def _up(edges: int | None) -> None:
 
 def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) -> list[Host]:
     """Create, replace or start what is not running as wanted. Returns the hosts that were touched."""
-    present = hosts.state(docker)
-    wanted = {host.name: hosts.spec(docker, host, references[host.image]) for host in members}
+    present = containers.state(docker)
+    wanted = {host.name: containers.spec(docker, host, references[host.image]) for host in members}
     same = {name for name, found in present.items() if found.spec == wanted.get(name)}
     touched = [host for host in members if host.name not in same or present[host.name].state != "running"]
 
     def bring(host: Host) -> None:
         if host.name not in same:
-            hosts.remove(docker, host)
-            hosts.create(docker, host, references[host.image])
-        hosts.start(docker, host)
+            containers.remove(docker, host)
+            containers.create(docker, host, references[host.image])
+        containers.start(docker, host)
 
     with ThreadPoolExecutor(len(members)) as pool:
         # All boot at once; whoever needs a neighbour finds it before this function returns.
@@ -100,7 +100,7 @@ def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) 
 
 def _await(docker: Docker, host: Host, *, fresh: bool) -> None:
     with step(f"{host.name} boots" if fresh else f"{host.name} answers", quiet_under=0.0 if fresh else 1.0):
-        hosts.await_ready(docker, host)
+        containers.await_ready(docker, host)
 
 
 def down() -> None:
@@ -115,10 +115,10 @@ def down() -> None:
 
 
 def _remove_all(docker: Docker) -> None:
-    containers = docker.lines("ps", "--all", "--quiet", "--filter", f"label={LABEL}")
-    if containers:
-        with step(f"removing {len(containers)} hosts"):
-            docker.run("rm", "--force", "--volumes", *containers)
+    found = docker.lines("ps", "--all", "--quiet", "--filter", f"label={LABEL}")
+    if found:
+        with step(f"removing {len(found)} hosts"):
+            docker.run("rm", "--force", "--volumes", *found)
     networks = docker.lines("network", "ls", "--quiet", "--filter", f"label={LABEL}")
     if networks:
         docker.run("network", "rm", *networks)

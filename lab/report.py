@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lab import dotenv, engine, hosts, images, topology
+from lab import containers, dotenv, engine, images, topology
 from lab.engine import Docker
 from lab.images import stalwart
 from lab.topology import PREFIX, Host
@@ -54,7 +54,7 @@ class Report:
 def collect() -> Report:
     """Ask every host at once."""
     docker = engine.find()
-    present = hosts.state(docker) if docker else {}
+    present = containers.state(docker) if docker else {}
     if docker is None or not present:
         return Report((), "", "")
     known = [topology.host(name) for name in present]

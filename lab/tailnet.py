@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lab import engine, hosts
+from lab import containers, engine
 from lab.console import step
 from lab.engine import Docker
 from lab.topology import CONTROL, Host
@@ -38,6 +38,7 @@ def join_all(docker: Docker, members: Sequence[Host]) -> None:
 
 def join(docker: Docker, host: Host) -> None:
     """Join one host under its own name and tags, and wait until it is up."""
+    forget(docker, host)
     key = auth_key(docker, host.node_tags)
     # control serves the tailnet's names and keeps its own resolver; the others ask MagicDNS, as a real node does.
     accept_dns = "false" if host is CONTROL else "true"
@@ -52,11 +53,25 @@ def join(docker: Docker, host: Host) -> None:
     )
 
 
+def forget(docker: Docker, host: Host) -> None:
+    """Delete the host's nodes from the control server: a second one of a name would get another in MagicDNS."""
+    for node in _nodes(docker):
+        if node["name"] in {host.node_name, *host.guests}:
+            command = ["headscale", "nodes", "delete", "--force", "--identifier", str(node["id"])]
+            docker.run(*engine.exec_arguments(CONTROL.container, command))
+
+
 def _registered(docker: Docker) -> set[str]:
     """Node keys that the control server knows."""
+    return {node["node_key"] for node in _nodes(docker)}
+
+
+def _nodes(docker: Docker) -> list[dict[str, Any]]:
     command = ["headscale", "nodes", "list", "--output", "json"]
-    nodes = json.loads(docker.text(*engine.exec_arguments(CONTROL.container, command)) or "null")
-    return {node["node_key"] for node in nodes or ()}
+    nodes: list[dict[str, Any]] | None = json.loads(
+        docker.text(*engine.exec_arguments(CONTROL.container, command)) or "null"
+    )
+    return nodes or []
 
 
 def _node_key(docker: Docker, host: Host) -> str:
@@ -70,7 +85,9 @@ def _node_key(docker: Docker, host: Host) -> str:
         undecided = state in {"", "NoState"}
         return subprocess.CompletedProcess([], int(undecided), result.stdout, f"tailscaled says {state!r}".encode())
 
-    result = hosts.await_true(settled, f"tailscaled on {host.name} is not up", f"tailwart lab logs {host.name}", 60)
+    result = containers.await_true(
+        settled, f"tailscaled on {host.name} is not up", f"tailwart lab logs {host.name}", 60
+    )
     status = _status(result.stdout)
     return str(status["Self"]["PublicKey"]) if status["BackendState"] == "Running" else ""
 

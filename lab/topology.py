@@ -74,6 +74,8 @@ class Host:
     publish: tuple[int, ...] = ()
     # Directories that outlive the container when its image changes; gone with `lab down`.
     keeps: tuple[str, ...] = ()
+    # Tailnet nodes in containers on this host: they are gone when it is bare again.
+    guests: tuple[str, ...] = ()
 
     @property
     def container(self) -> str:
@@ -119,7 +121,7 @@ CONTROL = Host(
     # A changed façade must not cost every node its tailnet and the registry its images.
     ("/var/lib/headscale", "/var/lib/docker-registry"),
 )
-MAILBOX = Host("mailbox", 10, Place.HOME, "host")
+MAILBOX = Host("mailbox", 10, Place.HOME, "host", guests=("stalwart",))
 BACKENDS = Host("backends", 20, Place.HOME, "backends", ("tag:postgres", "tag:redis", "tag:garage"), "backends")
 WORLD = Host("world", 23, Place.INTERNET, "world")
 RELAY = Host("relay", 25, Place.INTERNET, "relay", ("tag:mail",), "relay")
