@@ -102,7 +102,7 @@ def test_the_recorded_story_is_told_again(server: Server) -> None:
         assert not problems, "\n".join(problems)
     with server.running():
         signatures: Any = until(
-            lambda: server.call(ADMIN, ("x:DkimSignature/get", {"ids": None}))[0][1]["list"],
+            lambda: server.call(ADMIN, ("x:DkimSignature/get", {"ids": None}))[0][1]["list"] or None,
             "the DKIM key that appears after the first normal start",
         )
         assert [each["@type"] for each in signatures] == ["Dkim1RsaSha256"]

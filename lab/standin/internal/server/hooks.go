@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tailwart.lab/standin/internal/acme"
 	"tailwart.lab/standin/internal/config"
 	"tailwart.lab/standin/internal/ids"
 	"tailwart.lab/standin/internal/password"
@@ -18,6 +19,8 @@ import (
 // installHooks connects writes of objects to the parts they concern.
 func (s *Server) installHooks() {
 	s.reg.OnWrite("Account", accountHook)
+	s.reg.OnWrite("AcmeProvider", acme.Register)
+	s.reg.OnWrite("Domain", s.acme.Domain)
 	s.reg.OnWrite("Certificate", tlscert.Describe)
 	s.reg.OnWrite("DkimSignature", sign.Describe)
 	s.reg.OnWrite("DnsServer", s.resolvableSecrets)

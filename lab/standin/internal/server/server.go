@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tailwart.lab/standin/internal/acme"
 	"tailwart.lab/standin/internal/blob"
 	"tailwart.lab/standin/internal/config"
 	"tailwart.lab/standin/internal/directory"
@@ -46,6 +47,7 @@ type Server struct {
 	queue     *queue.Queue
 	signer    *sign.Signer
 	zone      *zone.Writer
+	acme      *acme.Manager
 	listeners network.Set
 	// blobStore is the x:BlobStore that is in use: read at start and at a reload.
 	blobStore atomic.Pointer[map[string]any]
@@ -103,6 +105,7 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 	s.useStores()
 	s.mail = mailstore.New(s.data, blob.New(s.data, func() map[string]any { return *s.blobStore.Load() }))
 	s.zone = &zone.Writer{Registry: s.reg, Certificates: s.certs, Hostname: s.hostname}
+	s.acme = &acme.Manager{Registry: s.reg, Certificates: s.certs, Zone: s.zone, Log: s.log}
 	s.signer = &sign.Signer{Registry: s.reg, Log: s.log}
 	s.queue = &queue.Queue{Data: s.data, Blobs: s.mail.Blobs, Mail: s.mail, Registry: s.reg, Directory: s.dir, Log: s.log, Clock: clock,
 		Hostname: s.hostname, OnTraffic: func(account string) { s.memory.Count("delivery", account) }}
@@ -118,6 +121,7 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 	s.memory.Count("start", s.hostname())
 	s.spamTask()
 	go s.signer.Run()
+	go s.acme.Run()
 	return s, nil
 }
 
