@@ -10,9 +10,9 @@
 set -eu
 
 target=${CADDY_TARGET:-/usr/bin/caddy}
-attempts=${CADDY_ATTEMPTS:-4}
+attempts=${CADDY_ATTEMPTS:-3}
 max_time=${CADDY_MAX_TIME:-300}
-pause=${CADDY_PAUSE:-15}
+pause=${CADDY_PAUSE:-10}
 part=$target.part
 errors=$target.errors
 
@@ -75,9 +75,12 @@ while :; do
     sleep "$pause"
 done
 
-[ "$(head -c 4 "$part" | tr -d '\177')" = ELF ] ||
-    fail "the download is not a Linux program" "seen: $(head -c 200 "$part" | tr -cd '[:print:]')" \
-        "remedy: check CADDY_DOWNLOAD_URL: an error page answers with HTTP 200 there"
+# Anything else the shell below would try to read as a script of its own.
+case $(head -c 4 "$part" | tr -d '\000\177') in
+    ELF | '#!'*) ;;
+    *) fail "the download is not a Linux program" "seen: $(head -c 200 "$part" | tr -cd '[:print:]')" \
+        "remedy: check CADDY_DOWNLOAD_URL: an error page answers with HTTP 200 there" ;;
+esac
 
 digest=$(sha256sum "$part")
 digest=${digest%% *}
