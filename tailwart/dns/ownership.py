@@ -55,12 +55,17 @@ def purpose(entry: Record) -> str:
         return entry.value.lower()
     if entry.type != "TXT":
         return ""
-    if spf.is_spf(entry.value):
+    if is_spf(entry):
         return "spf"
     tag = entry.value.split(";", 1)[0].replace(" ", "").lower()
     if is_dkim(entry):
         return "dkim"
     return _TAGGED.get(tag) or f"text {entry.value}"
+
+
+def is_spf(entry: Record) -> bool:
+    """Whether a record is an SPF record (RFC 7208 §4.5)."""
+    return entry.type == "TXT" and spf.is_spf(entry.value)
 
 
 def is_acme(name: str) -> bool:
@@ -112,7 +117,7 @@ class Ownership:
             return "not a key of the mail server any more"
         if entry.type == "AAAA" and self._intent.ipv6_withheld:
             return self._intent.ipv6_withheld
-        if purpose(entry) == "spf":
+        if is_spf(entry):
             return "merged: two v=spf1 at one name are a permanent error (lesson 14)"
         if purpose(entry) == "dmarc":
             return "a second DMARC record makes receivers ignore both (RFC 7489 §6.6.3)"

@@ -52,11 +52,18 @@ class Plane:
     vantages: Callable[[], Sequence[Vantage]] = no_vantages
     lookup: Lookup = public_txt
     wait: float = WAIT_SECONDS
+    only: str | None = None
 
     @property
     def zones(self) -> tuple[str, ...]:
-        """Every mail domain is a zone of its own."""
-        return self.environment.domains
+        """Every mail domain is a zone of its own; one of them with ``only``."""
+        if self.only is None:
+            return self.environment.domains
+        if self.only not in self.environment.domains:
+            raise TailwartError(
+                f"{self.only} is no mail domain of this installation", expected=", ".join(self.environment.domains)
+            )
+        return (self.only,)
 
     def open_provider(self, notify: Notify) -> Provider:
         """The provider that the environment names."""

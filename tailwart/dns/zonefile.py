@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
 
 import dns.exception
 import dns.name
@@ -49,13 +48,14 @@ def outside(text: str, zone: str) -> tuple[str, ...]:
 
 def render(records: Iterable[Record], zone: str) -> str:
     """Zone file text: sorted, one record a line, absolute names, TXT cut at 255 octets."""
-    lines = [f"$ORIGIN {zone}."]
     ordered = sorted(records, key=lambda entry: (_labels(entry, zone), entry.type, entry.value))
-    for _, group in groupby(ordered, key=lambda entry: entry.name):
-        for entry in group:
-            owner = absolute(entry.name, zone).to_text()
-            lines.append(f"{owner} {entry.ttl} IN {entry.type} {to_rdata(entry, zone).to_text(relativize=False)}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([f"$ORIGIN {zone}.", *(line(entry, zone) for entry in ordered)]) + "\n"
+
+
+def line(entry: Record, zone: str) -> str:
+    """One record as a line of a zone file, its name absolute."""
+    owner = absolute(entry.name, zone).to_text()
+    return f"{owner} {entry.ttl} IN {entry.type} {to_rdata(entry, zone).to_text(relativize=False)}"
 
 
 def _rrsets(text: str, origin: dns.name.Name, default_ttl: int) -> list[dns.rrset.RRset]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailwart.dns import spf
 from tailwart.dns.desired import Desired
-from tailwart.dns.ownership import Ledger, Ownership, Slot, purpose, slot, stale_spf_terms
+from tailwart.dns.ownership import Ledger, Ownership, Slot, is_spf, purpose, slot, stale_spf_terms
 from tailwart.dns.record import Key, Record, by_key, record
 from tailwart.plan.model import Action, Change, FieldChange, Plan
 
@@ -58,35 +58,60 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     mine = {entry.key for entry in managed} | set(merged)
     foreign = tuple(entry for entry in live if entry.key not in mine)
     wanted = by_key(_beside(entry, foreign) for entry in merged.values())
-    present = by_key(live)
+    terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
+    sides = _Sides(zone, live, tuple(managed), foreign)
+    plan = _assemble(sides, wanted, Ledger(frozenset(wanted), terms), ownership)
+    warnings = (
+        *(f"not known: {text}" for text in desired.missing),
+        *desired.warnings,
+        *_notes(plan.puts, plan.deletes),
+    )
+    return replace(plan, plan=replace(plan.plan, warnings=warnings), complete=desired.complete)
+
+
+def restore(desired: Desired, live: Iterable[Record], ledger: Ledger, snapshot: Iterable[Record]) -> ZonePlan:
+    """The plan that brings back a snapshot: every record of it, and nothing under management that it does not hold.
+
+    Foreign records that came after the snapshot stay; ACME names and the provider's own groups are left as they are.
+    """
+    live = tuple(sorted(live))
+    ownership = Ownership(desired, ledger)
+    managed = [entry for entry in live if ownership.manages(entry)]
+    saved = by_key(entry for entry in snapshot if ownership.may_touch(entry))
+    mine = {entry.key for entry in managed} | set(saved)
+    foreign = tuple(entry for entry in live if entry.key not in mine)
+    kept = Ledger(ledger.records & frozenset(saved), ledger.spf)
+    sides = _Sides(desired.intent.zone, live, tuple(managed), foreign)
+    return _assemble(sides, saved, kept, ownership)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """A live zone, and the two parts that matter: what is under management, and what is nobody's business here."""
+
+    zone: str
+    live: tuple[Record, ...]
+    managed: tuple[Record, ...]
+    foreign: tuple[Record, ...]
+
+
+def _assemble(sides: _Sides, wanted: dict[Key, Record], ours: Ledger, ownership: Ownership) -> ZonePlan:
+    present = by_key(sides.live)
     puts = tuple(entry for key, entry in wanted.items() if _differs(present.get(key), entry))
-    deletes = tuple(entry for entry in managed if entry.key not in wanted)
+    deletes = tuple(entry for entry in sides.managed if entry.key not in wanted)
     pairs, lost = _pair(puts, deletes)
     changes = sorted(_changes(puts, deletes, present, pairs, ownership), key=lambda change: (change.name, change.kind))
-    ours = Ledger(
-        frozenset(wanted),
-        {
-            entry.name: tuple(sorted(spf.same_terms(entry.value)))
-            for entry in desired.records
-            if purpose(entry) == "spf"
-        },
-    )
+    plan = Plan(plane=f"dns {sides.zone}", changes=tuple(changes), unmanaged=_unmanaged(sides.foreign))
     return ZonePlan(
-        zone=zone,
-        live=live,
+        zone=sides.zone,
+        live=sides.live,
         puts=puts,
         deletes=deletes,
-        managed=len(managed),
+        managed=len(sides.managed),
         lost=lost,
-        foreign=foreign,
+        foreign=sides.foreign,
         ours=ours,
-        plan=Plan(
-            plane=f"dns {zone}",
-            changes=tuple(changes),
-            unmanaged=_unmanaged(foreign),
-            warnings=(*(f"not known: {text}" for text in desired.missing), *desired.warnings, *_notes(puts, deletes)),
-        ),
-        complete=desired.complete,
+        plan=plan,
     )
 
 
@@ -97,9 +122,9 @@ def _differs(present: Record | None, wanted: Record) -> bool:
 
 def _merged(entry: Record, live: tuple[Record, ...], ownership: Ownership, ledger: Ledger, zone: str) -> Record:
     """An SPF record with the terms that the zone's owner has beside ours (lesson 14: merged, never doubled)."""
-    if purpose(entry) != "spf":
+    if not is_spf(entry):
         return entry
-    here = [other for other in live if other.name == entry.name and purpose(other) == "spf"]
+    here = [other for other in live if other.name == entry.name and is_spf(other)]
     owners = [other.value for other in here if ownership.may_touch(other)]
     merged = spf.merge([entry.value, *owners], removals=stale_spf_terms(ledger, entry.name, entry.value))
     # Terms in another order say the same: what stands there already is not written again.
@@ -128,7 +153,7 @@ def _pair(puts: tuple[Record, ...], deletes: tuple[Record, ...]) -> tuple[dict[K
         entry
         for entry in deletes
         if entry.key not in replaced
-        and purpose(entry) != "spf"  # its terms live on in the merged record
+        and not is_spf(entry)  # its terms live on in the merged record
         and not (entry.type == "CNAME" and entry.name in names)  # an alias gave way to addresses
     )
     return pairs, lost

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dns.exception
 import dns.message
@@ -41,10 +42,10 @@ class Knot:
         """The data of a record set, sorted."""
         return sorted(rdata.to_text() for rdata in self.rdatas(name, rtype))
 
-    def rdatas(self, name: str, rtype: str) -> list[object]:
+    def rdatas(self, name: str, rtype: str, timeout: float = 5) -> list[Any]:
         """One question, one answer, no cache."""
         query = dns.message.make_query(name, rtype)
-        answer, _ = dns.query.udp_with_fallback(query, ADDRESS, port=self.port, timeout=5)
+        answer, _ = dns.query.udp_with_fallback(query, ADDRESS, port=self.port, timeout=timeout)
         wanted = dns.rdatatype.from_text(rtype)
         return [rdata for rrset in answer.answer if rrset.rdtype == wanted for rdata in rrset]
 
@@ -97,7 +98,7 @@ zone:
 
 def _answers(knot: Knot, zone: str) -> bool:
     try:
-        return bool(knot.rdatas(zone, "SOA"))
+        return bool(knot.rdatas(zone, "SOA", timeout=0.2))
     except OSError:
         return False
     except dns.exception.Timeout:

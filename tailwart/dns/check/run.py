@@ -1,0 +1,148 @@
+"""All checks of an installation, in the order in which one failure explains the next."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+from tailwart.dns.authority import locate
+from tailwart.dns.check import policy, records, resolving, tls
+from tailwart.dns.check.findings import Finding, ok, unknown, wrong
+from tailwart.dns.desired import Desired, caa_issuer
+from tailwart.dns.plane import Plane, edge_addresses, sender_terms
+from tailwart.dns.providers import Provider
+from tailwart.dns.reachability import judge
+from tailwart.dns.record import Record
+from tailwart.environment import Edge, Environment
+
+Address = IPv4Address | IPv6Address
+
+
+def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = ()) -> list[Finding]:
+    """Look at everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
+    environment = plane.environment
+    findings: list[Finding] = []
+    names = plane.nameservers(provider) if provider else environment.dns_nameservers
+    servers, problems = locate(names)
+    findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
+    if not names:
+        findings.append(
+            unknown("nameservers", "none", "DNS_PROVIDER is none", remedy="name the zone's servers in DNS_NAMESERVERS")
+        )
+    public, problems = locate(resolvers or (() if environment.offline else resolving.PUBLIC))
+    findings += [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
+    desired = plane.desired()
+    served: dict[tuple[str, str], list[Record]] = {}
+    for zone, wanted in desired.items():
+        found, at_zone = records.check(wanted, servers, plane.archive.ledger(zone), plane.lookup)
+        findings += found
+        findings += [resolving.check_records(wanted, server) for server in public]
+        findings += _mta_sts(environment, zone, wanted)
+        if zone == environment.domain:
+            served = at_zone
+    findings += _ipv6(plane)
+    findings += _certificates(environment, served)
+    findings += resolving.check_reverse(_addresses(plane), public[0] if public else None)
+    return findings
+
+
+def _ipv6(plane: Plane) -> Iterator[Finding]:
+    """The guard of the AAAA records, looked at live."""
+    for edge in plane.environment.edges:
+        if edge.ipv6 is None:
+            continue
+        addresses = [entry for entry in edge_addresses(plane.environment) if entry.name == edge.name]
+        verdict = judge(addresses, plane.vantages())
+        subject = f"{edge.name} [{edge.ipv6}]:25"
+        if verdict.publish:
+            yield ok("ipv6", subject, "answers")
+        elif verdict.unknown:
+            yield unknown("ipv6", subject, verdict.reason)
+        else:
+            yield wrong(
+                "ipv6",
+                subject,
+                verdict.reason,
+                remedy="make the edge listen on IPv6 (run the edge role, look at its firewall) before any AAAA",
+                lesson=8,
+            )
+
+
+def _certificates(environment: Environment, served: dict[tuple[str, str], list[Record]]) -> Iterator[Finding]:
+    name = environment.mail_host
+    trust = environment.acme_directory_in_use is not None and "." in caa_issuer(environment.acme_directory_in_use)
+    required = trust and not environment.acme_staging and not environment.offline
+    for edge in environment.edges:
+        for address in _of(edge):
+            where = f"{edge.name} {address}"
+            try:
+                seen = tls.fetch(address, tls.IMAPS, name)
+            except OSError as error:
+                yield wrong(
+                    "certificate",
+                    f"{name} at {where}",
+                    f"port {tls.IMAPS} shows none ({error or type(error).__name__})",
+                    remedy="run the edge role; look at the way from here to that port",
+                    required=address.version == 4,
+                )
+                continue
+            yield from tls.check_certificate(where, seen, name, trust_required=required)
+            yield from _dane(served, address, where, name)
+
+
+def _dane(served: dict[tuple[str, str], list[Record]], address: Address, where: str, name: str) -> Iterator[Finding]:
+    for port in (tls.SMTP, tls.SUBMISSIONS, tls.IMAPS):
+        published = served.get((f"_{port}._tcp.mail", "TLSA"), [])
+        if not published:
+            continue
+        subject = f"{name}:{port} at {where}"
+        try:
+            yield tls.check_dane(port, tls.fetch(address, port, name), published, subject)
+        except OSError as error:
+            yield unknown("dane", subject, f"no certificate to compare with ({error or type(error).__name__})")
+
+
+def _mta_sts(environment: Environment, zone: str, desired: Desired) -> Iterator[Finding]:
+    if not any(entry.name == "_mta-sts" for entry in desired.records):
+        return
+    web = [edge for edge in environment.edges if edge.web]
+    if not web:
+        yield wrong(
+            "mta-sts",
+            f"mta-sts.{zone}",
+            "is announced, but no edge serves :443",
+            remedy='set <NAME>_WEB of an edge, or leave it out: dns_exclude = ["_mta-sts TXT"]',
+            required=False,
+        )
+    for edge in web:
+        for address in _of(edge):
+            subject = f"mta-sts.{zone} at {edge.name} {address}"
+            try:
+                text = policy.fetch(address, f"mta-sts.{zone}")
+            except OSError as error:
+                yield wrong(
+                    "mta-sts",
+                    subject,
+                    f"cannot be fetched: {error or type(error).__name__}",
+                    remedy=f"https://mta-sts.{zone}{policy.PATH} must answer with a trusted certificate (lesson 5)",
+                    required=False,
+                )
+                continue
+            yield from policy.check(subject, text, environment.mail_host)
+
+
+def _addresses(plane: Plane) -> Iterator[tuple[str, Address, bool]]:
+    """Addresses whose reverse names matter: the smarthost's, from which mail leaves, above all."""
+    environment = plane.environment
+    for edge in environment.edges:
+        for address in _of(edge):
+            yield edge.name, address, False
+    for term in sender_terms(environment, plane.overrides):
+        kind, _, value = term.lstrip("+").partition(":")
+        if kind in {"ip4", "ip6"} and "/" not in value:
+            yield "sender", ipaddress.ip_address(value), True
+
+
+def _of(edge: Edge) -> list[Address]:
+    return [address for address in (edge.ipv4, edge.ipv6) if address is not None]

@@ -1,0 +1,165 @@
+"""The certificate that mail clients and servers meet at an edge, and the DANE records about it."""
+
+from __future__ import annotations
+
+import hashlib
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tailwart.dns.check.findings import Finding, ok, unknown, wrong
+from tailwart.dns.record import Record
+
+TIMEOUT = 8.0
+IMAPS, SUBMISSIONS, SMTP = 993, 465, 25
+
+_RENEWAL_DUE = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A server's certificate, and why this machine does not trust it ("" when it does)."""
+
+    certificate: x509.Certificate
+    distrust: str
+
+
+def fetch(address: IPv4Address | IPv6Address, port: int, name: str) -> Seen:
+    """The certificate at a port, by STARTTLS on 25. Raises `OSError` when there is no TLS."""
+    try:
+        return Seen(_certificate(address, port, name, ssl.create_default_context()), "")
+    except ssl.SSLCertVerificationError as error:
+        # To judge a certificate that does not verify, it has to be looked at all the same; nothing is sent over it.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return Seen(_certificate(address, port, name, context), error.verify_message)
+
+
+def check_certificate(edge: str, seen: Seen, name: str, *, trust_required: bool) -> Iterator[Finding]:
+    """Names, issuer, dates and trust of the certificate of the mail host."""
+    certificate = seen.certificate
+    subject = f"{name} at {edge}"
+    issuer = certificate.issuer.rfc4514_string()
+    if "rcgen" in issuer:
+        yield wrong(
+            "certificate",
+            subject,
+            "is Stalwart's own self-signed one, no certificate was ever obtained",
+            remedy="set ACME_DIRECTORY and ACME_CONTACT and run the mailbox role; look at the server's log for ACME",
+            required=trust_required,
+            lesson=1,
+        )
+        return
+    names = names_of(certificate)
+    if covers(names, name):
+        yield ok("certificate", subject, f"names {', '.join(sorted(names))}")
+    else:
+        yield wrong(
+            "certificate",
+            subject,
+            f"is for {', '.join(sorted(names)) or 'no name'}",
+            remedy=f"it must name {name} or *.{name.split('.', 1)[1]}: look at certificateManagement of the domain",
+            lesson=4,
+        )
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    if left < timedelta():
+        yield wrong("certificate", subject, f"expired {-left.days} days ago", remedy="look at the ACME renewal task")
+    elif left < _RENEWAL_DUE:
+        yield wrong(
+            "certificate",
+            subject,
+            f"expires in {left.days} days, renewal is overdue",
+            remedy="look at the ACME renewal task",
+            required=False,
+        )
+    if seen.distrust and left >= timedelta():
+        yield wrong(
+            "certificate",
+            subject,
+            f"is not trusted here: {seen.distrust}",
+            remedy=f"it was issued by {issuer}: use a CA that clients trust",
+            required=trust_required,
+        )
+
+
+def check_dane(port: int, seen: Seen, records: Iterable[Record], subject: str) -> Finding:
+    """Whether one TLSA record of a port matches the certificate there (RFC 6698, RFC 7672)."""
+    published = list(records)
+    authority_only = True
+    for entry in published:
+        usage, selector, matching, data = entry.value.split(None, 3)
+        if usage in {"1", "3"}:
+            authority_only = False
+            if _association(seen.certificate, selector, matching) == data.replace(" ", "").lower():
+                return ok("dane", subject, f"TLSA {usage} {selector} {matching} matches")
+    if authority_only:
+        return unknown("dane", subject, "only records about the CA, whose certificate is not looked at")
+    wanted = _association(seen.certificate, "1", "1")
+    return wrong(
+        "dane",
+        subject,
+        "no TLSA record matches the certificate: servers that verify DANE refuse to deliver",
+        remedy=f"add: _{port}._tcp.mail TLSA 3 1 1 {wanted}, and remove the others (`tailwart dns apply`)",
+    )
+
+
+def names_of(certificate: x509.Certificate) -> set[str]:
+    """The DNS names of a certificate."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return set()
+    return {name.lower() for name in extension.value.get_values_for_type(x509.DNSName)}
+
+
+def covers(names: set[str], host: str) -> bool:
+    """Whether one of the names is the host, or a wildcard for its last label's place (RFC 6125 §6.4.3)."""
+    return host in names or f"*.{host.split('.', 1)[1]}" in names
+
+
+def _association(certificate: x509.Certificate, selector: str, matching: str) -> str:
+    data = (
+        certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if selector == "1"
+        else certificate.public_bytes(Encoding.DER)
+    )
+    if matching == "0":
+        return data.hex()
+    return hashlib.new("sha256" if matching == "1" else "sha512", data).hexdigest()
+
+
+def _certificate(address: IPv4Address | IPv6Address, port: int, name: str, context: ssl.SSLContext) -> x509.Certificate:
+    if port == SMTP:
+        return _starttls(address, port, name, context)
+    with (
+        socket.create_connection((str(address), port), timeout=TIMEOUT) as plain,
+        context.wrap_socket(plain, server_hostname=name) as secured,
+    ):
+        return _parse(secured)
+
+
+def _starttls(address: IPv4Address | IPv6Address, port: int, name: str, context: ssl.SSLContext) -> x509.Certificate:
+    try:
+        with smtplib.SMTP(str(address), port, local_hostname="tailwart-check.invalid", timeout=TIMEOUT) as client:
+            # smtplib would verify against the address it connected to.
+            client._host = name  # type: ignore[attr-defined]  # no public way to name the server
+            client.starttls(context=context)
+            assert isinstance(client.sock, ssl.SSLSocket)
+            return _parse(client.sock)
+    except smtplib.SMTPException as error:
+        raise OSError(f"no STARTTLS: {type(error).__name__}") from error
+
+
+def _parse(secured: ssl.SSLSocket) -> x509.Certificate:
+    octets = secured.getpeercert(binary_form=True)
+    if octets is None:
+        raise OSError("the server showed no certificate")
+    return x509.load_der_x509_certificate(octets)
