@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     builders = {"policy": _policy, "spaceship": _spaceship, "download": _download}
     app = builders[options.facade](options, os.environ)
     host, _, port = options.listen.rpartition(":")
-    listen(app, host.strip("[]"), int(port)).serve_forever()
+    listen(app, host.strip("[]"), int(port)).serve()
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str:

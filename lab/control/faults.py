@@ -14,6 +14,7 @@ Administration (header ``X-Lab-Admin: TOKEN`` when the façade has a token, othe
 from __future__ import annotations
 
 import json
+import logging
 import re
 import socket
 import threading
@@ -23,6 +24,8 @@ from dataclasses import asdict, dataclass, field, fields
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any, Literal, get_args
+
+_LOG = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -114,8 +117,9 @@ class Faults:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         # Read the body whole: an unread one would be taken for the next request of a kept-alive connection.
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        body = _read_body(environ)
         environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
         path = environ.get("PATH_INFO", "/")
         if path.startswith("/lab/"):
             return self._administration(environ, start_response, path, body)
@@ -143,6 +147,8 @@ class Faults:
             if fault.kind in {"status", "html"}:
                 status, headers, content = self._replacement(fault)
         record["status"] = int(status.split(" ", 1)[0])
+        # Without the query of a token request or any header: no secret reaches the journal.
+        _LOG.info("%s %s: %s", record["method"], path, status)
         start_response(status, headers)
         if fault is not None and fault.kind == "truncate":
             return _half(environ, content)
@@ -224,12 +230,19 @@ class Faults:
         return environ.get("REMOTE_ADDR") in {None, "127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
+def _read_body(environ: Environ) -> bytes:
+    stream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        return bytes(stream.read())
+    return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))
+
+
 def _status_line(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else f"{status} Fault"
 
 
 def _close(environ: Environ) -> None:
-    connection = environ.get("werkzeug.socket")
+    connection = environ.get("lab.socket")
     if isinstance(connection, socket.socket):
         connection.shutdown(socket.SHUT_RDWR)
 

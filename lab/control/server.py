@@ -1,7 +1,7 @@
-"""A threaded HTTP/1.1 server with kept-alive connections for a façade.
+"""An HTTP/1.1 server with kept-alive connections for a façade.
 
-Werkzeug's server hands the connection's socket to the application, which the faults that cut a connection need; a proxy
-in front (Caddy) or a published port on 127.0.0.1 is all that ever talks to it.
+Cheroot keeps connections open as the real services do, and lets a gateway hand the connection's socket to the
+application, which the faults that cut a connection need.
 """
 
 from __future__ import annotations
@@ -10,35 +10,34 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from cheroot import wsgi
+from cheroot.server import HTTPRequest
 
 from lab.control.faults import WsgiApp
 
 
-class _Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # An answer's head and body are two writes: without this a kept-alive client waits 40 ms for the second.
-    disable_nagle_algorithm = True
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """One line for each request, without the query of a token request or any header."""
-        self.log("info", '"%s %s" %s %s', self.command, self.path.split("?", 1)[0], code, size)
+class _Gateway(wsgi.Gateway_10):
+    def __init__(self, req: HTTPRequest) -> None:
+        super().__init__(req)
+        self.env["lab.socket"] = req.conn.socket
 
 
-def listen(app: WsgiApp, host: str, port: int) -> BaseWSGIServer:
-    """A bound server; `serve_forever` is the caller's. Port 0 picks a free one (``server.server_port``)."""
-    return make_server(host, port, app, threaded=True, request_handler=_Handler)
+def listen(app: WsgiApp, host: str, port: int) -> wsgi.Server:
+    """A bound server; `serve` and `stop` are the caller's. Port 0 picks a free one (``server.bind_addr[1]``)."""
+    server = wsgi.Server((host, port), app, shutdown_timeout=1)
+    server.gateway = _Gateway
+    server.prepare()
+    return server
 
 
 @contextmanager
 def running(app: WsgiApp) -> Iterator[str]:
     """Serves `app` on a free loopback port for the time of the block; yields the base URL."""
     server = listen(app, "127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.bind_addr[1]}"
     finally:
-        server.shutdown()
+        server.stop()
         thread.join()
-        server.server_close()

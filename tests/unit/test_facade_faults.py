@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +47,16 @@ def served() -> Iterator[Served]:
 def test_without_faults_requests_pass_untouched(served: Served) -> None:
     answer = requests.put(f"{served.url}/a", data="x", timeout=5)
     assert (answer.status_code, answer.text, answer.headers["ETag"]) == (200, "effect of x", '"e"')
+
+
+def test_a_connection_serves_many_requests_and_chunked_bodies_arrive(served: Served) -> None:
+    connection = http.client.HTTPConnection(served.url.removeprefix("http://"), timeout=5)
+    connection.connect()
+    connection.auto_open = 0  # a connection that the server closed is an error, not a new one
+    for text in (b"one", b"two"):
+        connection.request("PUT", "/a", iter([b"x", text]), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+        assert connection.getresponse().read() == b"effect of x" + text
+    connection.close()
 
 
 def test_a_status_fault_speaks_the_apis_language_and_has_no_effect(served: Served) -> None:

@@ -25,7 +25,8 @@ class KeyRegistry:
         return auth + [_client_key(client) for client in self._credentials.clients.values()]
 
     def get(self, identity: str) -> dict[str, Any] | None:
-        return next((key for key in self.list() if key["id"] == identity), None)
+        # An id of headscale may hold a hyphen; who cuts a key at its hyphens asks for the part before it.
+        return next((key for key in self.list() if f"{key['id']}-".startswith(f"{identity}-")), None)
 
     def create(self, document: dict[str, Any], client: Client | None) -> dict[str, Any]:
         """Raises Rejected for a client that asks for no tags or for tags that are not its own."""
@@ -43,7 +44,7 @@ class KeyRegistry:
 
 
 def _auth_key(key: dict[str, Any]) -> dict[str, Any]:
-    public = re.match(r"hskey-auth-([A-Za-z0-9_]+)", str(key.get("key", "")))
+    public = re.match(r"hskey-auth-([\w-]{12})-", str(key.get("key", "")), re.ASCII)
     expires = str(key.get("expiration", ""))
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     used_up = bool(key.get("used")) and not key.get("reusable")
