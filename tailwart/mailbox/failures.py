@@ -21,14 +21,16 @@ def explain(environment: Environment, stories: list[ContainerStory]) -> Tailwart
     if NO_POSTGRES in sidecar.health_output:
         return TailwartError(
             "Stalwart was not started: its store does not answer over the tailnet",
-            seen=sidecar.health_output.strip().splitlines()[-1],
+            # nc's own words tell a name that no grant makes visible from a port that nobody listens on.
+            seen="\n            ".join(sidecar.health_output.strip().splitlines()[-2:]),
             expected="a TCP connection from the sidecar to "
             f"{environment.stalwart_db_host}:{environment.stalwart_db_port}",
             remedy="start Postgres, or check STALWART_DB_HOST, STALWART_DB_PORT and the grant from "
             f"{environment.tag_stalwart} to {environment.tag_postgres}; then run the deploy again",
             lesson=1,
         )
-    if NO_TAILNET in sidecar.health_output or sidecar.container.state == "restarting":
+    # A sidecar that cannot log in ends and is started again: its healthcheck often has no last word at all.
+    if NO_TAILNET in sidecar.health_output or _logged_trouble(sidecar):
         return TailwartError(
             "the mailbox's sidecar is not on the tailnet",
             seen="\n            ".join(_trouble(sidecar)),
@@ -40,6 +42,10 @@ def explain(environment: Environment, stories: list[ContainerStory]) -> Tailwart
 
 
 def _trouble(sidecar: ContainerStory) -> list[str]:
+    return _logged_trouble(sidecar) or list(sidecar.log[-4:]) or [sidecar.health_output.strip()]
+
+
+def _logged_trouble(sidecar: ContainerStory) -> list[str]:
     found = [match[0] for line in sidecar.log if (match := _LOGIN_TROUBLE.search(line))]
     # Newest last, each once: containerboot tries again and again.
-    return list(dict.fromkeys(reversed(found)))[:3][::-1] or list(sidecar.log[-4:]) or [sidecar.health_output.strip()]
+    return list(dict.fromkeys(reversed(found)))[:3][::-1]

@@ -36,7 +36,7 @@ def explain_failure(run: Runner, project: ComposeProject, report: HostReport, ou
 
 
 def _story(run: Runner, project: ComposeProject, container: Container) -> ContainerStory:
-    health = run(f"docker inspect --format '{_HEALTH}' {container.identifier} | tail -n 1", timeout=60)
+    health = run(f"docker inspect --format '{_HEALTH}' {container.identifier} | grep . | tail -n 1", timeout=60)
     log = run(f"docker logs --tail {_LOG_LINES} {container.identifier} 2>&1", timeout=60)
     text = health.stdout.strip().strip('"').replace("\\n", "\n").strip()
     return ContainerStory(container, project.masked(text), tuple(project.masked(log.stdout).splitlines()))
