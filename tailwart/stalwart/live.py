@@ -30,9 +30,6 @@ COLLECTIONS = (
     "DnsServer",
     "Tracer",
 )
-# Collections that may grow beyond what one `get` returns.
-PAGED = ("Account", "MailingList", "Domain", "AllowedIp")
-
 READ = tuple(Call(kind, "get", {"ids": None}) for kind in COLLECTIONS) + tuple(
     Call(kind, "get", {"ids": [SINGLETON]}) for kind in SINGLETONS
 )

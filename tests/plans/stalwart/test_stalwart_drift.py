@@ -1,0 +1,150 @@
+"""Drift made by hand on the server is shown and repaired; what is not ours survives as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tailwart.plan import render
+from tailwart.stalwart.consequence import Consequence
+from tests.plans.stalwart.household import Household
+from tests.unit.stalwart.given import names, settings
+
+
+def _listener(host: Household, port: int) -> dict[str, Any]:
+    (found,) = (item for item in host.objects("NetworkListener") if f"[::]:{port}" in item["bind"])
+    return found
+
+
+def _update(host: Household, kind: str, identifier: str, **fields: Any) -> None:
+    answer = host.call(kind, "set", update={identifier: fields})
+    assert identifier in answer.get("updated", {}), answer
+
+
+def _distrust_smtp(host: Household) -> None:
+    _update(host, "NetworkListener", _listener(host, 25)["id"], overrideProxyTrustedNetworks={})
+
+
+def _trust_http(host: Household) -> None:
+    trusted = {"100.64.0.0/10": True}
+    _update(host, "NetworkListener", _listener(host, 8080)["id"], overrideProxyTrustedNetworks=trusted)
+
+
+def _trust_globally(host: Household) -> None:
+    _update(host, "SystemSettings", "singleton", proxyTrustedNetworks={"192.0.2.0/24": True})
+
+
+def _move_route(host: Household) -> None:
+    (route,) = (item for item in host.objects("MtaRoute") if item["name"] == "smarthost")
+    _update(host, "MtaRoute", route["id"], address="100.64.0.77")
+
+
+def _delete_allowed(host: Household) -> None:
+    (entry,) = (item for item in host.objects("AllowedIp") if item["address"] == "203.0.113.7")
+    assert host.call("AllowedIp", "set", destroy=[entry["id"]])["destroyed"] == [entry["id"]]
+
+
+def _back_to_mx(host: Household) -> None:
+    route = {"match": {"0": {"if": "is_local_domain(rcpt_domain)", "then": "'local'"}}, "else": "'mx'"}
+    _update(host, "MtaOutboundStrategy", "singleton", route=route)
+
+
+DRIFTS: tuple[tuple[Callable[[Household], None], str, Consequence], ...] = (
+    (_distrust_smtp, "update NetworkListener 25", Consequence.RESTART),
+    (_trust_http, "update NetworkListener 8080", Consequence.RESTART),
+    (_trust_globally, "update SystemSettings singleton", Consequence.RESTART),
+    (_move_route, "update MtaRoute smarthost", Consequence.RESTART),
+    (_back_to_mx, "update MtaOutboundStrategy singleton", Consequence.RESTART),
+    (_delete_allowed, "create AllowedIp 203.0.113.7", Consequence.RELOAD),
+)
+
+
+@pytest.fixture
+def deployed(host: Household) -> Household:
+    host.deploy(settings())
+    return host
+
+
+@pytest.mark.parametrize(("drift", "change", "consequence"), DRIFTS, ids=lambda value: getattr(value, "__name__", ""))
+def test_drift_is_shown_and_repaired(
+    deployed: Household, drift: Callable[[Household], None], change: str, consequence: Consequence
+) -> None:
+    drift(deployed)
+    observed = deployed.plane(settings()).observe()
+    assert names(observed.planned) == {change}
+    assert observed.planned.consequence is consequence
+    assert observed.live is not None
+    assert change.rsplit(maxsplit=1)[-1] in render(observed.planned.document(observed.live))
+    starts = deployed.starts
+    deployed.deploy(settings())
+    assert deployed.plane(settings()).observe().settled
+    assert deployed.starts - starts == (1 if consequence is Consequence.RESTART else 0)
+
+
+FOREIGN: dict[str, dict[str, Any]] = {
+    "NetworkListener": {"name": "lmtp", "bind": {"127.0.0.1:11200": True}, "protocol": "lmtp"},
+    "MtaRoute": {"@type": "Relay", "name": "other", "address": "192.0.2.99", "port": 2525, "description": "by hand"},
+    "AllowedIp": {"address": "192.0.2.0/24", "reason": "the office"},
+    "Domain": {"name": "foreign.example", "dkimManagement": {"@type": "Manual"}},
+}
+
+
+def test_foreign_objects_are_listed_and_survive_as_they_are(deployed: Household) -> None:
+    for kind, document in FOREIGN.items():
+        assert deployed.call(kind, "set", create={"x": document})["created"]
+    (domain,) = (item for item in deployed.objects("Domain") if item["name"] == "foreign.example")
+    person = {"@type": "User", "name": "guest", "domainId": domain["id"]}
+    assert deployed.call("Account", "set", create={"x": person})["created"]
+    before = {kind: deployed.objects(kind) for kind in (*FOREIGN, "Account")}
+    _distrust_smtp(deployed)
+    deployed.deploy(settings())
+    observed = deployed.plane(settings()).observe()
+    assert observed.settled
+    assert {
+        "NetworkListener 11200",
+        "MtaRoute other",
+        "AllowedIp 192.0.2.0/24",
+        "Domain foreign.example",
+        "Account guest@foreign.example",
+    } <= set(observed.planned.unmanaged)
+    for kind, objects in before.items():
+        after = {item["id"]: _timeless(item) for item in deployed.objects(kind)}
+        for item in objects:
+            if kind != "NetworkListener" or item["name"] != "smtp":
+                assert after[item["id"]] == _timeless(item)
+
+
+def _timeless(item: dict[str, Any]) -> dict[str, Any]:
+    """The zone file names the DKIM keys, which the server makes in its own time."""
+    return {name: value for name, value in item.items() if name != "dnsZoneFile"}
+
+
+def test_a_doubled_listener_is_removed(deployed: Household) -> None:
+    copy = {"name": "smtp-again", "bind": {"[::]:25": True}, "protocol": "smtp"}
+    assert deployed.call("NetworkListener", "set", create={"x": copy})["created"]
+    observed = deployed.plane(settings()).observe()
+    assert names(observed.planned) == {"delete NetworkListener 25"}
+    assert observed.live is not None
+    assert "a second listener on port 25" in render(observed.planned.document(observed.live))
+    deployed.deploy(settings())
+    assert [item["name"] for item in deployed.objects("NetworkListener") if "[::]:25" in item["bind"]] == ["smtp"]
+
+
+def test_a_reload_that_a_foreign_object_prevents_names_it_and_is_made_up_for(deployed: Household) -> None:
+    bad = {
+        "@type": "Relay",
+        "name": "broken",
+        "address": "192.0.2.98",
+        "authSecret": {"@type": "EnvironmentVariable", "variableName": "NOT_SET"},
+    }
+    created = deployed.call("MtaRoute", "set", create={"x": bad})["created"]["x"]["id"]
+    moved = settings(edges={"edge-1": ("203.0.113.9",)})
+    with pytest.raises(Exception, match=r"MtaRoute broken") as refused:
+        deployed.deploy(moved)
+    assert "NOT_SET" in str(refused.value)
+    assert not deployed.plane(moved).observe().settled, "the reload is still due"
+    deployed.call("MtaRoute", "set", destroy=[created])
+    deployed.deploy(moved)
+    assert deployed.plane(moved).observe().settled

@@ -1,0 +1,39 @@
+"""A thousand accounts: few requests, and every account is seen although one answer holds 500."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from tailwart.stalwart.container import ContainerTransport
+from tailwart.stalwart.inputs import AccountInput, MailboxSettings
+from tests.plans.stalwart.household import Household
+from tests.unit.stalwart.given import names, settings
+
+COUNT = 1000
+
+
+def thousand() -> MailboxSettings:
+    people = tuple(
+        AccountInput(f"user{number:04}@example.org", SecretStr(f"password-{number}")) for number in range(COUNT)
+    )
+    return settings(accounts=(settings().accounts[0], *people))
+
+
+def test_a_thousand_accounts(host: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[int] = []
+    exchange = ContainerTransport.command
+
+    def counted(self: ContainerTransport, bodies: list[str]) -> tuple[str, str, str]:
+        requests.append(len(bodies))
+        return exchange(self, bodies)
+
+    monkeypatch.setattr(ContainerTransport, "command", counted)
+    host.deploy(settings())
+    host.deploy(thousand())
+    requests.clear()
+    observed = host.plane(thousand()).observe()
+    assert observed.live is not None
+    assert len(observed.live.of("Account")) == COUNT + 2, "alice is still there, and the administrator"
+    assert names(observed.planned) == set()
+    assert sum(requests) <= 10
