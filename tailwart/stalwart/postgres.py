@@ -47,10 +47,11 @@ class _Stream:
         self._channel = channel
 
     def makefile(self, mode: str) -> Any:
+        """paramiko takes the mode by position only, where a socket's name for it is used."""
         return self._channel.makefile(mode)
 
-    def close(self) -> None:
-        self._channel.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
 
 
 def clients(host: Host, environment: Environment) -> list[Client]:
@@ -72,6 +73,8 @@ def clients(host: Host, environment: Environment) -> list[Client]:
             database=environment.stalwart_db_name,
             password=password.get_secret_value() if password else None,
             sock=_Stream(channel),
+            # The tailnet encrypts already, and this stream is no socket that TLS could wrap.
+            ssl_context=False,
         )
         rows = connection.run(_QUERY, user=environment.stalwart_db_user, name=environment.stalwart_db_name)
         connection.close()
