@@ -91,7 +91,7 @@ class PolicyClient:
             raise TailwartError(
                 "The policy API answered with a web page, so nothing was written",
                 seen=f"{response.headers.get('Content-Type', 'no content type')} from {self._base}",
-                expected=f"the policy file as {HUJSON}",
+                expected=f"the policy file as HuJSON ({HUJSON})",
                 remedy="check TS_API_URL, and proxies between this machine and it",
             )
         if not etag:
@@ -147,7 +147,7 @@ class PolicyClient:
         if response.status_code == 412:
             raise Conflict(
                 "The policy was changed by somebody else since it was read; nothing was written",
-                seen=f"ETag not {etag}",
+                seen=f"412 Precondition Failed: the ETag is no longer {etag}",
             )
         if response.status_code >= 500:
             raise Unsettled("The policy API failed during the write", seen=self._seen(response))
@@ -155,15 +155,15 @@ class PolicyClient:
         etag = response.headers.get("ETag", "")
         return PolicyFile(response.content.decode("utf-8", "replace"), etag) if etag and response.content else None
 
-    def key(self, key_id: str) -> dict[str, Any] | None:
-        """What the API knows of an auth key, API key or OAuth client; None when it does not know or tell."""
+    def key(self, key_id: str) -> tuple[int, dict[str, Any]]:
+        """What the API knows of an auth key, API key or OAuth client, and its status (403 and 404 are answers)."""
         response = self._call(
             "GET", f"/tailnet/-/keys/{key_id}", headers={"Accept": "application/json"}, what="look at a key"
         )
-        if response.status_code in (401, 403, 404):
-            return None
+        if response.status_code in (403, 404):
+            return response.status_code, {}
         self._succeed(response, "look at a key", scope="auth_keys:read")
-        return self._json(response, "look at a key")
+        return response.status_code, self._json(response, "look at a key")
 
     def _call(
         self, method: str, path: str, *, headers: dict[str, str], what: str, data: bytes | None = None

@@ -94,9 +94,9 @@ def _grants(env: Environment) -> Iterator[Grant]:
     if env.stalwart_store == "postgres":
         yield _from_mailbox(env, "postgres", env.tag_postgres, env.stalwart_db_port, without_store)
     if env.redis_url is not None:
-        yield _from_mailbox(env, "redis", env.tag_redis, _port(str(env.redis_url)), without_store)
+        yield _from_mailbox(env, "redis", env.tag_redis, port_of(str(env.redis_url)), without_store)
     if env.s3_endpoint is not None:
-        yield _from_mailbox(env, "s3", env.tag_s3, _port(str(env.s3_endpoint)), without_store)
+        yield _from_mailbox(env, "s3", env.tag_s3, port_of(str(env.s3_endpoint)), without_store)
     if env.smarthost_address is not None:
         why = "the mailbox can receive but not send (lesson 11)"
         yield _from_mailbox(env, "smarthost", env.tag_mail, env.smarthost_port, why)
@@ -106,7 +106,8 @@ def _from_mailbox(env: Environment, name: str, tag: str, port: int, why: str) ->
     return Grant(f"mailbox-to-{name}", (env.tag_stalwart,), tag, (port,), why)
 
 
-def _port(url: str) -> int:
+def port_of(url: str) -> int:
+    """The TCP port of a store's URL."""
     parts = urlsplit(url)
     return parts.port or _DEFAULT_PORTS[parts.scheme]
 

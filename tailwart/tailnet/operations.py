@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operation import operation
 
 from tailwart.environment import Environment
 from tailwart.operations.api_plane import Prepared, settle
+from tailwart.tailnet import credentials
+from tailwart.tailnet.policy import Policy
 from tailwart.tailnet.session import push
 
 
@@ -16,7 +19,8 @@ from tailwart.tailnet.session import push
 def policy(environment: Environment) -> Generator[PyinfraCommand, None, None]:
     """Tag owners, grants and tests in the live policy file; whatever else it holds stays.
 
-    Reads with one request when nothing changes. Refuses by failing the host, with nothing written.
+    Reads the file once, and each key that it can look at, when nothing changes. Refuses by failing the host, with
+    nothing written.
     """
     yield from settle(lambda: _prepare(environment))
 
@@ -28,4 +32,8 @@ def _prepare(environment: Environment) -> Prepared:
     def apply(tell: Callable[[str], None]) -> None:
         pushed.apply(planned, tell)
 
-    return Prepared(planned.plan, apply, diff=planned.diff, refusal=planned.refusal)
+    owners = {entry.key: entry.value for entry in Policy(planned.live.text).tag_owners.entries}
+    owners |= pushed.desired.tag_owners
+    keys = credentials.check(pushed.client, environment, owners)
+    plan = replace(planned.plan, warnings=(*planned.plan.warnings, *keys))
+    return Prepared(plan, apply, diff=planned.diff, refusal=planned.refusal)

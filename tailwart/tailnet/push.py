@@ -17,6 +17,7 @@ from tailwart.plan.model import Plan
 from tailwart.tailnet import snapshots
 from tailwart.tailnet.client import Conflict, PolicyClient, PolicyFile, Unsettled, Verdict
 from tailwart.tailnet.desired import Desired, PolicyTest
+from tailwart.tailnet.hujson import value
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.policy import Policy
 from tailwart.tailnet.wide import WideRule, wide_rules, without_broken
@@ -95,7 +96,7 @@ class Push:
             try:
                 self.client.write(planned.text, planned.live.etag)
             except (Conflict, Unsettled) as error:
-                trouble = str(error)
+                trouble = f"{error.what} ({error.seen})"
                 tell(f"{error.what}; starting over from the live file")
                 planned = None
                 continue
@@ -161,6 +162,25 @@ def make_plan(
     return PolicyPlan(live, merged.text, plan, wide)
 
 
+def replace_whole(client: PolicyClient, live: PolicyFile, text: str, tell: Callable[[str], None]) -> None:
+    """Put another text in the place of the file that was read: for restoring a snapshot. Raises `TailwartError`."""
+    verdict = client.validate(text)
+    if not verdict:
+        raise refused(verdict)
+    tell(f"snapshot from before the write: {snapshots.save(live.text)}")
+    client.write(text, live.etag)
+    if _meaning(client.read().text) != _meaning(text):
+        raise TailwartError(
+            "The policy was written, but reading it back shows something else",
+            remedy="somebody may have edited it meanwhile: run tailwart tailnet plan",
+        )
+
+
+def _meaning(text: str) -> object:
+    root = Policy(text).document.root
+    return None if root is None else value(root)
+
+
 def unified_diff(old: str, new: str) -> str:
     """The difference of two policy texts."""
     lines = difflib.unified_diff(
@@ -173,7 +193,7 @@ def refused(verdict: Verdict) -> TailwartError:
     """The server's refusal as an error."""
     details = "; ".join(f"{source}: {problem}" if source else problem for source, problem in verdict.problems)
     return TailwartError(
-        "The server refuses the new policy, so nothing was written",
+        "The new policy failed the validation of the server, so nothing was written",
         seen=f"{verdict.message}{': ' if details else ''}{details}",
         expected="a policy that passes its own tests",
         remedy="compare with tailwart tailnet plan --diff; a rule or a test of somebody else may contradict ours",

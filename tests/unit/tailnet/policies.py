@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tailwart.tailnet.desired import Desired, Grant, PolicyTest
 
+# A busy machine is no failure.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OWNERS = ("autogroup:admin",)
 WANTED = Desired(
     scope="example.org",

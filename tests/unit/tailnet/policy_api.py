@@ -61,26 +61,35 @@ class PolicyApi:
 
     def _answer(self, environ: dict[str, Any], body: bytes) -> tuple[str, dict[str, str], bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/api/v2")
-        if path == "/oauth/token":
-            if CREDENTIALS.client_secret.encode() not in body:
-                return _json("401 Unauthorized", {"message": "API token invalid"})
-            return _json("200 OK", {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
-        if environ.get("HTTP_AUTHORIZATION") not in (f"Bearer {TOKEN}", "Bearer tskey-api-good"):
+        token_request = path == "/oauth/token"
+        known = (f"Bearer {TOKEN}", "Bearer tskey-api-good")
+        if (
+            (CREDENTIALS.client_secret.encode() not in body)
+            if token_request
+            else environ.get("HTTP_AUTHORIZATION") not in known
+        ):
             return _json("401 Unauthorized", {"message": "API token invalid"})
+        if token_request:
+            return _json("200 OK", {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
         if path.startswith("/tailnet/-/keys/"):
             key = self.keys.get(path.rsplit("/", 1)[1])
             return _json("200 OK", key) if key else _json("404 Not Found", {"message": "key not found"})
         if path == "/tailnet/-/acl/validate":
             return _json("200 OK", self.verdict(body.decode()))
         assert path == "/tailnet/-/acl", path
-        if method == "POST":
-            self.before_write(self)
-            if environ.get("HTTP_IF_MATCH", self.etag) != self.etag:
-                return _json("412 Precondition Failed", {"message": "precondition failed, invalid old hash"})
-            if self.verdict(body.decode()).get("message"):
-                return _json("400 Bad Request", self.verdict(body.decode()))
-            self.text = body.decode()
-            self.writes += 1
+        return self._write(environ, body.decode()) if method == "POST" else self._file()
+
+    def _write(self, environ: dict[str, Any], text: str) -> tuple[str, dict[str, str], bytes]:
+        self.before_write(self)
+        if environ.get("HTTP_IF_MATCH", self.etag) != self.etag:
+            return _json("412 Precondition Failed", {"message": "precondition failed, invalid old hash"})
+        if self.verdict(text).get("message"):
+            return _json("400 Bad Request", self.verdict(text))
+        self.text = text
+        self.writes += 1
+        return self._file()
+
+    def _file(self) -> tuple[str, dict[str, str], bytes]:
         return "200 OK", {"Content-Type": "application/hujson", "ETag": self.etag}, self.text.encode()
 
 

@@ -15,12 +15,13 @@ from tailwart.plan.model import Action
 from tailwart.tailnet.hujson import Document, value
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.policy import Policy
-from tests.unit.tailnet.policies import DEFAULT_POLICY, NOTHING, WANTED, policies
+from tests.unit.tailnet.policies import DEFAULT_POLICY, NOTHING, UNHURRIED, WANTED, policies
 
 OTHER = replace(WANTED, scope="example.net")
 
 
 @given(policies())
+@UNHURRIED
 def test_removing_what_was_merged_restores_the_text(text: str) -> None:
     merged = merge(text, WANTED)
     assert merged.changes
@@ -28,6 +29,7 @@ def test_removing_what_was_merged_restores_the_text(text: str) -> None:
 
 
 @given(policies())
+@UNHURRIED
 def test_merging_twice_is_merging_once(text: str) -> None:
     once = merge(text, WANTED).text
     again = merge(once, WANTED)
@@ -35,6 +37,7 @@ def test_merging_twice_is_merging_once(text: str) -> None:
 
 
 @given(policies())
+@UNHURRIED
 def test_only_insertions_are_made(text: str) -> None:
     """Every character of the foreign text is still there, in order: nothing is replaced or moved."""
     rest = iter(merge(text, WANTED).text)
@@ -42,12 +45,14 @@ def test_only_insertions_are_made(text: str) -> None:
 
 
 @given(policies())
+@UNHURRIED
 def test_foreign_values_are_untouched(text: str) -> None:
     before, after = (_foreign(each) for each in (text, merge(text, WANTED).text))
     assert after == before
 
 
 @given(policies())
+@UNHURRIED
 def test_foreign_comments_are_untouched(text: str) -> None:
     merged = merge(text, WANTED).text
     documents = Document(text), Document(merged)
@@ -56,6 +61,7 @@ def test_foreign_comments_are_untouched(text: str) -> None:
 
 
 @given(policies())
+@UNHURRIED
 def test_two_installations_do_not_touch_each_other(text: str) -> None:
     first = merge(text, WANTED).text
     both = merge(first, replace(OTHER, tag_owners={"tag:second": ("group:x",)})).text

@@ -1,0 +1,95 @@
+"""What the settings ask of the policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tailwart.environment import Environment
+from tailwart.tailnet.desired import Desired, desired
+
+FULL = {
+    "domain": "example.org",
+    "ts_tailnet": "tail1234.ts.net",
+    "stalwart_store": "postgres",
+    "stalwart_db_host": "postgres.tail1234.ts.net",
+    "redis_url": "redis://redis.tail1234.ts.net:6379/3",
+    "s3_endpoint": "http://garage.tail1234.ts.net:3900",
+    "smarthost_address": "100.64.0.10",
+}
+
+
+def wanted(**settings: Any) -> Desired:
+    return desired(Environment.model_validate({**FULL, **settings}))
+
+
+def grants(state: Desired) -> dict[str, dict[str, Any]]:
+    return {grant.name: grant.as_policy() for grant in state.grants}
+
+
+def test_the_reference_installation_s_grants() -> None:
+    mail = [f"tcp:{port}" for port in (25, 465, 587, 143, 993, 443)]
+    assert grants(wanted()) == {
+        "edge-to-mailbox": {"src": ["tag:reverse-proxy"], "dst": ["tag:stalwart"], "ip": mail},
+        "mailbox-to-postgres": {"src": ["tag:stalwart"], "dst": ["tag:postgres"], "ip": ["tcp:5432"]},
+        "mailbox-to-redis": {"src": ["tag:stalwart"], "dst": ["tag:redis"], "ip": ["tcp:6379"]},
+        "mailbox-to-s3": {"src": ["tag:stalwart"], "dst": ["tag:garage"], "ip": ["tcp:3900"]},
+        "mailbox-to-smarthost": {"src": ["tag:stalwart"], "dst": ["tag:mail"], "ip": ["tcp:587"]},
+    }
+
+
+def test_every_tag_in_use_has_its_owners() -> None:
+    state = wanted(tag_owners="group:ops,autogroup:admin")
+    tags = {"tag:reverse-proxy", "tag:stalwart", "tag:postgres", "tag:redis", "tag:garage", "tag:mail"}
+    assert state.tag_owners == dict.fromkeys(tags, ("group:ops", "autogroup:admin"))
+
+
+def test_http_is_open_to_the_edge_only_with_the_jmap_vhost() -> None:
+    assert "tcp:8080" not in grants(wanted())["edge-to-mailbox"]["ip"]
+    assert "tcp:8080" in grants(wanted(jmap_vhost="true"))["edge-to-mailbox"]["ip"]
+    closed = {test.source: test.deny for test in wanted().tests}
+    opened = {test.source: test.deny for test in wanted(jmap_vhost="true").tests}
+    assert ("tag:stalwart", 8080) in closed["tag:reverse-proxy"]
+    assert ("tag:stalwart", 8080) not in opened["tag:reverse-proxy"]
+
+
+def test_a_mailbox_without_backends_needs_no_grants_to_them() -> None:
+    names = {"stalwart_store": "rocksdb", "redis_url": None, "s3_endpoint": None, "smarthost_address": None}
+    assert list(grants(wanted(**names))) == ["edge-to-mailbox"]
+
+
+def test_administration_is_granted_when_it_is_wanted() -> None:
+    found = grants(wanted(ts_admin_src="group:admins"))["administration"]
+    assert found == {"src": ["group:admins"], "dst": ["tag:stalwart"], "ip": ["tcp:8080"]}
+
+
+def test_ports_follow_the_settings() -> None:
+    state = wanted(stalwart_db_port="6432", smarthost_port="465", s3_endpoint="https://s3.tail1234.ts.net:443")
+    found = grants(state)
+    assert [found[f"mailbox-to-{name}"]["ip"] for name in ("postgres", "s3", "smarthost")] == [
+        ["tcp:6432"],
+        ["tcp:443"],
+        ["tcp:465"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"jmap_vhost": "true"},
+        {"tag_postgres": "tag:store", "tag_redis": "tag:store", "tag_s3": "tag:store"},
+        {"tag_mail": "tag:reverse-proxy"},
+        {"stalwart_store": "rocksdb", "redis_url": None, "s3_endpoint": None},
+    ],
+)
+def test_every_grant_is_tested_and_no_test_contradicts_a_grant(settings: dict[str, Any]) -> None:
+    state = wanted(**settings)
+    accepted = {(test.source, *way) for test in state.tests for way in test.accept}
+    denied = {(test.source, *way) for test in state.tests for way in test.deny}
+    granted = {(source, grant.tag, port) for grant in state.grants for source in grant.sources for port in grant.ports}
+    assert accepted == granted
+    assert denied
+    assert not denied & granted
+    assert len({test.name for test in state.tests}) == len(state.tests)
