@@ -1,1 +1,1 @@
-"""The recorded exchanges with Stalwart 0.16.7, replayed against the stand-in or, with STALWART_BINARY, any other binary."""
+"""The recorded exchanges with Stalwart 0.16.7, replayed against the stand-in or the binary in STALWART_BINARY."""

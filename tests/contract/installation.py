@@ -34,12 +34,14 @@ def install(server: Server, *more: tuple[str, dict[str, Any]]) -> str:
     ((_, listeners),) = server.call(RECOVERY, ("x:NetworkListener/get", {"ids": None, "properties": ["name"]}))
     fronted = [each["id"] for each in listeners["list"] if each["name"] in {"smtp", "submissions", "imaps"}]
     trust = {"overrideProxyTrustedNetworks": {f"{TRUSTED}/32": True}}
+    submission, imap = listener("submission", 587, "smtp"), listener("imap", 143, "imap")
+    system = {"defaultHostname": "mail.example.org", "defaultDomainId": domain}
     answers = server.call(
         RECOVERY,
         ("x:Account/set", {"create": {name: account(name, domain) for name in ("alice", "bob")}}),
-        ("x:SystemSettings/set", {"update": {"singleton": {"defaultHostname": "mail.example.org", "defaultDomainId": domain}}}),
-        ("x:NetworkListener/set", {"update": {each: trust for each in fronted}}),
-        ("x:NetworkListener/set", {"create": {"s": listener("submission", 587, "smtp"), "i": listener("imap", 143, "imap")}}),
+        ("x:SystemSettings/set", {"update": {"singleton": system}}),
+        ("x:NetworkListener/set", {"update": dict.fromkeys(fronted, trust)}),
+        ("x:NetworkListener/set", {"create": {"s": submission, "i": imap}}),
         ("x:Tracer/set", {"create": {"t": {"@type": "Stdout", "level": "info", "enable": True, "ansi": False}}}),
         ("x:SpamPyzor/set", {"update": {"singleton": {"enable": False}}}),
         *more,

@@ -6,6 +6,7 @@ import ctypes
 import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +28,11 @@ class Namespace:
     def __init__(self, holder: subprocess.Popen[bytes]) -> None:
         self._holder = holder
         self.path = Path(f"/proc/{holder.pid}/ns/net")
+        self._mounts = Path(f"/proc/{holder.pid}/ns/mnt")
 
     def command(self, *words: str | Path) -> list[str]:
         """`words` as a command that runs inside."""
-        return ["nsenter", f"--net={self.path}", "--", *map(str, words)]
+        return ["nsenter", f"--net={self.path}", f"--mount={self._mounts}", "--", *map(str, words)]
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -58,11 +60,20 @@ def namespace() -> Iterator[Namespace]:
     """A fresh namespace with a loopback and nothing else."""
     if os.geteuid() != 0:
         pytest.skip("needs root: the server's real ports are opened in a network namespace")
-    script = "ip link set lo up && echo up && exec sleep infinity"
-    holder = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c", script],
-        stdout=subprocess.PIPE,
-    )
+    # Programs inside ask a resolver inside: refused at once unless a test runs one.
+    script = 'ip link set lo up && mount --bind "$0" /etc/resolv.conf && echo up && exec sleep infinity'
+    with tempfile.NamedTemporaryFile("w", prefix="tailwart-resolv-") as resolver:
+        resolver.write("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n")
+        resolver.flush()
+        Path(resolver.name).chmod(0o644)
+        holder = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "sh", "-c", script, resolver.name],
+            stdout=subprocess.PIPE,
+        )
+        yield from _held(holder)
+
+
+def _held(holder: subprocess.Popen[bytes]) -> Iterator[Namespace]:
     try:
         assert holder.stdout is not None
         if holder.stdout.readline() != b"up\n":

@@ -46,7 +46,7 @@ def postgres(space: Namespace) -> Iterator[None]:
     secret = home / "secret"
     secret.write_text(SECRETS["STALWART_DB_PASSWORD"])
     secret.chmod(0o644)
-    as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    as_user: list[str] = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     process: subprocess.Popen[bytes] | None = None
     try:
         subprocess.run(
@@ -55,15 +55,15 @@ def postgres(space: Namespace) -> Iterator[None]:
             check=True, capture_output=True, cwd="/",
         )  # fmt: skip
         with (home / "log").open("wb") as log:
-            process = subprocess.Popen(
-                space.command(*as_user, programs / "postgres", "-D", home / "data", "-h", "127.0.0.1", "-F", "-k", home),
-                stdout=log, stderr=log, cwd="/",
-            )  # fmt: skip
+            serve = space.command(
+                *as_user, programs / "postgres", "-D", home / "data", "-h", "127.0.0.1", "-F", "-k", home
+            )
+            process = subprocess.Popen(serve, stdout=log, stderr=log, cwd="/")
         environment = {**os.environ, "PGPASSWORD": SECRETS["STALWART_DB_PASSWORD"]}
-        create = [programs / "createdb", "-h", "127.0.0.1", "-U", "stalwart", "stalwart"]
+        create = space.command(programs / "createdb", "-h", "127.0.0.1", "-U", "stalwart", "stalwart")
 
         def created() -> bool:
-            return subprocess.run(space.command(*create), env=environment, capture_output=True, check=False).returncode == 0
+            return subprocess.run(create, env=environment, capture_output=True, check=False).returncode == 0
 
         until(created, "PostgreSQL to take the database", pause=0.2)
         yield

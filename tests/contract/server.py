@@ -84,7 +84,9 @@ class Server:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The binary's own command line, with the server's config."""
         command = self.space.command(binary(), "--config", self._config, *arguments)
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **SECRETS})
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **SECRETS}
+        )
 
     def http(
         self, method: str, path: str, auth: tuple[str, str] | str | None = None, body: bytes | None = None
@@ -102,7 +104,9 @@ class Server:
             response = connection.getresponse()
             text = response.read()
             kind = response.headers.get("Content-Type", "")
-            return Answer(response.status, json.loads(text) if "json" in kind else text.decode(), response.headers)
+            return Answer(
+                response.status, json.loads(text) if "json" in kind else text.decode(), dict(response.headers)
+            )
         finally:
             connection.close()
 

@@ -28,7 +28,9 @@ class Relay:
         self.envelopes.append(envelope)
         return "250 2.0.0 taken"
 
-    def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
+    ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         valid = (data.login, data.password) == (self.username.encode(), self.password.encode())
         return AuthResult(success=valid, handled=False)

@@ -54,7 +54,10 @@ def smarthost(embedded: Server, authority: Path) -> Iterator[Relay]:
         relay(embedded.space, 2587, certificate, SECRETS["STALWART_RELAY_PASSWORD"]) as taken,
         embedded.running(_ADMIN_CALLS | trust),
     ):
-        until(lambda: embedded.call(RECOVERY, ("x:DkimSignature/get", {"ids": None}))[0][1]["list"] or None, "the DKIM key")
+        until(
+            lambda: embedded.call(RECOVERY, ("x:DkimSignature/get", {"ids": None}))[0][1]["list"] or None,
+            "the DKIM key",
+        )
         yield taken
 
 
@@ -92,7 +95,9 @@ def test_submission_reaches_the_relay_signed_once_with_rsa(embedded: Server, sma
 def test_a_local_recipient_does_not_go_to_the_relay(embedded: Server, smarthost: Relay) -> None:
     before = len(smarthost.envelopes)
     _submit(embedded, "bob@example.org", "stays here")
-    until(lambda: '"bob@example.org", hostname = "localhost"' in embedded.log.read_text(), "the local delivery in the log")
+    until(
+        lambda: '"bob@example.org", hostname = "localhost"' in embedded.log.read_text(), "the local delivery in the log"
+    )
     assert len(smarthost.envelopes) == before
 
 

@@ -145,7 +145,11 @@ def test_a_normal_first_start_creates_the_defaults_and_takes_the_recovery_login(
 
 def test_stores_that_answer_nobody_are_accepted_and_a_bad_pyzor_host_fails_the_reload(normal: Server) -> None:
     with normal.running(_WITH_ADMIN):
-        recorded = {e.title: e for e in exchanges() if e.phase == "normal mode" and e.title in {"redis", "s3", "reload settings"}}
+        recorded = {
+            e.title: e
+            for e in exchanges()
+            if e.phase == "normal mode" and e.title in {"redis", "s3", "reload settings"}
+        }
         ids = Ids()
         for title in ("redis", "s3", "reload settings"):
             request = recorded[title].request[0]

@@ -65,7 +65,9 @@ def _deliver(server: Server, subject: str) -> None:
         for command in ("EHLO client.example.net", "MAIL FROM:<bob@example.net>", "RCPT TO:<alice@example.org>"):
             assert wire.say(command).startswith("250")
         assert wire.say("DATA").startswith("354 ")
-        assert wire.say(f"From: bob@example.net\r\nSubject: {subject}\r\n\r\nhello\r\n.").startswith("250 2.0.0 Message queued")
+        assert wire.say(f"From: bob@example.net\r\nSubject: {subject}\r\n\r\nhello\r\n.").startswith(
+            "250 2.0.0 Message queued"
+        )
 
 
 def _fetch_header(server: Server, subject: str) -> str:
@@ -121,7 +123,9 @@ def test_a_proxied_message_carries_the_clients_address_and_so_does_the_log(mail:
         "Delivered-To", "Received", "Authentication-Results", "Received-SPF", "Return-Path", "Date", "Message-ID",
     ]  # fmt: skip
     log = mail.log.read_text()
-    assert f'(smtp.rcpt-to) listenerId = "smtp", localPort = 25, remoteIp = {CLIENT[0]}, remotePort = {CLIENT[1]}' in log
+    assert (
+        f'(smtp.rcpt-to) listenerId = "smtp", localPort = 25, remoteIp = {CLIENT[0]}, remotePort = {CLIENT[1]}' in log
+    )
     assert "(network.listen-start)" in log
 
 
@@ -141,7 +145,9 @@ class TestProxyHeader:
         with Wire(mail.space, port, source=STRANGER) as wire:
             assert wire.line().startswith(greeting)
 
-    def test_untrusted_with_a_header_is_told_that_it_is_no_command(self, mail: Server, port: int, greeting: str) -> None:
+    def test_untrusted_with_a_header_is_told_that_it_is_no_command(
+        self, mail: Server, port: int, greeting: str
+    ) -> None:
         with Wire(mail.space, port, source=STRANGER, header=True) as wire:
             assert wire.line().startswith(greeting)
             answer = wire.line()

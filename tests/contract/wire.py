@@ -25,7 +25,9 @@ def proxy_v2(source: tuple[str, int], destination: tuple[str, int]) -> bytes:
 class Wire:
     """One connection, read line by line."""
 
-    def __init__(self, space: Namespace, port: int, source: str = "", header: bool = False, timeout: float = 20) -> None:
+    def __init__(
+        self, space: Namespace, port: int, source: str = "", header: bool = False, timeout: float = 20
+    ) -> None:
         self._socket = space.connect(port, source=source, timeout=timeout)
         self._buffer = b""
         if header:
@@ -34,7 +36,9 @@ class Wire:
     def __enter__(self) -> Wire:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._socket.close()
 
     def start_tls(self) -> str:

@@ -49,10 +49,11 @@ func (m *Manager) obtain(ctx context.Context, domain map[string]any) (chain, key
 	if err != nil {
 		return "", "", err
 	}
-	if order, err = client.WaitOrder(ctx, order.URI); err != nil {
+	uri := order.URI
+	if order, err = client.WaitOrder(ctx, uri); err != nil {
 		return "", "", err
 	}
-	certificates, _, err := client.CreateOrderCert(ctx, order.FinalizeURL, request, true)
+	certificates, err := finalize(ctx, client, uri, order.FinalizeURL, request)
 	if err != nil {
 		return "", "", err
 	}
@@ -62,6 +63,21 @@ func (m *Manager) obtain(ctx context.Context, domain map[string]any) (chain, key
 	}
 	key, err = encodeKey(private)
 	return b.String(), key, err
+}
+
+// finalize hands in the request and fetches the chain. An authority that is
+// still issuing need not repeat the order's address in its answer, which the
+// library counts on; the address is known here, so waiting goes on with it.
+func finalize(ctx context.Context, client *acme.Client, order, finalizeURL string, request []byte) ([][]byte, error) {
+	certificates, _, err := client.CreateOrderCert(ctx, finalizeURL, request, true)
+	if err == nil {
+		return certificates, nil
+	}
+	done, waitErr := client.WaitOrder(ctx, order)
+	if waitErr != nil || done.CertURL == "" {
+		return nil, err
+	}
+	return client.FetchCert(ctx, done.CertURL, true)
 }
 
 // authorize answers the challenges of an order. All values stand in the zone

@@ -1,0 +1,118 @@
+"""A wildcard certificate by ACME DNS-01, against a real authority and a real name server."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from tests.contract import acme, normalise
+from tests.contract.installation import WITH_ADMIN, install
+from tests.contract.normalise import Ids
+from tests.contract.server import RECOVERY, Server
+from tests.contract.transcript import exchanges
+from tests.contract.wire import STRANGER, Wire
+from tests.waiting import until
+
+
+def _tsig(secret: str) -> dict[str, Any]:
+    return {
+        "@type": "Tsig", "description": "lab", "host": "127.0.0.1", "port": 53, "keyName": "lab.", "protocol": "tcp",
+        "key": {"@type": "Value", "secret": secret}, "tsigAlgorithm": "hmac-sha256",
+    }  # fmt: skip
+
+
+def _created(server: Server, kind: str, value: dict[str, Any]) -> str:
+    ((_, body),) = server.call(RECOVERY, (f"x:{kind}/set", {"create": {"a": value}}))
+    assert "created" in body, body
+    found: str = body["created"]["a"]["id"]
+    return found
+
+
+def _list(server: Server, kind: str) -> list[dict[str, Any]]:
+    ((_, body),) = server.call(RECOVERY, (f"x:{kind}/get", {"ids": None}))
+    found: list[dict[str, Any]] = body["list"]
+    return found
+
+
+def _recorded(title: str) -> dict[str, Any]:
+    exchange = next(each for each in exchanges() if each.title == title)
+    found: dict[str, Any] = exchange.response["methodResponses"][0][1]["list"][0]
+    return found
+
+
+@pytest.fixture(scope="module")
+def issued(embedded: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the small installation and one certificate."""
+    home: Path = tmp_path_factory.mktemp("acme")
+    with acme.authority(embedded.space, home) as ca, embedded.running({**WITH_ADMIN, "SSL_CERT_FILE": str(ca)}):
+        domain = install(embedded)
+        dns = _created(embedded, "DnsServer", _tsig(acme.TSIG))
+        provider = _created(
+            embedded,
+            "AcmeProvider",
+            {"directory": acme.DIRECTORY, "contact": {"ops@example.org": True}, "challengeType": "Dns01"},
+        )
+        management = {
+            "certificateManagement": {"@type": "Automatic", "acmeProviderId": provider, "subjectAlternativeNames": {}},
+            "dnsManagement": {"@type": "Automatic", "dnsServerId": dns, "publishRecords": {"dkim": True}},
+        }
+        ((_, body),) = embedded.call(RECOVERY, ("x:Domain/set", {"update": {domain: management}}))
+        assert body["updated"] == {domain: None}
+        until(lambda: _list(embedded, "Certificate") or None, "the certificate", seconds=60)
+        until(lambda: _list(embedded, "DkimSignature") or None, "the DKIM key")
+        yield embedded
+
+
+def test_one_wildcard_is_obtained_and_served_at_once(issued: Server) -> None:
+    (certificate,) = _list(issued, "Certificate")
+    assert certificate["subjectAlternativeNames"] == {"*.example.org": True, "example.org": True}
+    assert certificate.keys() == _recorded("certificates after DNS-01").keys()
+    assert certificate["issuer"].startswith("CN=Pebble Intermediate CA ")
+    with Wire(issued.space, 993, source=STRANGER) as wire:
+        wire.start_tls()
+        served = x509.load_der_x509_certificate(wire.certificate)
+    assert served == x509.load_pem_x509_certificate(certificate["certificate"]["value"].encode())
+    assert ssl.DER_cert_to_PEM_cert(wire.certificate).split() != []
+
+
+def test_the_provider_reads_back_as_recorded(issued: Server) -> None:
+    (provider,) = _list(issued, "AcmeProvider")
+    recorded = {**_recorded("ACME provider read"), "directory": acme.DIRECTORY, "accountUri": provider["accountUri"]}
+    assert Ids().differences(recorded, provider) == []
+    assert provider["accountUri"].startswith("https://127.0.0.1:14000/my-account/")
+
+
+def test_the_next_renewal_is_a_task_for_two_thirds_of_the_life(issued: Server) -> None:
+    (task,) = (each for each in _list(issued, "Task") if each["@type"] == "AcmeRenewal")
+    (certificate,) = _list(issued, "Certificate")
+    assert task["status"]["@type"] == "Pending"
+    assert certificate["notValidBefore"] < task["due"] < certificate["notValidAfter"]
+
+
+def test_the_zone_file_recommends_the_served_key(issued: Server) -> None:
+    (domain,) = _list(issued, "Domain")
+    recorded = _recorded("domain with automatic certificate and DNS management")
+    assert normalise.text(domain["dnsZoneFile"]) == normalise.text(recorded["dnsZoneFile"])
+
+
+def test_a_dead_dns_key_leaves_the_old_certificate_and_says_why(issued: Server) -> None:
+    (before,) = _list(issued, "Certificate")
+    (server,) = _list(issued, "DnsServer")
+    (domain,) = _list(issued, "Domain")
+    bad = {"key": {"@type": "Value", "secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}
+    ((_, body),) = issued.call(RECOVERY, ("x:DnsServer/set", {"update": {server["id"]: bad}}))
+    assert "updated" in body
+    _created(issued, "Task", {"@type": "AcmeRenewal", "domainId": domain["id"]})
+    failed = until(
+        lambda: next(
+            (t for t in _list(issued, "Task") if t["@type"] == "AcmeRenewal" and t["status"]["@type"] == "Retry"), None
+        ),
+        "the failed renewal",
+    )
+    assert "127.0.0.1:53" in failed["status"]["failureReason"]
+    assert _list(issued, "Certificate") == [before]
