@@ -51,6 +51,8 @@ type Server struct {
 	listeners network.Set
 	// blobStore is the x:BlobStore that is in use: read at start and at a reload.
 	blobStore atomic.Pointer[map[string]any]
+	// storeCode is the event that failures of the configured store are logged as.
+	storeCode string
 	recovery  bool
 	started   time.Time
 	mux       http.Handler
@@ -73,12 +75,16 @@ func FromEnvironment() Environment {
 // Start opens the store and everything above it. A store that cannot be set up
 // does not stop the server: that is the behaviour the deploy must guard against.
 func Start(cfg *config.Config, env Environment) (*Server, error) {
-	s := &Server{log: &trace.Log{}, recovery: env.RecoveryMode, started: time.Now()}
+	s := &Server{log: &trace.Log{}, storeCode: "store.postgresql-error", recovery: env.RecoveryMode, started: time.Now()}
 	var err error
 	if s.data, err = cfg.Open(); err != nil {
+		if cfg.Object["@type"] == "RocksDb" {
+			s.storeCode = "store.rocksdb-error"
+		}
 		s.storeError("Failed to create tables", err)
 		// Without a store no tracer can be known; the failure must not be silent as well.
-		fmt.Fprintf(os.Stderr, "%s: data store is not available, nothing will be kept: %s\n", Name, store.Reason(err))
+		fmt.Fprintf(os.Stderr, "%s ERROR Data store error (%s) details = \"Failed to create tables, writes will be lost\", reason = %q\n",
+			time.Now().UTC().Format("2006-01-02T15:04:05Z"), s.storeCode, store.Reason(err))
 		s.data = store.NewLost(func() { s.storeError("Write was lost", store.ErrUnavailable) })
 	}
 	clock := &ids.Clock{}
@@ -126,7 +132,7 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 }
 
 func (s *Server) storeError(what string, err error) {
-	s.log.Emit("error", "PostgreSQL error", "store.postgresql-error", "details", what, "reason", store.Reason(err))
+	s.log.Emit("error", "Data store error", s.storeCode, "details", what, "reason", store.Reason(err))
 }
 
 // dataStoreObject shows config.json's store as x:DataStore.

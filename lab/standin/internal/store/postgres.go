@@ -26,6 +26,9 @@ func OpenPostgres(connection string, timeout time.Duration) (*Postgres, error) {
 		return nil, errors.New("invalid PostgreSQL settings")
 	}
 	cfg.MaxConns = 10
+	// One connection always stands, as the server's own pool does: whoever looks
+	// for a second server on the database counts on seeing the first.
+	cfg.MinConns = 1
 	cfg.ConnConfig.ConnectTimeout = timeout
 	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
 	if err != nil {
