@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -94,6 +95,8 @@ def export(output: Path | None) -> None:
 
 def _show(seen: Observed, as_json: bool) -> None:
     document = seen.planned.document(seen.live or Live({}))
+    told = tuple(text for item in seen.certificates if (text := item.told()))
+    document = replace(document, warnings=(*document.warnings, *told))
     click.echo(json.dumps(to_json(document), indent=2) if as_json else render(document, colour=sys.stdout.isatty()))
 
 

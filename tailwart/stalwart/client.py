@@ -48,10 +48,10 @@ class Client:
                 raise call_failed(answer.call.name, answer.error)
         return found
 
-    def read(self) -> Live:
+    def read(self, calls: Sequence[Call] = READ) -> Live:
         """Everything under management, as it is on the server; also where one answer does not hold it all."""
         objects: dict[str, list[dict[str, Any]]] = {}
-        for answer in self.call(READ, tolerated=_TOO_LARGE):
+        for answer in self.call(calls, tolerated=_TOO_LARGE):
             cut = answer.error is not None or len(answer.objects) >= MAX_OBJECTS
             objects[answer.call.kind] = self._all(answer.call.kind, answer.objects) if cut else answer.objects
         return Live({kind: tuple(found) for kind, found in objects.items()})

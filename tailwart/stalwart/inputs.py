@@ -282,9 +282,9 @@ def _s3(environment: Environment) -> S3Store | None:
 def _acme(environment: Environment) -> Acme | None:
     """A wildcard comes by DNS-01 only (lesson 4), so without a DNS provider there is no certificate management."""
     directory = environment.acme_directory_in_use
-    if not directory or environment.dns_provider == "none":
+    if not directory or environment.acme_dns == "none":
         return None
-    if environment.dns_provider == "spaceship":
+    if environment.acme_dns == "spaceship":
         key = environment.spaceship_api_key
         dns = DnsServer("spaceship", api_key=key.get_secret_value() if key else "")
     else:

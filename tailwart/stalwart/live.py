@@ -49,12 +49,19 @@ class Live:
     @cached_property
     def names(self) -> dict[tuple[str, str], str]:
         """(kind, id) → the name under which people know the object."""
-        return {(kind, str(item["id"])): self.key(kind, item) for kind, found in self.objects.items() for item in found}
+        return {
+            (kind, str(item["id"])): self.key(kind, item)
+            for kind, found in self.objects.items()
+            for item in found
+            if kind in COLLECTIONS or kind in SINGLETONS
+        }
 
     @cached_property
     def _first(self) -> dict[Ref, Object]:
         found: dict[Ref, Object] = {}
         for kind, items in self.objects.items():
+            if kind not in COLLECTIONS and kind not in SINGLETONS:
+                continue
             for item in sorted(items, key=_ours_first):
                 found.setdefault(Ref(kind, self.key(kind, item)), item)
         return found

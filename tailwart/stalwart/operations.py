@@ -53,6 +53,9 @@ def apply_settings(
         return Server(run, settings, recreate, log=host.log, check=partial(postgres.check, host, environment))
 
     observed = server(HostRunner(host)).observe()
+    for certificate in observed.certificates:
+        if certificate.failure:
+            host.log(f"! {certificate.told()}")
     if observed.settled:
         host.noop("Stalwart's settings are as declared")
         return

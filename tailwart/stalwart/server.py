@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tailwart.errors import TailwartError
 from tailwart.stalwart import guards, hoststate, names, probing, version
 from tailwart.stalwart.applying import Outcome, apply
+from tailwart.stalwart.certificates import CERTIFICATE_READ, Certificate, certificates, order, to_order
 from tailwart.stalwart.client import Client
 from tailwart.stalwart.consequence import Consequence
 from tailwart.stalwart.container import ContainerTransport, Login, login, parse, quoted, stored_login
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tailwart.operations.remote import Runner
 
 Log = Callable[[str], None]
+# Three seconds apart: an order by DNS-01 takes some seconds, a slow provider's propagation is not waited for.
+_CERTIFICATE_LOOKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,12 @@ class Observed:
     live: Live | None
     login: Login
     planned: SettingsPlan
+    certificates: tuple[Certificate, ...] = ()
+
+    @property
+    def orders(self) -> list[str]:
+        """Domains whose renewal will never run by itself."""
+        return to_order(self.certificates, self.planned.operations)
 
     @property
     def settled(self) -> bool:
@@ -53,6 +62,7 @@ class Observed:
         return not (
             self.live is None
             or self.planned
+            or self.orders
             or state.restart_since
             or state.reload_due
             or state.bootstrap_pending
@@ -85,13 +95,14 @@ class Server:
         self._log = log
         self._check = check
         self._wanted = desired(settings)
+        self._reading = READ + (CERTIFICATE_READ if settings.acme else ())
 
     def observe(self) -> Observed:
         """Everything, in one command on the host; a host without a running server yields `live` None."""
         mark = secrets.token_hex(12)
         accepted = stored_login(self._directory)
         transport = self._transport(accepted)
-        inside, stdin, answer_mark = transport.command(Client.bodies(READ))
+        inside, stdin, answer_mark = transport.command(Client.bodies(self._reading))
         script = (
             hoststate.read_script(mark, self._directory, self._container)
             + f"docker inspect --format '{{{{.State.Running}}}}' {self._container} 2>/dev/null | grep -q true"
@@ -102,13 +113,14 @@ class Server:
         state = hoststate.parse_state(head + f"{mark} end\n", mark)
         if not state.running:
             return Observed(state, None, accepted, self._plan(None, state))
-        replies = _Given(parse(tail.lstrip("\n"), done.stderr, answer_mark, len(Client.bodies(READ))))
+        replies = _Given(parse(tail.lstrip("\n"), done.stderr, answer_mark, len(Client.bodies(self._reading))))
         try:
-            live = Client(replies, then=transport).read()
+            live = Client(replies, then=transport).read(self._reading)
         except LoginRefused:
             accepted = self._second_login(state)
-            live = Client(self._transport(accepted)).read()
-        return Observed(state, live, accepted, self._plan(live, state))
+            live = Client(self._transport(accepted)).read(self._reading)
+        found = tuple(certificates(self._settings, live))
+        return Observed(state, live, accepted, self._plan(live, state), found)
 
     def _plan(self, live: Live | None, state: HostState) -> SettingsPlan:
         planned = plan(self._wanted, live or Live({}), state.fingerprints)
@@ -162,7 +174,33 @@ class Server:
         if planned.consequence is Consequence.RELOAD or state.reload_due:
             self._reload(Client(self._transport(accepted)), observed.live)
         outcome.raise_failures()
+        self._obtain_certificates(Client(self._transport(accepted)), late)
         self._read_back()
+
+    def _obtain_certificates(self, client: Client, changed: Sequence[Operation]) -> None:
+        """Start orders that nothing else would start, wait a little for new ones, and tell how they stand."""
+        if self._settings.acme is None:
+            return
+        found = certificates(self._settings, client.read(self._reading))
+        if domains := to_order(found, changed):
+            client.call([order(domains)])
+        for _ in range(_CERTIFICATE_LOOKS):
+            if all(item.present or item.failure for item in found):
+                break
+            self._run("sleep 3", timeout=30)
+            found = certificates(self._settings, client.read(self._reading))
+        for item in found:
+            if item.failure:
+                raise SettingsError(
+                    "everything else is applied, but a certificate cannot be obtained",
+                    seen=item.told(),
+                    remedy="check the DNS provider's key (`tailwart dns check`), correct it in .env and deploy again"
+                    if item.key_is_dead
+                    else "`docker logs stalwart | grep -i acme` on the mailbox host tells more",
+                    lesson=2 if item.key_is_dead else None,
+                )
+            if text := item.told():
+                self._log(text)
 
     def _write(self, observed: Observed, live: Live, outcome: Outcome) -> bool:
         """The changes that need not wait; whether a restart has to follow."""
