@@ -14,11 +14,19 @@ from tailwart.operations.hostfiles import HostFile
 UNIT = "tailwart-edge-resolver"
 SCRIPT = f"{DIRECTORY}/follow-resolver.sh"
 
+# Docker writes the copy anew, with comments of its own: the same resolver in other words is no difference.
+_WORDS = (
+    r"""words() { grep -E '^(nameserver|search|domain|options)[[:space:]]' "$1" | tr -s '[:blank:]' ' ' | sort; }"""
+)
+_COPY = f"copy=$(docker inspect --format '{{{{.ResolvConfPath}}}}' {CONTAINER} 2>/dev/null)"
+_SAME = '[ "$(words /etc/resolv.conf)" = "$(words "$copy")" ]'
+
 _SCRIPT = f"""#!/bin/sh
 # Writes into the container's own resolv.conf in place: it is bind-mounted, and a new file would not be seen inside.
-copy=$(docker inspect --format '{{{{.ResolvConfPath}}}}' {CONTAINER} 2>/dev/null) || exit 0
+{_WORDS}
+{_COPY} || exit 0
 [ -n "$copy" ] && [ -f "$copy" ] || exit 0
-cmp -s /etc/resolv.conf "$copy" || cat /etc/resolv.conf >"$copy"
+{_SAME} || cat /etc/resolv.conf >"$copy"
 """
 
 _SERVICE = f"""[Unit]
@@ -42,9 +50,8 @@ WantedBy=multi-user.target
 """
 
 PROBE = (
-    f"systemctl is-enabled {UNIT}.path; systemctl is-active {UNIT}.path; "
-    f"copy=$(docker inspect --format '{{{{.ResolvConfPath}}}}' {CONTAINER} 2>/dev/null); "
-    '[ -z "$copy" ] || cmp -s /etc/resolv.conf "$copy" && echo same'
+    f"{_WORDS}; systemctl is-enabled {UNIT}.path; systemctl is-active {UNIT}.path; "
+    f'{_COPY}; [ -z "$copy" ] || {_SAME} && echo same'
 )
 """What `followed` reads: two words of systemd, and ``same``."""
 
