@@ -204,9 +204,7 @@ class Environment(BaseModel):
         (),
     )
 
-    dns_provider: v.DnsProvider = _key(
-        "DNS", "Who holds the zone: none, spaceship or rfc2136.", "spaceship", "none"
-    )
+    dns_provider: v.DnsProvider = _key("DNS", "Who holds the zone: none, spaceship or rfc2136.", "spaceship", "none")
     spaceship_api_url: v.SecureUrl = _key(
         "DNS", "Base URL of Spaceship's API.", "https://spaceship.dev/api/v1", "https://spaceship.dev/api/v1"
     )
@@ -234,6 +232,12 @@ class Environment(BaseModel):
         None,
     )
     acme_contact: str | None = _key("Certificates", "Mail address of the ACME account.", "postmaster@example.org", None)
+    acme_dns_provider: v.DnsProvider | None = _key(
+        "Certificates",
+        "Through whom Stalwart itself answers DNS-01 challenges; empty: DNS_PROVIDER.",
+        "rfc2136",
+        None,
+    )
     acme_staging: v.Boolean = _key(
         "Certificates", "Use Let's Encrypt's staging directory, for trials (lesson 7).", "false", False
     )
@@ -299,6 +303,11 @@ class Environment(BaseModel):
     def domains(self) -> tuple[str, ...]:
         """All mail domains, the main one first."""
         return (self.domain, *self.extra_domains)
+
+    @property
+    def acme_dns(self) -> str:
+        """The provider through which Stalwart answers DNS-01 challenges; "none" when nobody can."""
+        return self.acme_dns_provider or self.dns_provider
 
     @property
     def acme_directory_in_use(self) -> str | None:

@@ -57,12 +57,14 @@ def _dns(env: Environment) -> Iterator[Problem]:
         yield from _demand(env, f"DNS_PROVIDER={env.dns_provider}", *providers.demands(env.dns_provider))
     if env.acme_directory is not None:
         yield from _demand(env, "ACME_DIRECTORY is set", "acme_contact")
-        if env.dns_provider == "none":
+        if env.acme_dns == "none":
             yield Problem(
                 "DNS_PROVIDER",
-                "spaceship or rfc2136: a wildcard certificate can only come by DNS-01 (lesson 4)",
-                "none",
+                "a provider: a wildcard certificate can only come by DNS-01 (lesson 4)",
+                env.dns_provider,
             )
+        elif env.acme_dns != env.dns_provider:
+            yield from _demand(env, f"ACME_DNS_PROVIDER={env.acme_dns}", *providers.demands(env.acme_dns))
 
 
 def _names(env: Environment) -> Iterator[Problem]:

@@ -287,6 +287,13 @@ def _acme(environment: Environment) -> Acme | None:
     if environment.acme_dns == "spaceship":
         key = environment.spaceship_api_key
         dns = DnsServer("spaceship", api_key=key.get_secret_value() if key else "")
+    elif environment.acme_dns != "rfc2136":
+        raise TailwartError(
+            "Stalwart cannot answer ACME challenges there",
+            seen=f"DNS provider {environment.acme_dns}",
+            expected="spaceship or rfc2136",
+            remedy="set ACME_DNS_PROVIDER in .env, or leave ACME_DIRECTORY empty",
+        )
     else:
         dns = DnsServer(
             "rfc2136",
