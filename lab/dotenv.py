@@ -76,7 +76,7 @@ def render(
         "RFC2136_ALGORITHM": secrets["TSIG_ALGORITHM"],
         "DNS_NAMESERVERS": f"127.0.0.1:{topology.published(53)}",
         "ACME_DIRECTORY": "https://acme.lab.test:14000/dir",
-        # Stalwart's own Spaceship client knows one address, which is not in the lab; the same zone takes updates by name.
+        # Stalwart's own Spaceship client knows one address, which is not in the lab.
         "ACME_DNS_PROVIDER": "rfc2136",
         "ACME_CONTACT": f"postmaster@{topology.DOMAIN}",
         "STALWART_IMAGE": images["stalwart"],
