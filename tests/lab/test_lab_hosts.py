@@ -56,10 +56,8 @@ def test_names_outside_the_lab_do_not_exist(name: str) -> None:
 
 def manage_address(name: str) -> str:
     """The host's address on the network of the published ports."""
-    lines = shell(
-        name, "ip -4 -o address show dev eth0; ip -4 -o address show dev eth1; ip -4 -o address show dev eth2"
-    )
-    found = [line.split()[3].split("/")[0] for line in lines.splitlines() if " inet " in line]
+    lines = shell(name, "ip -4 -o address show").splitlines()
+    found = [line.split()[3].split("/")[0] for line in lines if line.split()[1].startswith("eth")]
     lab = {str(v4) for _, v4, _ in topology.host(name).addresses}
     return next(address for address in found if address not in lab)
 
