@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -135,6 +136,7 @@ def _ranges(text: str) -> Iterator[tuple[int, int]]:
             yield int(low), int(high or low)
 
 
+@lru_cache(maxsize=4096)
 def _holds_tailnet(text: str) -> bool:
     try:
         network = ip_network(text, strict=False)

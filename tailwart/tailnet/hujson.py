@@ -159,6 +159,8 @@ class _Parser:
         match = _STRING.match(self._text, position)
         if match is None:
             raise self._error("a string that is not closed on its line", position)
+        if "\\" not in match.group():
+            return Node("string", position, match.end(), match.group()[1:-1])
         try:
             scalar = json.loads(match.group())
         except ValueError:

@@ -14,8 +14,7 @@ from typing import Any
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action, Change, FieldChange
 from tailwart.tailnet import splice
-from tailwart.tailnet.desired import Desired, PolicyTest
-from tailwart.tailnet.hujson import Document
+from tailwart.tailnet.desired import Desired
 from tailwart.tailnet.policy import Entry, Mark, Policy, Section
 from tailwart.tailnet.splice import Splice
 
@@ -38,31 +37,36 @@ class _Wanted:
     why: str = ""
 
 
-def merge(text: str, desired: Desired, tests: Sequence[PolicyTest] | None = None) -> Merged:
-    """The policy text with the desired entries; ``tests`` replaces the desired ones where some had to be left out.
+def merge(text: str, desired: Desired) -> Merged:
+    """The policy text with the desired entries. Raises `HuJSONError` for malformed text, and as `merge_into` does."""
+    return merge_into(Policy(text), desired)
 
-    Raises `HuJSONError` for malformed text, `TailwartError` for a section of the wrong type and for a tag of ours that
-    somebody else defined with other owners.
+
+def merge_into(policy: Policy, desired: Desired) -> Merged:
+    """The text of a parsed policy with the desired entries.
+
+    Raises `TailwartError` for a tag of ours that somebody else defined with other owners, and for a copied mark.
     """
-    policy = Policy(_with_root(text))
+    live = policy.text
+    if policy.document.root is None:
+        policy = Policy(_with_root(policy.text))
     plans = [
         _tag_owners(policy, desired),
         _listed(policy.grants, "grant", [_Wanted(g.name, g.as_policy(), g.why) for g in desired.grants], desired.scope),
-        _listed(
-            policy.tests,
-            "policy test",
-            [_Wanted(t.name, t.as_policy()) for t in (desired.tests if tests is None else tests)],
-            desired.scope,
-        ),
+        _listed(policy.tests, "policy test", [_Wanted(t.name, t.as_policy()) for t in desired.tests], desired.scope),
     ]
     changes = tuple(change for plan in plans for change in plan.changes)
     satisfied = tuple(line for plan in plans for line in plan.satisfied)
     if not changes:
-        return Merged(text, (), satisfied)
+        return Merged(live, (), satisfied)
     # Removals and updates first, then additions on the new text: each step's splices stay independent.
-    stripped = Policy(splice.apply(policy.text, _removals(policy, plans)))
-    merged = splice.apply(stripped.text, _additions(stripped, plans, desired.scope))
-    return Merged(merged, changes, satisfied)
+    removals = _removals(policy, plans)
+    stripped = Policy(splice.apply(policy.text, removals)) if removals else policy
+    return Merged(splice.apply(stripped.text, _additions(stripped, plans, desired.scope)), changes, satisfied)
+
+
+def _with_root(text: str) -> str:
+    return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{{}}\n"
 
 
 @dataclass(slots=True)
@@ -73,12 +77,6 @@ class _SectionPlan:
     remove: list[int]
     replace: list[tuple[Entry, str]]
     add: list[str]
-
-
-def _with_root(text: str) -> str:
-    if Document(text).root is not None:
-        return text
-    return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{{}}\n"
 
 
 def _tag_owners(policy: Policy, desired: Desired) -> _SectionPlan:

@@ -18,7 +18,7 @@ from tailwart.tailnet import snapshots
 from tailwart.tailnet.client import Conflict, PolicyClient, PolicyFile, Unsettled, Verdict
 from tailwart.tailnet.desired import Desired, PolicyTest
 from tailwart.tailnet.hujson import value
-from tailwart.tailnet.merge import merge
+from tailwart.tailnet.merge import merge_into
 from tailwart.tailnet.policy import Policy
 from tailwart.tailnet.wide import WideRule, wide_rules, without_broken
 
@@ -145,7 +145,7 @@ def make_plan(
         notes += [_left_out(test, *way, "the server") for way in test.deny if way not in deny]
         if test.accept or deny:
             kept.append(replace(test, deny=deny))
-    merged = merge(live.text, replace(desired, tests=tuple(kept)))
+    merged = merge_into(policy, replace(desired, tests=tuple(kept)))
     wide = wide_rules(policy, desired, acknowledged)
     warnings = [str(one) for one in wide if not one.acknowledged]
     if merged.changes and desired.grants and policy.acls.node is None and policy.grants.node is None:

@@ -1,0 +1,80 @@
+"""Policy files of many shapes against a real policy server (headscale behind the API's contract)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tailwart.errors import TailwartError
+from tailwart.tailnet.client import Credentials, PolicyClient, PolicyFile
+from tailwart.tailnet.merge import merge
+from tailwart.tailnet.push import Push, make_plan
+from tests.unit.facade_policy.conftest import API_KEY, Api, api, headscale
+from tests.unit.tailnet.policies import NOTHING, WANTED
+from tests.unit.tailnet.shapes import SHAPES
+
+__all__ = ["api", "headscale"]
+
+
+@pytest.fixture
+def push(api: Api, tmp_path: Path) -> Iterator[Push]:
+    """A push to the server, whatever file it holds."""
+    client = PolicyClient(api.url, Credentials(api_key=API_KEY))
+    yield Push(client, WANTED, backup=tmp_path / "_backup" / "tailnet")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_merge_keeps_the_rest_and_the_server_takes_it(api: Api, push: Push, shape: str) -> None:
+    text = SHAPES[shape]
+    assert api.push(text).ok
+    planned = push.apply()
+    live = push.client.read()
+    assert live.text == planned.text
+    assert merge(live.text, NOTHING).text == text
+    assert not push.prepare()
+
+
+def test_there_are_at_least_thirty_shapes_and_one_of_500_kb() -> None:
+    assert len(SHAPES) >= 30
+    assert max(len(text.encode()) for text in SHAPES.values()) > 500_000
+
+
+def test_drift_is_repaired_with_the_lesson_told(api: Api, push: Push) -> None:
+    api.push(SHAPES["comments everywhere"])
+    push.apply()
+    whole = push.client.read().text
+    api.push("".join(line for line in whole.splitlines(True) if "tag:mail" not in line))
+    (*_, grant) = [change for change in push.prepare().plan.changes if change.kind == "grant"]
+    assert (grant.name, grant.why) == ("mailbox-to-smarthost", "lesson 11")
+    push.apply()
+    assert not push.prepare()
+
+
+def test_the_server_s_tests_see_what_no_text_shows(api: Api, push: Push) -> None:
+    """An alias for some addresses: whether a node of ours has one of them, only the server knows."""
+    api.push('{"hosts": {"any": "100.127.0.0/16"}, "acls": [{"action": "accept", "src": ["*"], "dst": ["any:8080"]}]}')
+    planned = push.apply()
+    assert any("left out" in warning and "says the server" in warning for warning in planned.plan.warnings)
+    assert "tag:stalwart:8080" not in push.client.read().text
+    assert not push.prepare()
+
+
+def test_a_foreign_test_that_fails_is_named_and_nothing_is_written(api: Api, push: Push) -> None:
+    before = '{"acls": [], "tagOwners": {"tag:mail": ["autogroup:admin"], "tag:stalwart": ["autogroup:admin"]},'
+    before += '\n"tests": [{"src": "tag:stalwart", "deny": ["tag:mail:587"]}]}'
+    assert api.push(before).ok
+    with pytest.raises(TailwartError, match="tag:mail:587"):
+        push.apply()
+    assert push.client.read().text == before
+
+
+def test_how_long_a_plan_takes() -> None:
+    """Printed, not asserted: the aim is half a second."""
+    for shape in ("1,000 rules", "500 KB"):
+        start = time.perf_counter()
+        planned = make_plan(PolicyFile(SHAPES[shape], '"x"'), WANTED)
+        assert planned.diff
+        print(f"{shape}: {len(SHAPES[shape].encode())} bytes planned in {time.perf_counter() - start:.2f} s")
