@@ -27,6 +27,13 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield fresh(stack, tmp_path_factory.mktemp("embedded"), "embedded")
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Server]:
+    """A server on an empty embedded store for one test alone."""
+    with ExitStack() as stack:
+        yield fresh(stack, tmp_path, "embedded")
+
+
 def fresh(stack: ExitStack, directory: Path, store: str) -> Server:
     space = stack.enter_context(namespace())
     if store == "embedded":

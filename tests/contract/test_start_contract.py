@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
-from tests.contract.conftest import fresh
 from tests.contract.installation import WITH_ADMIN, install, listener
 from tests.contract.postgres import STORE
 from tests.contract.server import RECOVERY, Server
@@ -22,78 +18,75 @@ def _open(server: Server, port: int) -> bool:
     return True
 
 
-def test_a_listener_is_opened_by_the_next_start(embedded: Server) -> None:
-    with embedded.running(WITH_ADMIN):
-        install(embedded)
-        embedded.call(RECOVERY, ("x:Action/set", {"create": {"a": {"@type": "ReloadSettings"}}}))
-        assert not _open(embedded, 587)
-        with Wire(embedded.space, 25, source=TRUSTED) as wire:
+def test_a_listener_is_opened_by_the_next_start(own: Server) -> None:
+    with own.running(WITH_ADMIN):
+        install(own)
+        own.call(RECOVERY, ("x:Action/set", {"create": {"a": {"@type": "ReloadSettings"}}}))
+        assert not _open(own, 587)
+        with Wire(own.space, 25, source=TRUSTED) as wire:
             assert wire.line().startswith("220 "), "trust is read at start as well"
-    with embedded.running():
-        assert _open(embedded, 587)
-        with Wire(embedded.space, 25, source=TRUSTED) as wire:
+    with own.running():
+        assert _open(own, 587)
+        with Wire(own.space, 25, source=TRUSTED) as wire:
             assert wire.silent(1)
 
 
-def test_both_address_families_are_served_by_one_bind(embedded: Server) -> None:
-    with embedded.running(WITH_ADMIN):
+def test_both_address_families_are_served_by_one_bind(own: Server) -> None:
+    with own.running(WITH_ADMIN):
         for host in ("127.0.0.1", "::1"):
-            embedded.space.connect(8080, host=host, timeout=5).close()
+            own.space.connect(8080, host=host, timeout=5).close()
 
 
-def test_recovery_mode_opens_8080_alone_and_leaves_the_data(embedded: Server) -> None:
-    with embedded.running({"STALWART_RECOVERY_MODE": "1", **WITH_ADMIN}):
-        assert not any(_open(embedded, port) for port in (25, 143, 443, 465, 587, 993))
-        ((_, listeners),) = embedded.call(RECOVERY, ("x:NetworkListener/get", {"ids": None}))
+def test_recovery_mode_opens_8080_alone_and_leaves_the_data(own: Server) -> None:
+    with own.running(WITH_ADMIN):
+        install(own)
+    with own.running({"STALWART_RECOVERY_MODE": "1", **WITH_ADMIN}):
+        assert not any(_open(own, port) for port in (25, 143, 443, 465, 587, 993))
+        ((_, listeners),) = own.call(RECOVERY, ("x:NetworkListener/get", {"ids": None}))
         assert "submission" in {each["name"] for each in listeners["list"]}
 
 
-def test_the_global_trust_makes_8080_demand_the_header(embedded: Server) -> None:
+def test_the_global_trust_makes_8080_demand_the_header(own: Server) -> None:
     trust = {"proxyTrustedNetworks": {f"{TRUSTED}/32": True}}
-    with embedded.running(WITH_ADMIN):
-        embedded.call(RECOVERY, ("x:SystemSettings/set", {"update": {"singleton": trust}}))
-    with embedded.running(WITH_ADMIN):
-        with Wire(embedded.space, 8080, source=STRANGER) as wire:
+    with own.running(WITH_ADMIN):
+        own.call(RECOVERY, ("x:SystemSettings/set", {"update": {"singleton": trust}}))
+    with own.running(WITH_ADMIN):
+        with Wire(own.space, 8080, source=STRANGER) as wire:
             wire.send("GET /healthz/live HTTP/1.0\r\n")
             assert wire.line().endswith("200 OK")
-        with Wire(embedded.space, 8080, source=TRUSTED, header=True) as wire:
+        with Wire(own.space, 8080, source=TRUSTED, header=True) as wire:
             wire.send("GET /healthz/live HTTP/1.0\r\n")
             assert wire.line().endswith("200 OK")
-        with Wire(embedded.space, 8080, source=TRUSTED) as wire:
+        with Wire(own.space, 8080, source=TRUSTED) as wire:
             wire.send("GET /healthz/live HTTP/1.0\r\n")
             assert wire.silent(2)
-        embedded.call(RECOVERY, ("x:SystemSettings/set", {"update": {"singleton": {"proxyTrustedNetworks": {}}}}))
+        own.call(RECOVERY, ("x:SystemSettings/set", {"update": {"singleton": {"proxyTrustedNetworks": {}}}}))
 
 
-def test_a_store_first_filled_in_recovery_mode_gets_no_defaults_of_the_kinds_it_has(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        server = fresh(stack, tmp_path, "embedded")
-        with server.running({"STALWART_RECOVERY_MODE": "1", **WITH_ADMIN}):
-            http = {**listener("http", 8080, "http"), "overrideProxyTrustedNetworks": {}, "useTls": False}
-            server.call(RECOVERY, ("x:NetworkListener/set", {"create": {"h": http}}))
-        with server.running(WITH_ADMIN):
-            (_, listeners), (_, routes) = server.call(
-                RECOVERY, ("x:NetworkListener/get", {"ids": None}), ("x:MtaRoute/get", {"ids": None})
-            )
-            assert [each["name"] for each in listeners["list"]] == ["http"]
-            assert {each["name"] for each in routes["list"]} == {"mx", "local"}
+def test_a_store_first_filled_in_recovery_mode_gets_no_defaults_of_the_kinds_it_has(own: Server) -> None:
+    with own.running({"STALWART_RECOVERY_MODE": "1", **WITH_ADMIN}):
+        http = {**listener("http", 8080, "http"), "overrideProxyTrustedNetworks": {}, "useTls": False}
+        own.call(RECOVERY, ("x:NetworkListener/set", {"create": {"h": http}}))
+    with own.running(WITH_ADMIN):
+        (_, listeners), (_, routes) = own.call(
+            RECOVERY, ("x:NetworkListener/get", {"ids": None}), ("x:MtaRoute/get", {"ids": None})
+        )
+        assert [each["name"] for each in listeners["list"]] == ["http"]
+        assert {each["name"] for each in routes["list"]} == {"mx", "local"}
 
 
-def test_an_unreachable_database_is_survived_and_everything_written_is_lost(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_survived_and_everything_written_is_lost(own: Server, tmp_path: Path) -> None:
     """Lesson 1: what happens when the server wins the race against the route to its database."""
-    with ExitStack() as stack:
-        space = fresh(stack, tmp_path, "embedded").space
-        server = Server(space, tmp_path, STORE)
-        for _ in range(2):
-            with server.running(WITH_ADMIN):
-                assert server.http("GET", "/healthz/live").status == 200
-                ((_, before),) = server.call(RECOVERY, ("x:Domain/get", {"ids": None}))
-                assert before["list"] == []
-                server.call(RECOVERY, ("x:Domain/set", {"create": {"d": {"name": "example.org"}}}))
+    server = Server(own.space, tmp_path, STORE)
+    for _ in range(2):
+        with server.running(WITH_ADMIN):
+            assert server.http("GET", "/healthz/live").status == 200
+            ((_, before),) = server.call(RECOVERY, ("x:Domain/get", {"ids": None}))
+            assert before["list"] == []
+            server.call(RECOVERY, ("x:Domain/set", {"create": {"d": {"name": "example.org"}}}))
 
 
-@pytest.mark.parametrize("command", ["--version"])
-def test_the_binary_tells_its_version(embedded: Server, command: str) -> None:
-    result = embedded.run(command)
+def test_the_binary_tells_its_version(own: Server) -> None:
+    result = own.run("--version")
     assert result.returncode == 0
     assert "0.16.7" in result.stdout + result.stderr

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"tailwart.lab/standin/internal/registry"
@@ -27,19 +28,40 @@ type Manager struct {
 	Log          *trace.Log
 
 	published map[string]string
+
+	mu         sync.Mutex
+	switchedOn []string
 }
 
 // Domain is the hook for writes of Domain objects: automatic management that
-// was just switched on makes a task that is due at once.
+// was just switched on makes a task that is due at once. Another provider for a
+// domain that was automatic before makes none.
 func (m *Manager) Domain(old, value map[string]any) *registry.Error {
-	if old == nil || !automatic(value) || schema.Equal(old["certificateManagement"], value["certificateManagement"]) {
+	if !automatic(value) || (old != nil && automatic(old)) {
 		return nil
 	}
-	domain, ok := m.Registry.Find("Domain", text(value["name"]))
-	if ok {
-		m.schedule(domain.ID, time.Now())
+	dns, _ := value["dnsManagement"].(map[string]any)
+	if provider := m.provider(value); provider != nil && provider["challengeType"] == "Dns01" && dns["@type"] != "Automatic" {
+		return registry.Invalid("acmeProviderId", "ACME provider requires automatic DNS management")
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.switchedOn = append(m.switchedOn, text(value["name"]))
 	return nil
+}
+
+// enlist makes the tasks of domains that were switched to automatic. The hook
+// cannot: a domain that is being created has no id yet.
+func (m *Manager) enlist() {
+	m.mu.Lock()
+	names := m.switchedOn
+	m.switchedOn = nil
+	m.mu.Unlock()
+	for _, name := range names {
+		if domain, ok := m.Registry.Find("Domain", name); ok && automatic(domain.Value) {
+			m.schedule(domain.ID, time.Now())
+		}
+	}
 }
 
 func text(v any) string {
@@ -68,6 +90,7 @@ func (m *Manager) schedule(domainID string, due time.Time) {
 func (m *Manager) Run() {
 	m.published = map[string]string{}
 	for ; ; time.Sleep(time.Second) {
+		m.enlist()
 		for _, task := range m.Registry.List("Task") {
 			due, err := time.Parse(stamp, text(task.Value["due"]))
 			status, _ := task.Value["status"].(map[string]any)

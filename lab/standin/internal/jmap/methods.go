@@ -127,9 +127,9 @@ func (c *context) get(kind *schema.Kind, args map[string]any) map[string]any {
 		// The server walks all credentials of the account and cannot show the password as a key.
 		notFound = append(notFound, "a")
 	}
-	if len(objects) > maxObjects {
-		return methodError("requestTooLarge", "The number of ids requested by the client exceeds the maximum number the server is willing to process in a single method call")
-	}
+	// Without ids the server shows the first objects and does not say that there
+	// are more: whoever has many must query and fetch in parts.
+	objects = objects[:min(len(objects), maxObjects)]
 	var properties []string
 	if args["properties"] != nil {
 		properties = strs(args["properties"])

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"time"
 
+	"tailwart.lab/standin/internal/ids"
 	"tailwart.lab/standin/internal/registry"
 	"tailwart.lab/standin/internal/schema"
 )
@@ -201,7 +203,7 @@ func (c *context) act(changes registry.Changes, body map[string]any) {
 		if body["created"] == nil {
 			body["created"] = map[string]any{}
 		}
-		body["created"].(map[string]any)[key] = map[string]any{"id": registry.SingletonID}
+		body["created"].(map[string]any)[key] = map[string]any{"id": ids.Encode(uint64(time.Now().Unix()))}
 	}
 }
 

@@ -34,7 +34,13 @@ func (s *Server) installHooks() {
 
 // accountHook numbers credentials and hashes passwords that were sent in clear.
 func accountHook(old, value map[string]any) *registry.Error {
+	if old != nil && old["@type"] != value["@type"] {
+		return registry.Invalid("@type", "Cannot change the type of an existing account.")
+	}
 	credentials, _ := value["credentials"].(map[string]any)
+	if len(credentials) > 1 {
+		return registry.Invalid("credentials", "Only one password credential is allowed.")
+	}
 	used := map[string]bool{}
 	for _, c := range credentials {
 		if m, ok := c.(map[string]any); ok {
@@ -49,7 +55,7 @@ func accountHook(old, value map[string]any) *registry.Error {
 		}
 		if secret, _ := m["secret"].(string); !password.IsHash(secret) {
 			if len(secret) < 8 {
-				return registry.Invalid("credentials", "Password is too short, minimum length is 8 characters.")
+				return registry.Invalid("secret", "Password is too short, minimum length is 8 characters.")
 			}
 			m["secret"] = password.Hash(secret)
 		}
@@ -78,7 +84,7 @@ func (s *Server) resolvableSecrets(_, value map[string]any) *registry.Error {
 			continue
 		}
 		if _, err := config.Secret(secret); err != nil {
-			return &registry.Error{Type: "validationFailed", Description: err.Error(), Properties: []string{property}}
+			return &registry.Error{Type: "invalidProperties", Description: "Failed to build DNS server: " + err.Error()}
 		}
 	}
 	return nil
