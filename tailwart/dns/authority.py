@@ -20,7 +20,6 @@ from tailwart.dns.record import Record, absolute, from_rdata
 from tailwart.errors import TailwartError
 
 TIMEOUT = 4.0
-_ATTEMPTS = 2
 _POLL = 1.0
 
 RrsetName = tuple[str, str]
@@ -67,13 +66,14 @@ def ask(server: Server, zone: str, rrset: RrsetName, timeout: float = TIMEOUT) -
     name, rtype = rrset
     query = dns.message.make_query(absolute(name, zone), rtype, use_edns=0, payload=1232)
     query.flags &= ~dns.flags.RD
-    for attempt in range(_ATTEMPTS):
+    try:
         try:
-            reply, _ = dns.query.udp_with_fallback(query, server.address, port=server.port, timeout=timeout)
-            break
-        except (dns.exception.DNSException, OSError) as error:
-            if attempt == _ATTEMPTS - 1:
-                return Answer(server, rrset, error=f"{server.label} does not answer ({type(error).__name__})")
+            reply, _ = dns.query.udp_with_fallback(query, server.address, port=server.port, timeout=timeout / 2)
+        except dns.exception.Timeout:
+            # A lost datagram, or a way that only lets TCP through (RFC 7766: every server speaks it).
+            reply = dns.query.tcp(query, server.address, port=server.port, timeout=timeout)
+    except (dns.exception.DNSException, OSError) as error:
+        return Answer(server, rrset, error=f"{server.label} does not answer ({type(error).__name__})")
     if reply.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         return Answer(server, rrset, error=f"{server.label} answers {dns.rcode.to_text(reply.rcode())}")
     if not reply.flags & dns.flags.AA:

@@ -35,7 +35,7 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
     desired = plane.desired()
     served: dict[tuple[str, str], list[Record]] = {}
     for zone, wanted in desired.items():
-        found, at_zone = records.check(wanted, servers, plane.archive.ledger(zone), plane.lookup)
+        found, at_zone = records.check(wanted, servers, plane.archive.ledger(zone), plane.txt)
         findings += found
         findings += [resolving.check_records(wanted, server) for server in public]
         findings += _mta_sts(environment, zone, wanted)
@@ -43,7 +43,10 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
             served = at_zone
     findings += _ipv6(plane)
     findings += _certificates(environment, served)
-    findings += resolving.check_reverse(_addresses(plane), public[0] if public else None)
+    if public or not environment.offline:
+        findings += resolving.check_reverse(_addresses(plane), public[0] if public else None)
+    else:
+        findings.append(unknown("reverse", "none", "no resolver to ask", remedy="name one: --resolver", required=False))
     return findings
 
 
