@@ -12,7 +12,8 @@ from tailwart.errors import TailwartError
 __all__ = ["Docker", "exec_arguments", "find", "start", "stop"]
 
 _PACKAGES = {
-    "docker": ("docker.io", "container engine of the lab"),
+    # The client became a package of its own in Debian 13.
+    "docker": ("docker-cli|docker.io", "command line of the container engine"),
     "dockerd": ("docker.io", "container engine of the lab"),
     "iptables": ("iptables", "dockerd sets up its bridges with it"),
 }
@@ -30,8 +31,10 @@ def find() -> Docker | None:
 
 def start() -> Docker:
     """An engine that answers; installs and starts what is missing, and says so."""
-    found = find()
-    if found is not None:
+    if (found := find()) is not None:
+        if found.socket:
+            # It may be on its way up, or have been killed and left its process number behind.
+            daemon.start()
         return found
     install.ensure(_PACKAGES)
     # Installing the package on a machine with systemd starts the system's own engine: then that one is used.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from lab import paths
 from lab.console import say, step
@@ -19,39 +20,56 @@ def which(program: str) -> str | None:
 
 
 def ensure(needs: dict[str, tuple[str, str]]) -> None:
-    """Install the packages of absent programs: ``needs`` is program → (package, why).
+    """Install the packages of absent programs: ``needs`` is program → (packages, why).
 
-    Raises TailwartError when apt-get is absent, may not be used, or fails.
+    Packages are separated by blanks; `a|b` is the first of them that this machine's Debian has. Raises TailwartError
+    when apt-get is absent, may not be used, or fails.
     """
     absent = {program: need for program, need in needs.items() if which(program) is None}
     if not absent:
         return
-    packages = sorted({package for package, _ in absent.values()})
-    command = f"apt-get install --no-install-recommends {' '.join(packages)}"
-    for program, (package, why) in absent.items():
-        say(f"{program} is missing: installing {package} ({why})")
+    wanted = sorted({each for packages, _ in absent.values() for each in packages.split()})
+    for program, (_, why) in absent.items():
+        say(f"{program} is missing ({why})")
     if which("apt-get") is None or os.geteuid() != 0:
         raise TailwartError(
             f"missing on this machine: {', '.join(absent)}",
             expected="a Debian-family machine and root, or these packages in place",
-            remedy=f"as root: {command}",
+            remedy=f"as root: apt-get install {' '.join(each.rpartition('|')[2] for each in wanted)}",
         )
     log = paths.ensure_private(paths.logs()) / "apt.log"
+    # A fresh machine has no package lists, and old lists name files that are gone: they are fetched only then.
+    fetched = any(not _known(each.rpartition("|")[2]) for each in wanted)
+    if fetched:
+        _apt(log, "update")
+    packages = [_choose(each) for each in wanted]
+    with step(f"installing {' '.join(packages)}"):
+        code = _apt(log, "install", "-y", "--no-install-recommends", *packages)
+        if code != 0 and not fetched:
+            _apt(log, "update")
+            code = _apt(log, "install", "-y", "--no-install-recommends", *packages)
+    if code != 0:
+        command = f"apt-get install --no-install-recommends {' '.join(packages)}"
+        raise TailwartError("apt-get failed", seen=f"exit code {code}", remedy=f"read {log}, then: {command}")
+
+
+def _apt(log: Path, *arguments: str) -> int:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # A fresh machine may have no package lists, and old lists name files that are gone: update only then.
-    attempts = (False, True)
-    with step(f"apt-get install {' '.join(packages)}"), log.open("ab") as stream:
-        for update in attempts:
-            if update:
-                subprocess.run(["apt-get", "update"], env=environment, stdout=stream, stderr=stream, check=False)
-            result = subprocess.run(
-                ["apt-get", "install", "-y", "--no-install-recommends", *packages],
-                env=environment,
-                stdout=stream,
-                stderr=stream,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-            if result.returncode == 0:
-                return
-    raise TailwartError("apt-get failed", seen=f"exit code {result.returncode}", remedy=f"read {log}, then: {command}")
+    with log.open("ab") as stream:
+        return subprocess.run(
+            ["apt-get", *arguments],
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+
+
+def _known(package: str) -> bool:
+    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
+
+
+def _choose(alternatives: str) -> str:
+    *preferred, last = alternatives.split("|")
+    return next((package for package in preferred if _known(package)), last)

@@ -53,7 +53,14 @@ def ensure(docker: Docker) -> Bases:
     """Both base images, pulled where a registry answers, else made with mmdebstrap from Debian's packages."""
     absent = [each for each in (_HOST, _SLIM) if not docker.has_image(each.reference)]
     if absent and not _pulled(docker, absent):
-        install.ensure({"mmdebstrap": ("mmdebstrap", "makes the hosts' base image where no image registry answers")})
+        install.ensure(
+            {
+                "mmdebstrap": (
+                    "mmdebstrap debian-archive-keyring",
+                    "makes the hosts' base image where no image registry answers",
+                )
+            }
+        )
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(lambda each: _bootstrap(docker, each), absent):
                 pass

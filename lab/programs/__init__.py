@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab import paths
 from lab.console import step
+from lab.engine import install
 from lab.engine.install import which
 from tailwart.errors import TailwartError
 
@@ -125,10 +126,13 @@ def _check_toolchains(absent: list[Program]) -> None:
             expected="Go 1.26 or newer (Debian's golang package is older)",
             remedy="install Go as on https://go.dev/doc/install, put its bin directory into PATH, then try again",
         )
+    if GARAGE in absent:
+        need = ("build-essential", "compiles the C libraries inside Garage")
+        install.ensure({"cc": need, "make": need})
     if GARAGE in absent and which("cargo") is None:
         raise TailwartError(
             "the Rust toolchain is missing; the lab compiles Garage, its S3 store",
-            expected="cargo with Rust 1.91 or newer (Debian's cargo package may be older)",
+            expected="cargo (1.95 is known to do; Debian's package may be too old)",
             remedy="install Rust as on https://rustup.rs, put ~/.cargo/bin into PATH, then try again",
         )
 

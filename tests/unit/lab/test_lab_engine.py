@@ -79,23 +79,56 @@ def test_a_client_that_exits_0_without_a_server_is_no_engine(bin_directory: Path
     assert engine.find() is None
 
 
-def test_missing_packages_are_installed_and_the_lists_updated_only_when_needed(
+def apt(directory: Path, tmp_path: Path, known: str, works_after_update: bool = False) -> Path:
+    """An apt that knows packages (all of them after an update) and notes what it is asked."""
+    lists, calls = tmp_path / "lists", tmp_path / "calls"
+    program(directory, "apt-cache", f'test -e {lists} || case " {known} " in *" $2 "*) ;; *) exit 100;; esac')
+    update = f'echo "$*" >> {calls}; case "$1" in update) : > {lists};; *) '
+    program(directory, "apt-get", update + (f"test -e {lists};;" if works_after_update else "exit 0;;") + " esac")
+    return calls
+
+
+def test_a_fresh_machine_gets_its_package_lists_first(
     bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    calls = tmp_path / "calls"
-    program(
-        bin_directory,
-        "apt-get",
-        f'echo "$*" >> {calls}; case "$*" in update) : > {tmp_path}/lists;; esac; test -e {tmp_path}/lists',
-    )
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    calls = apt(bin_directory, tmp_path, known="")
     install.ensure({"mmdebstrap": ("mmdebstrap", "makes the base image")})
-    assert calls.read_text().splitlines() == [
-        "install -y --no-install-recommends mmdebstrap",
-        "update",
-        "install -y --no-install-recommends mmdebstrap",
-    ]
-    assert "mmdebstrap is missing: installing mmdebstrap (makes the base image)" in capsys.readouterr().err
+    assert calls.read_text().splitlines() == ["update", "install -y --no-install-recommends mmdebstrap"]
+    told = capsys.readouterr().err
+    assert "mmdebstrap is missing (makes the base image)" in told
+    assert "installing mmdebstrap" in told
+
+
+def test_lists_that_name_files_which_are_gone_are_fetched_again(
+    bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    calls = apt(bin_directory, tmp_path, known="mmdebstrap", works_after_update=True)
+    install.ensure({"mmdebstrap": ("mmdebstrap", "makes the base image")})
+    assert [line.split()[0] for line in calls.read_text().splitlines()] == ["install", "update", "install"]
+
+
+def test_a_package_that_cannot_be_installed_is_told_with_the_command(
+    bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    program(bin_directory, "apt-cache", "exit 100")
+    program(bin_directory, "apt-get", "exit 100")
+    with pytest.raises(TailwartError) as caught:
+        install.ensure({"mmdebstrap": ("mmdebstrap", "makes the base image")})
+    assert "apt-get install --no-install-recommends mmdebstrap" in caught.value.remedy
+    assert "apt.log" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("known", "chosen"), [("docker-cli docker.io", "docker-cli"), ("docker.io", "docker.io")])
+def test_the_first_package_that_this_debian_has_is_chosen(
+    bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str, chosen: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    calls = apt(bin_directory, tmp_path, known=f"{known} iproute2 kmod")
+    install.ensure({"docker": ("docker-cli|docker.io", "client"), "ip": ("iproute2 kmod", "routes")})
+    assert calls.read_text() == f"install -y --no-install-recommends {chosen} iproute2 kmod\n"
 
 
 def test_who_may_not_install_is_told_the_command(bin_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +136,7 @@ def test_who_may_not_install_is_told_the_command(bin_directory: Path, monkeypatc
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(TailwartError) as caught:
         install.ensure({"dockerd": ("docker.io", "container engine of the lab")})
-    assert "apt-get install --no-install-recommends docker.io" in str(caught.value)
+    assert "as root: apt-get install docker.io" in str(caught.value)
 
 
 def test_a_program_that_is_there_installs_nothing(bin_directory: Path) -> None:

@@ -21,6 +21,7 @@ def bin_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(programs.install, "ensure", lambda needs: None)
     monkeypatch.setattr(programs, "which", lambda name: str(directory / name) if (directory / name).exists() else None)
     return directory
 
