@@ -114,3 +114,17 @@ func (b *Blobs) Get(id string) ([]byte, error) {
 	}
 	return body, err
 }
+
+// Delete removes a body.
+func (b *Blobs) Delete(id string) error {
+	client, object, err := b.s3()
+	if err != nil {
+		return err
+	}
+	if client == nil {
+		return b.data.Apply(store.Op{Space: "blob", Key: id})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return client.RemoveObject(ctx, config.Text(object, "bucket", ""), config.Text(object, "keyPrefix", "")+id, minio.RemoveObjectOptions{})
+}

@@ -209,6 +209,24 @@ func (q *Queue) finish(m *Message) {
 		return
 	}
 	delete(q.messages, m.ID)
+	q.discard(m)
+}
+
+// discard removes the body of a message that left the queue, unless another
+// queued message (one passed on by a list) has the same. What was delivered is
+// stored apart, with its Delivered-To line.
+func (q *Queue) discard(m *Message) {
+	for _, other := range q.messages {
+		if other.Blob == m.Blob {
+			return
+		}
+	}
+	// A store that is far away or gone must not hold up the queue.
+	go func() {
+		if err := q.Blobs.Delete(m.Blob); err != nil {
+			q.Log.Emit("error", "Blob store error", "store.blob-delete-error", "queueId", m.ID, "reason", err.Error())
+		}
+	}()
 }
 
 // Objects lists the queue as x:QueuedMessage objects.
@@ -243,9 +261,11 @@ func (q *Queue) Drop(objectID string) bool {
 	id, _ := ids.Decode(objectID)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.messages[id] == nil || q.Data.Apply(store.Op{Space: "queue", Key: key(id)}) != nil {
+	m := q.messages[id]
+	if m == nil || q.Data.Apply(store.Op{Space: "queue", Key: key(id)}) != nil {
 		return false
 	}
 	delete(q.messages, id)
+	q.discard(m)
 	return true
 }
