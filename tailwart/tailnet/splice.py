@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from tailwart.tailnet.hujson import Document, Item, Node
 
 _SAME_LINE_COMMENTS = re.compile(r"(?:[ \t]*/\*[^\n]*?\*/)*(?:[ \t]*//[^\r\n]*(?:\r(?!\n)[^\r\n]*)*)?")
-_BLANK_TO_LINE_END = re.compile(r"[ \t]*(?:\r?\n|\Z)")
+_BLANK_TO_LINE_END = re.compile(r"[ \t]*\r?\n")
 DEFAULT_INDENT = "\t"
 
 
@@ -97,28 +97,28 @@ def remove(document: Document, container: Node, doomed: Collection[int]) -> list
     """Splices that take the items with these indexes out of an object or array; comments around them stay."""
     splices = []
     survivors = [index for index in range(len(container.items)) if index not in doomed]
+    last = container.items[-1]
     for index in sorted(doomed):
         item = container.items[index]
-        start = item.start - _removable_space(document, container, index)
+        start = item.start - _removable_space(document, container, index, doomed)
         if item.comma is None:
             splices.append(Splice(start, item.end, ""))
         elif item.comma == item.end:
             splices.append(Splice(start, item.comma + 1, ""))
         else:
             splices += [Splice(start, item.end, ""), Splice(item.comma, item.comma + 1, "")]
-    last = container.items[-1]
     if len(container.items) - 1 in doomed and last.comma is None and survivors:
         comma = container.items[survivors[-1]].comma
         assert comma is not None, "an item that is not the last has a comma"
         splices.append(Splice(comma, comma + 1, ""))
-    if not survivors and last.comma is not None:
+    if not survivors and last.comma is not None and not _line_comment_within(document, container):
         opened_up = document.newline + line_indent(document, container.start)
         if document.text.startswith(opened_up, last.comma + 1):
             splices.append(Splice(last.comma + 1, last.comma + 1 + len(opened_up), ""))
     return splices
 
 
-def _removable_space(document: Document, container: Node, index: int) -> int:
+def _removable_space(document: Document, container: Node, index: int, doomed: Collection[int]) -> int:
     """How many characters of white space in front of an item go with it."""
     item = container.items[index]
     before = document.text[: item.start].rstrip(" \t")
@@ -126,18 +126,36 @@ def _removable_space(document: Document, container: Node, index: int) -> int:
     if not before.endswith("\n"):
         return blanks
     line_end = len(before) - (2 if before.endswith("\r\n") else 1)
-    trivia_start = container.start + 1 if index == 0 else container.items[index - 1].end
-    comments = document.comments(trivia_start, item.start)
-    after = item.end if item.comma is None else item.comma + 1
-    # What follows on the line must not slide up into a `//` comment on the line above.
+    comments = document.comments(container.start + 1 if index == 0 else container.items[index - 1].end, item.start)
     if (
         comments
         and comments[-1][1].startswith("//")
         and comments[-1][0] + len(comments[-1][1].rstrip("\r")) == line_end
-        and not _BLANK_TO_LINE_END.match(document.text, after)
+        and not _line_ends_behind(document, container, index, doomed)
     ):
         return blanks
     return item.start - line_end
+
+
+def _line_ends_behind(document: Document, container: Node, index: int, doomed: Collection[int]) -> bool:
+    """Whether a line end stays behind an item and those that go with it.
+
+    Without one, what follows would slide up into the `//` comment on the line above.
+    """
+    while index + 1 in doomed and not document.comments(container.items[index].end, container.items[index + 1].start):
+        index += 1
+    item = container.items[index]
+    return bool(_BLANK_TO_LINE_END.match(document.text, item.end if item.comma is None else item.comma + 1))
+
+
+def _line_comment_within(document: Document, container: Node) -> bool:
+    """Whether a `//` comment stands between the items of a container."""
+    gaps = zip(
+        [container.start + 1, *(item.end for item in container.items)],
+        [*(item.start for item in container.items), container.end - 1],
+        strict=True,
+    )
+    return any(comment.startswith("//") for gap in gaps for _, comment in document.comments(*gap))
 
 
 def _behind_comments(document: Document, offset: int) -> int:
