@@ -1,0 +1,128 @@
+"""`tailwart dns` as a user types it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lab.control.faults import Fault
+from tailwart.cli.dns import dns
+from tailwart.dns.record import APEX, record
+from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade
+from tests.unit.dns.names import Knot
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facade: Facade, knot: Knot, zone: str) -> Command:
+    """The command in a directory with a `.env` that leads to the façade."""
+    path = tmp_path / ".env"
+    path.write_text(f"""\
+DOMAIN={zone}
+TS_TAILNET=tailnet.test
+EDGES=edge-1
+EDGE_1_SSH=root@192.0.2.1
+EDGE_1_IPV4=198.51.100.11
+SMARTHOST_ADDRESS=198.51.100.25
+DNS_PROVIDER=spaceship
+SPACESHIP_API_URL={facade.url}
+SPACESHIP_API_KEY={API_KEY}
+SPACESHIP_API_SECRET={API_SECRET}
+DNS_NAMESERVERS={knot.nameserver}
+OFFLINE=true
+""")
+    path.chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TAILWART_ENV", str(path))
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(dns, list(words))
+
+    return run
+
+
+def test_plan_writes_nothing_and_names_the_next_step(command: Command, facade: Facade) -> None:
+    result = command("plan")
+    assert result.exit_code == 0, result.output
+    assert "+ MX @" in result.output
+    assert "tailwart dns apply" in result.output
+    assert "DKIM" in result.output, "what is missing is said"
+    assert facade.count("PUT", "DELETE") == 0
+
+
+def test_apply_then_no_changes_then_restore(command: Command, knot: Knot, zone: str) -> None:
+    assert command("apply", "--yes").exit_code == 0
+    assert knot.values(f"mail.{zone}", "A") == ["198.51.100.11"]
+    document = json.loads(command("plan", "--json").stdout)
+    assert document["changes"] == []
+    refused = command("restore", "--yes")
+    assert refused.exit_code == 1
+    assert "--allow-deletions" in str(refused.exception)
+    assert command("restore", "--yes", "--allow-deletions").exit_code == 0
+    assert knot.values(f"mail.{zone}", "A") == []
+    assert knot.values(f"ns.{zone}", "A") == ["127.0.0.1"], "a foreign record is left where it was"
+
+
+def test_apply_without_a_terminal_wants_a_yes(command: Command, facade: Facade) -> None:
+    result = command("apply")
+    assert "--yes" in str(result.exception)
+    assert facade.count("PUT", "DELETE") == 0
+
+
+def test_check_finds_a_double_spf_and_a_vanished_record(command: Command, spaceship: Bench, zone: str) -> None:
+    command("apply", "--yes")
+    spaceship.live()
+    second = record(zone, APEX, "TXT", "v=spf1 ip4:192.0.2.77 -all", 3600)
+    gone = [entry for entry in spaceship.live() if entry.rrset == ("mail", "A")]
+    spaceship.provider.change(zone, [second], gone)
+    document = json.loads(command("check", "--json").stdout)
+    details = {finding["detail"]: finding for finding in document["findings"]}
+    double = next(finding for detail, finding in details.items() if "v=spf1" in detail)
+    assert double["lesson"] == 14
+    assert "ip4:192.0.2.77" in double["remedy"]
+    vanished = next(finding for detail, finding in details.items() if detail.endswith("A is missing"))
+    assert vanished["remedy"] == f"add: mail.{zone}. 3600 IN A 198.51.100.11"
+    assert document["failed"]
+
+
+def test_diff_names_what_was_removed_and_added(command: Command, spaceship: Bench, zone: str) -> None:
+    command("apply", "--yes")
+    command("snapshot")
+    assert command("diff").exit_code == 0
+    spaceship.live()
+    spaceship.provider.change(zone, [record(zone, "new", "A", "192.0.2.3", 600)], [])
+    result = command("diff")
+    assert result.exit_code == 1
+    assert f"ADDED   {zone} new 600 A 192.0.2.3" in result.output
+
+
+def test_zonefile_prints_bind_text(command: Command, zone: str) -> None:
+    result = command("zonefile")
+    assert f"{zone}. 3600 IN MX 10 mail.{zone}." in result.stdout
+    assert "only the mail server knows" in result.stderr
+
+
+def test_an_unknown_zone_is_refused(command: Command) -> None:
+    assert "no mail domain" in str(command("plan", "--zone", "other.test").exception)
+
+
+def test_a_refused_key_is_lesson_2_without_the_key(command: Command, facade: Facade) -> None:
+    facade.faults.arm(Fault("status", status=401))
+    result = command("plan")
+    message = result.output + str(result.exception)
+    assert "lesson:   2" in message
+    assert "allowed addresses" in message
+    assert API_SECRET not in message
+    assert API_KEY not in message
+
+
+@pytest.mark.parametrize("name", ["plan", "apply", "check", "snapshot", "restore", "zonefile", "diff"])
+def test_every_command_explains_itself(command: Command, name: str) -> None:
+    result = command(name, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 6

@@ -1,0 +1,151 @@
+"""Spaceship: every kind of failure at every call, the rate limit, paging, groups and items."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.control.faults import Fault
+from tailwart.dns.providers._spaceship_items import from_item, to_item, without_metadata
+from tailwart.dns.record import APEX, Record, record
+from tailwart.errors import TailwartError
+from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade
+from tests.unit.dns.names import Knot
+
+STATUSES = [401, 403, 404, 422, 500]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_refusal_at_any_call_is_clear_and_healed(
+    spaceship: Bench, facade: Facade, knot: Knot, method: str, status: int
+) -> None:
+    spaceship.apply()
+    changed = spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"])
+    facade.faults.arm(Fault("status", method=method, status=status, times=9))
+    with pytest.raises(TailwartError) as failed:
+        changed.apply()
+    message = str(failed.value)
+    # "Already gone" is what a delete wants; that it is not true, only the read-back can tell.
+    assert ("ADDED @ TXT v=spf1" if (method, status) == ("DELETE", 404) else str(status)) in message
+    assert "remedy" in message
+    assert API_KEY not in message
+    assert API_SECRET not in message
+    if status == 401:
+        assert failed.value.lesson == 2
+    facade.faults.disarm()
+    changed.apply()
+    assert knot.texts(spaceship.zone) == ["v=spf1 mx ip4:198.51.100.25 ip4:192.0.2.9 -all"]
+    assert not changed.plan()
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("kind", ["cut", "cut-after", "truncate", "html"])
+def test_a_broken_connection_at_any_call_is_healed(
+    spaceship: Bench, facade: Facade, knot: Knot, method: str, kind: str
+) -> None:
+    spaceship.apply()
+    changed = spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"])
+    facade.faults.arm(Fault(kind, method=method, times=4))  # type: ignore[arg-type]  # the parameter is one of the kinds
+    try:
+        changed.apply()
+    except TailwartError as error:
+        assert "Spaceship" in str(error)
+    facade.faults.disarm()
+    changed.apply()
+    assert knot.texts(spaceship.zone) == ["v=spf1 mx ip4:198.51.100.25 ip4:192.0.2.9 -all"]
+
+
+def test_a_connection_cut_after_the_put_is_no_second_put_of_something_else(
+    spaceship: Bench, facade: Facade, knot: Knot
+) -> None:
+    facade.faults.arm(Fault("cut-after", method="PUT", times=1))
+    spaceship.apply()
+    assert len(knot.texts(spaceship.zone)) == 1
+    assert not spaceship.plan()
+
+
+def test_the_rate_limit_is_waited_for(spaceship: Bench, facade: Facade, no_pauses: list[float]) -> None:
+    facade.faults.arm(Fault("status", status=429, times=2, headers={"Retry-After": "17"}))
+    spaceship.apply()
+    assert no_pauses == [17.0, 17.0]
+    assert any("rate limit" in text for text in spaceship.told)
+
+
+def test_a_lasting_rate_limit_ends_with_a_message(spaceship: Bench, facade: Facade) -> None:
+    facade.faults.arm(Fault("status", status=429, times=None, headers={"Retry-After": "200"}))
+    with pytest.raises(TailwartError, match="rate limit"):
+        spaceship.plan()
+
+
+def test_five_thousand_records_in_few_requests(spaceship: Bench, facade: Facade) -> None:
+    many = [{"type": "TXT", "name": f"r{number}", "value": f"note {number}", "ttl": 3600} for number in range(4970)]
+    facade.registry.put(spaceship.zone, many, force=False)
+    spaceship.apply()
+    before = len(facade.faults.requests)
+    started = time.monotonic()
+    assert not spaceship.plan()
+    assert len(facade.faults.requests) - before <= 12
+    assert time.monotonic() - started < 60, "not a figure, only that it ends"
+
+
+def test_records_of_products_are_never_written(spaceship: Bench, facade: Facade) -> None:
+    spaceship.apply()
+    entry = from_item(
+        {"type": "A", "name": "mail", "address": "192.0.2.5", "ttl": 600, "group": {"type": "product"}}, spaceship.zone
+    )
+    assert entry.locked
+    bodies = [request for request in facade.faults.requests if request["method"] != "GET"]
+    assert bodies
+
+
+def test_names_and_values_compare_without_case_but_text_does_not(spaceship: Bench, facade: Facade) -> None:
+    spaceship.apply()
+    item = {"type": "MX", "name": "@", "exchange": f"MAIL.{spaceship.zone.upper()}", "preference": 10, "ttl": 3600}
+    facade.registry.put(spaceship.zone, [item], force=False)
+    assert not spaceship.plan()
+
+
+_label = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
+_host = st.lists(_label, min_size=1, max_size=3).map(lambda labels: ".".join(labels) + ".test.")
+_u16 = st.integers(0, 65535)
+_name = st.just(APEX) | _label
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Record:
+    """Any record that Spaceship has a form for."""
+    rtype = draw(st.sampled_from(["A", "AAAA", "CNAME", "MX", "TXT", "SRV", "CAA", "TLSA"]))
+    name = draw(_name)
+    host = draw(_host)
+    text = {
+        "A": str(draw(st.ip_addresses(v=4))),
+        "AAAA": str(draw(st.ip_addresses(v=6))),
+        "CNAME": host,
+        "MX": f"{draw(_u16)} {host}",
+        "TXT": draw(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=600)),
+        "SRV": f"{draw(_u16)} {draw(_u16)} {draw(_u16)} {host}",
+        "CAA": f'0 issue "ca.example; accounturi=https://{host}x"',
+        "TLSA": f"3 1 1 {draw(st.binary(min_size=32, max_size=32)).hex()}",
+    }[rtype]
+    if rtype in {"SRV", "TLSA"}:
+        prefix = "_imaps._tcp" if rtype == "SRV" else "_25._tcp"
+        name = prefix if name == APEX else f"{prefix}.{name}"
+    return record("example.org", name, rtype, text, draw(st.integers(60, 3600)))
+
+
+@given(entries())
+def test_an_item_means_the_record_it_came_from(entry: Record) -> None:
+    item = to_item(entry)
+    assert "group" not in item
+    assert "ttl" not in without_metadata(item)
+    assert from_item(item, "example.org") == entry
+
+
+def test_what_dns_does_not_know_is_kept_as_it_is() -> None:
+    item = {"type": "ALIAS", "name": "@", "aliasName": "x.example", "ttl": 300, "group": {"type": "custom"}}
+    entry = from_item(item, "example.org")
+    assert to_item(entry) == {"type": "ALIAS", "name": "@", "aliasName": "x.example", "ttl": 300}
