@@ -151,10 +151,10 @@ def test_another_program_on_a_mail_port_is_named_before_anything_is_touched(serv
 def test_the_container_follows_the_hosts_resolver(served_edge: Path) -> None:
     inside = "docker exec tailwart-edge cat /etc/resolv.conf"
     # In place, as tailscaled writes it where the file is a mount, which it is on the hosts of a lab.
-    shell(EDGE, "cp /etc/resolv.conf /tmp/resolv.conf; echo '# again' >>/etc/resolv.conf")
-    until(lambda: "# again" in shell(EDGE, inside), "the container to see the new resolver", 20)
+    shell(EDGE, "cp /etc/resolv.conf /tmp/resolv.conf; echo 'options timeout:3' >>/etc/resolv.conf")
+    until(lambda: "timeout:3" in shell(EDGE, inside), "the container to see the new resolver", 20)
     shell(EDGE, "cat /tmp/resolv.conf >/etc/resolv.conf")
-    until(lambda: "# again" not in shell(EDGE, inside), "the container to see the old resolver again", 20)
+    until(lambda: "timeout:3" not in shell(EDGE, inside), "the container to see the old resolver again", 20)
     assert edge_deploy(served_edge) == []
 
 
