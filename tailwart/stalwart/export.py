@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tailwart.stalwart.live import COLLECTIONS, SINGLETONS, Live
-from tailwart.stalwart.values import TYPE
+from tailwart.stalwart.values import TYPE, canonical, members_of
 
 MASKED = "****"
 # Properties that only the server writes, by the schema of 0.16.7.
@@ -32,6 +32,8 @@ _SERVER_SET = frozenset(
         "credentialId",
     }
 )
+# Objects that are not exported themselves.
+_FOREIGN = frozenset({"defaultCertificateId", "directoryId", "memberTenantId"})
 _REFERENCES = {
     "domainId": "Domain",
     "defaultDomainId": "Domain",
@@ -48,11 +50,15 @@ _LEFT_OUT = frozenset({"DkimSignature"})
 def plan_lines(live: Live) -> Iterator[str]:
     """The lines of the plan."""
     for kind in dict.fromkeys(_ORDER):
-        if kind in _LEFT_OUT or not live.of(kind):
+        if kind in _LEFT_OUT:
             continue
-        items = sorted(live.of(kind), key=lambda item: (item.get(TYPE) != "Group", live.key(kind, item)))
-        value = {_name(kind, live.key(kind, item)): _cleaned(item, kind, live) for item in items}
-        yield json.dumps({TYPE: "create", "object": kind, "value": value}, ensure_ascii=False)
+        # Groups before the people in them: a reference must be known when its line is read.
+        for group in (True, False):
+            items = [item for item in live.of(kind) if (item.get(TYPE) == "Group") is group]
+            named = {live.key(kind, item): item for item in items}
+            value = {_name(kind, key): _cleaned(named[key], kind, live) for key in sorted(named)}
+            if value:
+                yield json.dumps({TYPE: "create", "object": kind, "value": value}, ensure_ascii=False)
     for kind in SINGLETONS:
         for item in live.of(kind):
             yield json.dumps({TYPE: "update", "object": kind, "value": _cleaned(item, kind, live)}, ensure_ascii=False)
@@ -67,12 +73,14 @@ def _cleaned(value: Any, place: str, live: Live) -> Any:
         return value
     cleaned: dict[str, Any] = {}
     for name, item in value.items():
-        if name in _SERVER_SET or item is None:
+        if name in _SERVER_SET or name in _FOREIGN or item is None:
             continue
         if name in _REFERENCES:
             cleaned |= _reference(name, item, live)
         elif name == "credentials":
             continue
+        elif name == "contact":
+            cleaned[name] = {canonical(address): True for address in members_of(item)}
         elif isinstance(item, Mapping) and MASKED in item.values():
             cleaned[name] = {TYPE: "EnvironmentVariable", "variableName": _variable(place, name)}
         elif item != MASKED:

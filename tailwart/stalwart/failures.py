@@ -76,6 +76,8 @@ def remedy(error: Mapping[str, Any]) -> str:
     said = str(error.get("description") or "")
     if "nvironment variable" in said:
         return "set that variable in the container's environment, or remove the object that asks for it"
+    if (error.get("objectId") or {}).get("object") == "SpamPyzor":
+        return "give the mailbox a resolver that knows the internet's names, or set OFFLINE=true in .env"
     if "ACME account" in said:
         return (
             "check ACME_DIRECTORY and that the container reaches it: "

@@ -9,18 +9,19 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tailwart.operations.remote import Completed
+from tailwart.operations.remote import Completed, Runner
 from tailwart.stalwart import bootstrap, names
 from tailwart.stalwart.client import Client
 from tailwart.stalwart.container import ContainerTransport, stored_login
 from tailwart.stalwart.inputs import MailboxSettings
 from tailwart.stalwart.jmap import Call
-from tailwart.stalwart.server import Server
+from tailwart.stalwart.recovery import Recovery
+from tailwart.stalwart.server import Log, Server
 from tests.contract.namespace import Namespace, namespace
 from tests.contract.server import binary
 
@@ -135,8 +136,12 @@ class Household:
         if wanted != present or not self.running_environment():
             subprocess.run([str(self.directory / "start")], check=True)
 
-    def plane(self, settings: MailboxSettings) -> Server:
-        return Server(self, settings, self.up, directory=str(self.home))
+    def plane(self, settings: MailboxSettings, log: Log = lambda _: None) -> Server:
+        return Server(self, settings, self.up, directory=str(self.home), log=log)
+
+    def recovery(self, run: Runner, recreate: Callable[[], None], **rest: Any) -> Recovery:
+        """A recovery of this host, in the place of one on a host with the real paths."""
+        return Recovery(run, recreate, directory=str(self.home), **rest)
 
     def deploy(self, settings: MailboxSettings) -> None:
         """What the mailbox role does, in its order."""

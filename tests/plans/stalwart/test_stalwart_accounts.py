@@ -1,0 +1,92 @@
+"""Accounts for daily use, and the way back in, on a server that runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwart.errors import TailwartError
+from tailwart.stalwart.accounts import Accounts, Entry, check_password, entries
+from tailwart.stalwart.failures import LoginRefused, SettingsError
+from tailwart.stalwart.recovery import Recovery
+from tailwart.stalwart.signin import prove_sign_in, try_sign_in
+from tests.plans.stalwart.household import Household
+from tests.unit.stalwart.given import settings
+
+ADDRESS = "carol@example.org"
+PASSWORD = "four random words here"
+
+
+@pytest.fixture
+def deployed(host: Household) -> Household:
+    host.deploy(settings())
+    return host
+
+
+def accounts(host: Household) -> Accounts:
+    client = host.client()
+    return Accounts(client, client.read())
+
+
+def entry(host: Household, address: str) -> Entry:
+    (found,) = (item for item in entries(host.client().read()) if item.address == address)
+    return found
+
+
+def test_add_sign_in_alias_quota(deployed: Household) -> None:
+    accounts(deployed).add(ADDRESS, PASSWORD, ["c@example.org"], 5 << 30)
+    prove_sign_in(deployed, ADDRESS, PASSWORD)
+    assert entry(deployed, ADDRESS).aliases == ("c@example.org",)
+    accounts(deployed).set_aliases(ADDRESS, ["c@example.org", "carola@example.org"])
+    accounts(deployed).set_quota(ADDRESS, None)
+    found = entry(deployed, ADDRESS)
+    assert (found.aliases, found.quota_bytes) == (("c@example.org", "carola@example.org"), None)
+    observed = deployed.plane(settings()).observe()
+    assert observed.settled, "the deploy leaves an account alone that it did not create"
+    assert f"Account {ADDRESS}" in observed.planned.unmanaged
+
+
+def test_a_new_password_works_and_the_old_one_does_not(deployed: Household) -> None:
+    accounts(deployed).add(ADDRESS, PASSWORD, [], None)
+    accounts(deployed).set_password(ADDRESS, "another set of words")
+    prove_sign_in(deployed, ADDRESS, "another set of words")
+    assert try_sign_in(deployed, ADDRESS, PASSWORD) == "67"
+    with pytest.raises(SettingsError, match="refused the login"):
+        prove_sign_in(deployed, ADDRESS, PASSWORD)
+
+
+def test_disable_and_back(deployed: Household) -> None:
+    accounts(deployed).add(ADDRESS, PASSWORD, [], None)
+    accounts(deployed).set_disabled(ADDRESS, True)
+    assert entry(deployed, ADDRESS).disabled
+    accounts(deployed).set_disabled(ADDRESS, False)
+    assert not entry(deployed, ADDRESS).disabled
+    prove_sign_in(deployed, ADDRESS, PASSWORD)
+
+
+def test_what_does_not_exist_is_named(deployed: Household) -> None:
+    with pytest.raises(TailwartError, match=r"no account nobody@example\.org[^§]*alice@example\.org"):
+        accounts(deployed).set_quota("nobody@example.org", 1)
+    with pytest.raises(TailwartError, match=r"elsewhere\.org is not a domain[^§]*EXTRA_DOMAINS"):
+        accounts(deployed).add("carol@elsewhere.org", PASSWORD, [], None)
+    with pytest.raises(SettingsError, match=r"Account alice@example\.org: primaryKeyViolation"):
+        accounts(deployed).add("alice@example.org", PASSWORD, [], None)
+
+
+@pytest.mark.parametrize("weak", ["x7!Q", "password12", "carolcarol1", "1234567890", "qwertyuiop"])
+def test_weak_passwords_are_refused(weak: str) -> None:
+    with pytest.raises(TailwartError) as told:
+        check_password(weak, ADDRESS)
+    assert weak not in str(told.value)
+
+
+def test_recovery_on_a_running_server(deployed: Household) -> None:
+    accounts(deployed).set_password("admin@example.org", "a password that got lost")
+    with pytest.raises(LoginRefused):
+        deployed.client().read()
+    starts = deployed.starts
+    Recovery(deployed, deployed.up, directory=str(deployed.home)).reset_password(
+        "admin@example.org", "admin-password-1"
+    )
+    assert deployed.starts == starts + 2
+    assert deployed.plane(settings()).observe().settled
+    assert not [name for name in deployed.running_environment() if name.startswith("STALWART_RECOVERY")]
