@@ -1,0 +1,134 @@
+"""The dns role through pyinfra itself: dry runs are real and write nothing, a second run changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailwart.dns.providers.rfc2136 import open_provider
+from tailwart.dns.record import APEX, record
+from tailwart.environment import Environment
+from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot, serving
+
+ZONE = "z.test"
+INVENTORY = """
+from tailwart.environment import Environment
+environment = Environment.model_validate(SETTINGS)
+dns = [("@plane/dns", {"environment": environment})]
+others = ["@plane/other"]
+"""
+DEPLOY = """
+from pyinfra import host
+from pyinfra.operations import server
+from tasks import dns
+if "dns" in host.groups:
+    dns.deploy()
+if "others" in host.groups:
+    server.shell(name="Another role", commands=["touch finished"])
+"""
+
+
+@pytest.fixture
+def knot(tmp_path: Path) -> Iterator[Knot]:
+    (tmp_path / "knot").mkdir()
+    with serving(tmp_path / "knot", (ZONE,)) as running:
+        yield running
+
+
+class Project:
+    """A deploy of two roles in a directory of its own: ours, and one that leaves a file behind."""
+
+    def __init__(self, directory: Path, knot: Knot, **changes: Any) -> None:
+        self.directory = directory
+        self.settings = {
+            "domain": ZONE,
+            "ts_tailnet": "tailnet.test",
+            "edges": [{"name": "edge-1", "ssh": "root@192.0.2.1", "ipv4": "198.51.100.11"}],
+            "dns_provider": "rfc2136",
+            "rfc2136_server": ADDRESS,
+            "rfc2136_port": knot.port,
+            "rfc2136_key_name": KEY_NAME,
+            "rfc2136_key": KEY_SECRET,
+            "rfc2136_algorithm": KEY_ALGORITHM,
+            **changes,
+        }
+        (directory / "group_data").mkdir(exist_ok=True)
+        (directory / "inventory.py").write_text(f"SETTINGS = {self.settings!r}\n{INVENTORY}")
+        (directory / "deploy.py").write_text(DEPLOY)
+
+    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """pyinfra in that directory."""
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("pyinfra")), "inventory.py", "deploy.py", *options],
+            cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "PYINFRA_PROGRESS": "off"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def changed(self) -> list[str]:
+        """Hosts on which a run changed something."""
+        done = self.run("-y", "--json", "--limit", "dns")
+        assert done.returncode == 0, done.stderr
+        return [host for operation in json.loads(done.stdout)["results"]["operations"] for host in operation["success"]]
+
+
+@pytest.fixture
+def project(tmp_path: Path, knot: Knot) -> Project:
+    return Project(tmp_path, knot)
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(project: Project, knot: Knot) -> None:
+    serial = knot.values(ZONE, "SOA")
+    done = project.run("--dry", "--diff", "--limit", "dns")
+    assert done.returncode == 0, done.stderr
+    assert f"10 mail.{ZONE}." in done.stdout + done.stderr
+    assert knot.values(ZONE, "SOA") == serial
+    assert not (project.directory / "_backup").exists()
+    assert KEY_SECRET not in done.stdout + done.stderr
+
+
+def test_the_second_run_changes_nothing(project: Project, knot: Knot) -> None:
+    assert project.changed() == ["@plane/dns"]
+    assert knot.values(ZONE, "MX") == [f"10 mail.{ZONE}."]
+    assert project.changed() == []
+
+
+def test_a_refused_key_fails_this_role_only(tmp_path: Path, knot: Knot) -> None:
+    project = Project(tmp_path, knot, rfc2136_key="YW5vdGhlciBzZWNyZXQgb2YgMzIgb2N0ZXRzLCB3cm9uZw==")
+    done = project.run("-y")
+    assert done.returncode == 1
+    assert "RFC2136_KEY_NAME, RFC2136_KEY and RFC2136_ALGORITHM" in done.stderr + done.stdout
+    assert (tmp_path / "finished").exists()
+
+
+def test_a_wrong_variable_of_the_owner_fails_this_role_only(project: Project) -> None:
+    (project.directory / "group_data" / "dns.py").write_text("dns_exlude = ['mail A']\n")
+    done = project.run("-y")
+    assert done.returncode == 1
+    assert "did you mean dns_exclude" in done.stderr + done.stdout
+    assert (project.directory / "finished").exists()
+
+
+def test_much_is_deleted_only_with_the_word(project: Project, knot: Knot) -> None:
+    assert project.changed()
+    provider = open_provider(Environment.model_validate(project.settings), lambda _: None)
+    hosts = [record(ZONE, "mail", "A", f"192.0.2.{number}", 3600) for number in range(1, 9)]
+    provider.change(ZONE, [*hosts, record(ZONE, APEX, "MX", "20 old.example.", 3600)], [])
+    refused = project.run("-y", "--limit", "dns")
+    assert refused.returncode == 1
+    assert "dns_allow_deletions=yes" in refused.stderr + refused.stdout
+    assert len(knot.values(f"mail.{ZONE}", "A")) == 9
+    allowed = project.run("-y", "--limit", "dns", "--data", "dns_allow_deletions=yes")
+    assert allowed.returncode == 0, allowed.stderr
+    assert knot.values(f"mail.{ZONE}", "A") == ["198.51.100.11"]
