@@ -100,6 +100,8 @@ def authority(space: Namespace, home: Path) -> Iterator[Path]:
             _process(
                 space, home, programs.binary("pebble"), "-config", home / "pebble.json", "-dnsserver", "127.0.0.1:53",
                 PEBBLE_VA_NOSLEEP="1", PEBBLE_WFE_NONCEREJECT="0",
+                # A reused authorisation would renew without looking at the zone.
+                PEBBLE_AUTHZREUSE="0",
             )
         )  # fmt: skip
         until(lambda: _listening(space, 14000) and _listening(space, 53), "Pebble and Knot", pause=0.2)
