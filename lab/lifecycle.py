@@ -73,6 +73,7 @@ def _up(edges: int | None) -> None:
     build.prune(
         docker, {*references.values(), *(name for name, _ in published.images.values()), bases.host, bases.slim}
     )
+    paths.write_private(paths.state() / "stalwart", f"{published.stalwart.identity}\n".encode())
     say(f"the lab is up; Stalwart: {published.stalwart.identity}")
 
 

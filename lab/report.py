@@ -6,10 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lab import containers, dotenv, engine, images, topology
+from lab import containers, dotenv, engine, images, paths, topology
 from lab.engine import Docker
-from lab.images import stalwart
-from lab.topology import PREFIX, Host
+from lab.topology import Host
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def collect() -> Report:
     )
     missing = tuple(_absent(host) for host in topology.hosts(1) if host.name not in present)
     environment = str(dotenv.path()) if dotenv.path().is_file() else "missing; tailwart lab up"
-    return Report((*ordered, *missing), _stalwart(docker), environment)
+    return Report((*ordered, *missing), _stalwart(), environment)
 
 
 def _look(docker: Docker, host: Host, state: str) -> HostState:
@@ -88,8 +87,6 @@ def _absent(host: Host) -> HostState:
     return HostState(host.name, "absent", host.ipv4, host.ipv6, host.ssh_port, "no container")
 
 
-def _stalwart(docker: Docker) -> str:
-    for name in ("stalwart", "stalwart-derived"):
-        if docker.has_image(f"{PREFIX}/{name}:latest"):
-            return stalwart.identity(docker, f"{PREFIX}/{name}:latest")
-    return "none built yet"
+def _stalwart() -> str:
+    path = paths.state() / "stalwart"
+    return path.read_text().strip() if path.is_file() else "none yet"

@@ -16,7 +16,9 @@ from tailwart.errors import TailwartError
 
 VERSION = "v0.16.7"
 OFFICIAL = f"stalwartlabs/stalwart:{VERSION}"
-LABEL = "tailwart.lab.stalwart"
+# Seconds for an image that was asked for by name: large ones over slow lines are waited for.
+_GIVEN_TIMEOUT = 900.0
+_VERSION = re.compile(rb"\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,15 @@ class Stalwart:
 def ensure(docker: Docker, slim: str, ca: bytes) -> Stalwart:
     """Build or derive the image. Raises TailwartError that names the variable when what it gives cannot be used."""
     if image := os.environ.get("LAB_STALWART_IMAGE"):
+        image = _load(docker, Path(image)) if Path(image).is_file() else image
+        if not docker.has_image(image):
+            _pull_given(docker, image)
         return _derived(docker, image, ca, "LAB_STALWART_IMAGE")
     if binary := os.environ.get("LAB_STALWART_BINARY"):
         path = Path(binary).expanduser().resolve()
         if not os.access(path, os.X_OK) or not path.is_file():
             raise TailwartError("LAB_STALWART_BINARY cannot be run", seen=str(path), expected="an executable file")
-        return _from_binary(docker, slim, path, _version_of(path), f"binary {path.name}, given by hand")
+        return _from_binary(docker, slim, path, _version_of(path), f"binary {path} (LAB_STALWART_BINARY)")
     if docker.has_image(OFFICIAL) or pulling.pulled(docker, OFFICIAL):
         return _derived(docker, OFFICIAL, ca, "the official image")
     programs.ensure([programs.STANDIN])
@@ -53,22 +58,48 @@ def ensure(docker: Docker, slim: str, ca: bytes) -> Stalwart:
     )
 
 
-def identity(docker: Docker, tag_reference: str) -> str:
-    """What the image of this reference calls itself."""
-    return docker.text("image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', tag_reference)
-
-
 def _derived(docker: Docker, image: str, ca: bytes, origin: str) -> Stalwart:
-    if not docker.has_image(image):
-        with step(f"pulling {image}"):
-            docker.run("pull", "--quiet", image, timeout=600)
     document = docker.inspect("image", image)[0]
     user = document["Config"].get("User") or "root"
-    arguments = {"BASE": image, "RUN_AS": user, "IDENTITY": f"{image}"}
+    identity = f"{image} ({origin})"
     made = context.of(Spec("stalwart-derived"), {"ca.crt": ca})
+    arguments = {"BASE": image, "RUN_AS": user, "IDENTITY": identity}
     reference = build.ensure(docker, "stalwart-derived", made, document["Id"], arguments)
-    tag = image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else VERSION
-    return Stalwart(reference, tag, f"{image} ({origin})")
+    return Stalwart(reference, _tag(docker, image), identity)
+
+
+def _load(docker: Docker, archive: Path) -> str:
+    """Load what `docker save` wrote; the reference it carries."""
+    with step(f"loading {archive}"), archive.open("rb") as stream:
+        said = docker.run("load", stdin=stream).stdout.decode()
+    # "Loaded image: NAME:TAG" or, for an archive without a name, "Loaded image ID: sha256:…".
+    return said.strip().splitlines()[-1].partition(": ")[2]
+
+
+def _pull_given(docker: Docker, image: str) -> None:
+    try:
+        with step(f"pulling {image}"):
+            docker.run("pull", "--quiet", image, timeout=_GIVEN_TIMEOUT)
+    except TailwartError as error:
+        raise TailwartError(
+            "LAB_STALWART_IMAGE cannot be had",
+            seen=error.seen or error.what,
+            expected="an image that the lab's engine holds or can pull, or an archive made by docker save",
+            remedy=f"load it: docker save {image} | {_load_command(docker)}",
+        ) from error
+
+
+def _load_command(docker: Docker) -> str:
+    return f"docker --host {docker.socket} load" if docker.socket else "docker load"
+
+
+def _tag(docker: Docker, image: str) -> str:
+    """The image's own tag when it is a version; otherwise what the program inside says."""
+    tag = image.rpartition(":")[2]
+    if _VERSION.fullmatch(tag.removeprefix("v").encode()):
+        return tag
+    result = docker.run("run", "--rm", "--entrypoint", "stalwart", image, "--version", check=False, timeout=60)
+    return _version_in(result.stdout + result.stderr, image)
 
 
 def _from_binary(docker: Docker, slim: str, binary: Path, tag: str, identity: str) -> Stalwart:
@@ -78,13 +109,17 @@ def _from_binary(docker: Docker, slim: str, binary: Path, tag: str, identity: st
 
 
 def _version_of(binary: Path) -> str:
-    """`v1.2.3` from the binary's own --version; the deploy refuses a Stalwart whose version it was not made for."""
     try:
         result = subprocess.run([str(binary), "--version"], capture_output=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TailwartError("LAB_STALWART_BINARY does not run here", seen=str(error)) from error
-    found = re.search(rb"\d+\.\d+\.\d+", result.stdout + result.stderr)
+    return _version_in(result.stdout + result.stderr, str(binary))
+
+
+def _version_in(output: bytes, origin: str) -> str:
+    """`v1.2.3`: the deploy refuses a Stalwart of a version that it was not made for, so it must be the true one."""
+    found = _VERSION.search(output)
     if found is None:
-        say(f"{binary} tells no version; the lab calls it {VERSION}")
+        say(f"{origin} tells no version; the lab calls it {VERSION}")
         return VERSION
     return f"v{found[0].decode()}"
