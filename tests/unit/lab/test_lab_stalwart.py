@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class Engine:
         self.images = set(images)
         self.calls: list[Sequence[str]] = []
 
-    def run(self, docker: Docker, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
         self.calls.append(arguments)
         match arguments:
             case ("image", "inspect", "--format", "ok", name):
@@ -43,7 +44,7 @@ class Engine:
     def build_arguments(self) -> list[str]:
         """Build arguments of the last image that was built."""
         (build,) = [call for call in self.calls if call[0] == "build"]
-        return [value for flag, value in zip(build, build[1:], strict=False) if flag == "--build-arg"]
+        return [value for flag, value in pairwise(build) if flag == "--build-arg"]
 
 
 @pytest.fixture
@@ -53,7 +54,11 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
     for name in ("LAB_STALWART_IMAGE", "LAB_STALWART_BINARY"):
         monkeypatch.delenv(name, raising=False)
     found = Engine()
-    monkeypatch.setattr(Docker, "run", lambda docker, *words, **options: found.run(docker, *words, **options))
+
+    def run(docker: Docker, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        return found.run(*words, **options)
+
+    monkeypatch.setattr(Docker, "run", run)
     monkeypatch.setattr(programs, "ensure", lambda wanted: None)
     binary = tmp_path / "built"
     binary.write_text("#!/bin/sh\necho 0.16.7\n")
