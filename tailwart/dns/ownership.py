@@ -103,6 +103,10 @@ class Ownership:
             return False
         return self._complete and entry.key in self._ledger.records
 
+    def published(self, entry: Record) -> bool:
+        """Whether an earlier run published a live record, and it may still be ours."""
+        return entry.key in self._ledger.records and self.may_touch(entry)
+
     def may_touch(self, entry: Record) -> bool:
         """What is never ours: ACME names, the zone's own SOA and NS, other groups, and what the owner excluded."""
         if entry.locked or is_acme(entry.name) or (entry.name == APEX and entry.type in {"SOA", "NS"}):

@@ -59,7 +59,7 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     foreign = tuple(entry for entry in live if entry.key not in mine)
     wanted = by_key(_beside(entry, foreign) for entry in merged.values())
     terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
-    sides = _Sides(zone, live, tuple(managed), foreign)
+    sides = _Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
     plan = _assemble(sides, wanted, Ledger(frozenset(wanted), terms), ownership)
     warnings = (
         *(f"not known: {text}" for text in desired.missing),
@@ -81,18 +81,23 @@ def restore(desired: Desired, live: Iterable[Record], ledger: Ledger, snapshot: 
     mine = {entry.key for entry in managed} | set(saved)
     foreign = tuple(entry for entry in live if entry.key not in mine)
     kept = Ledger(ledger.records & frozenset(saved), ledger.spf)
-    sides = _Sides(desired.intent.zone, live, tuple(managed), foreign)
+    published = frozenset(filter(ownership.published, live))
+    sides = _Sides(desired.intent.zone, live, tuple(managed), foreign, published)
     return _assemble(sides, saved, kept, ownership)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """A live zone, and the two parts that matter: what is under management, and what is nobody's business here."""
+    """A live zone, and its parts: what is under management now, what is foreign, and what an earlier run published.
+
+    The last are not under management while the mail server cannot be asked, but they are not foreign either.
+    """
 
     zone: str
     live: tuple[Record, ...]
     managed: tuple[Record, ...]
     foreign: tuple[Record, ...]
+    published: frozenset[Record]
 
 
 def _assemble(sides: _Sides, wanted: dict[Key, Record], ours: Ledger, ownership: Ownership) -> ZonePlan:
@@ -101,13 +106,13 @@ def _assemble(sides: _Sides, wanted: dict[Key, Record], ours: Ledger, ownership:
     deletes = tuple(entry for entry in sides.managed if entry.key not in wanted)
     pairs, lost = _pair(puts, deletes)
     changes = sorted(_changes(puts, deletes, present, pairs, ownership), key=lambda change: (change.name, change.kind))
-    plan = Plan(plane=f"dns {sides.zone}", changes=tuple(changes), unmanaged=_unmanaged(sides.foreign))
+    plan = Plan(plane=f"dns {sides.zone}", changes=tuple(changes), unmanaged=_unmanaged(sides))
     return ZonePlan(
         zone=sides.zone,
         live=sides.live,
         puts=puts,
         deletes=deletes,
-        managed=len(sides.managed),
+        managed=len(sides.published.union(sides.managed)),
         lost=lost,
         foreign=sides.foreign,
         ours=ours,
@@ -190,8 +195,9 @@ def _changes(
             )
 
 
-def _unmanaged(foreign: tuple[Record, ...]) -> tuple[str, ...]:
+def _unmanaged(sides: _Sides) -> tuple[str, ...]:
     """Foreign records for the reader: all of a small number, counts of a large one."""
+    foreign = [entry for entry in sides.foreign if entry not in sides.published]
     if len(foreign) <= 20:
         return tuple(str(entry) for entry in foreign)
     counts: dict[str, int] = defaultdict(int)
