@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action
 from tailwart.stalwart import stores
+from tailwart.stalwart.client import Client
 from tailwart.stalwart.inputs import MailboxSettings
+from tailwart.stalwart.jmap import SINGLETON, Call
 from tailwart.stalwart.live import Live
 from tailwart.stalwart.planning import Operation
 from tailwart.stalwart.values import TYPE
@@ -18,6 +20,21 @@ if TYPE_CHECKING:
 
 # Another key for the same bucket moves nothing.
 _PLACE = frozenset({TYPE, "bucket", "region"})
+
+
+def data_store(client: Client, settings: MailboxSettings) -> None:
+    """The store that runs must be the one of `.env`: it comes from config.json, and no write here changes it."""
+    (answer,) = client.call([Call("DataStore", "get", {"ids": [SINGLETON]})])
+    for found in answer.objects:
+        differing = [name for name, value in settings.data_store.items() if found.get(name) != value]
+        if differing:
+            raise TailwartError(
+                "Stalwart runs on another data store than .env names",
+                seen=", ".join(f"{name} {found.get(name)}" for name in differing),
+                expected=", ".join(f"{name} {settings.data_store[name]}" for name in differing),
+                remedy="pyinfra inventory.py deploy.py --limit mailbox, which writes config.json and restarts; "
+                "or correct STALWART_STORE and STALWART_DB_… in .env",
+            )
 
 
 def before_writing(run: Runner, settings: MailboxSettings, operations: Sequence[Operation], live: Live) -> None:

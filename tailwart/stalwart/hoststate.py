@@ -105,6 +105,12 @@ def remember(restart: bool, directory: str = names.DIRECTORY, container: str = n
     return f"{started} | {place(name, directory)}"
 
 
+def replaced(directory: str = names.DIRECTORY, container: str = names.CONTAINER) -> str:
+    """A shell command that succeeds when the process that was noted for a restart does not run any more."""
+    started = f"docker inspect --format '{{{{.State.StartedAt}}}}' {container}"
+    return f'[ "$({started})" != "$(cat {directory}/{names.RESTART_REQUIRED} 2>/dev/null)" ]'
+
+
 def forget(directory: str = names.DIRECTORY) -> str:
     """A shell command that takes both notes away: a proven restart has also read the settings anew."""
     return f"rm -f {directory}/{names.RESTART_REQUIRED} {directory}/{names.RELOAD_REQUIRED}"

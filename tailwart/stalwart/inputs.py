@@ -106,6 +106,8 @@ class MailboxSettings:
     metrics: bool = False
     offline: bool = False
     blob_store_may_move: bool = False
+    # What config.json tells of the data store, as the server shows it; empty: not compared.
+    data_store: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def holders(self) -> tuple[AccountInput | GroupInput | ListInput, ...]:
@@ -150,6 +152,7 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
         metrics=bool(data.get("mailbox_metrics", False)),
         offline=environment.offline,
         blob_store_may_move=bool(data.get("mailbox_blob_store_may_move", False)),
+        data_store=_data_store(environment),
     )
     _check_addresses(settings)
     return settings
@@ -277,6 +280,18 @@ def _s3(environment: Environment) -> S3Store | None:
     return S3Store(
         str(environment.s3_endpoint), environment.s3_region, environment.s3_bucket, environment.s3_access_key or ""
     )
+
+
+def _data_store(environment: Environment) -> Mapping[str, Any]:
+    if environment.stalwart_store == "rocksdb":
+        return {"@type": "RocksDb"}
+    return {
+        "@type": "PostgreSql",
+        "host": str(environment.stalwart_db_host),
+        "port": environment.stalwart_db_port,
+        "database": environment.stalwart_db_name,
+        "authUsername": environment.stalwart_db_user,
+    }
 
 
 def _acme(environment: Environment) -> Acme | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 DIRECTORY = "/opt/tailwart/mailbox"
 CONTAINER = "stalwart"
+SIDECAR = "ts-stalwart"
 # Where the server answers inside its own namespace.
 BASE = "http://127.0.0.1:8080"
 PROJECT = "tailwart-mailbox"

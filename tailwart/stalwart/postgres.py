@@ -16,9 +16,8 @@ from pyinfra.connectors.ssh import SSHConnector
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.stalwart import names
 from tailwart.stalwart.hoststate import HostState
-
-SIDECAR = "ts-stalwart"
 
 # A dead sidecar's connections stay until the keepalive ends them, under their last address. A server that lives asks
 # its store at least every minute, so only addresses with a query since our own server started count as alive.
@@ -65,7 +64,7 @@ def clients(host: Host, environment: Environment) -> list[Client]:
     target = f"{shlex.quote(str(environment.stalwart_db_host))} {environment.stalwart_db_port}"
     channel = transport.open_session()
     channel.settimeout(30)
-    channel.exec_command(f"docker exec -i {SIDECAR} nc {target}")
+    channel.exec_command(f"docker exec -i {names.SIDECAR} nc {target}")
     password = environment.stalwart_db_password
     try:
         connection = pg8000.native.Connection(
@@ -95,7 +94,7 @@ def check(host: Host, environment: Environment, state: HostState) -> None:
     if environment.stalwart_store != "postgres" or not state.started_at:
         return
     _, output = host.run_shell_command(
-        f"docker exec {SIDECAR} sh -c 'tailscale ip; hostname -i' 2>/dev/null; echo since "
+        f"docker exec {names.SIDECAR} sh -c 'tailscale ip; hostname -i' 2>/dev/null; echo since "
         f"$(($(date +%s) - $(date -d {shlex.quote(state.started_at)} +%s)))",
         print_output=False,
         print_input=False,

@@ -210,6 +210,7 @@ class Server:
         if not early:
             return restart
         version.check(version.running(self._run, observed.state.image, self._container))
+        guards.data_store(Client(self._transport(observed.login)), self._settings)
         guards.before_writing(self._run, self._settings, early, live)
         self._check(observed.state)
         before = ""
@@ -266,8 +267,14 @@ class Server:
 
     def _prove_restart(self) -> None:
         probing.wait_until_live(self._run, self._container, self._base)
+        if not self._run(hoststate.replaced(self._directory, self._container), timeout=60).ok:
+            # The process that was noted still runs: nothing has replaced it, whatever was asked for.
+            self._do(f"docker restart {self._container}", "Stalwart cannot be restarted")
+            probing.wait_until_live(self._run, self._container, self._base)
         wanted = {int(item.key) for item in self._wanted if item.kind == "NetworkListener"}
         probing.prove_sockets(self._run, self._container, wanted)
+        if unproven := probing.prove_trust(self._run):
+            self._log(unproven)
         self._do(hoststate.forget(self._directory), "the mailbox host does not keep our notes")
 
     def _reload(self, client: Client, live: Live) -> None:

@@ -18,7 +18,6 @@ from tailwart.stalwart.inputs import S3Store
 if TYPE_CHECKING:
     from tailwart.operations.remote import Runner
 
-SIDECAR = "ts-stalwart"
 OWNER_KEY = "tailwart:owner"
 
 _S3_MEANING = {
@@ -57,7 +56,7 @@ def probe_s3(run: Runner, store: S3Store, container: str = names.CONTAINER) -> N
     raise TailwartError(f"the blob store does not serve {store.bucket}", seen=f"HTTP {code}: {meaning}", remedy=fix)
 
 
-def probe_redis(run: Runner, url: str, owner: str, sidecar: str = SIDECAR) -> None:
+def probe_redis(run: Runner, url: str, owner: str, sidecar: str = names.SIDECAR) -> None:
     """The index must be empty, or carry our mark; an empty one gets it. Raises TailwartError otherwise."""
     parts = urlsplit(url)
     index = parts.path.strip("/") or "0"

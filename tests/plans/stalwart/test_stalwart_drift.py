@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tailwart.plan import render
+from tailwart.stalwart import probing
 from tailwart.stalwart.consequence import Consequence
+from tailwart.stalwart.failures import SettingsError
 from tests.plans.stalwart.household import Household
 from tests.unit.stalwart.given import names, settings
 
@@ -148,3 +150,15 @@ def test_a_reload_that_a_foreign_object_prevents_names_it_and_is_made_up_for(dep
     deployed.call("MtaRoute", "set", destroy=[created])
     deployed.deploy(moved)
     assert deployed.plane(moved).observe().settled
+
+
+def test_trust_is_proven_by_asking_the_ports_themselves(deployed: Household) -> None:
+    assert probing.prove_trust(deployed) == ""
+    _distrust_smtp(deployed)
+    assert probing.prove_trust(deployed) == "", "the running process still trusts: the override counts at its start"
+    assert deployed("docker restart stalwart").ok
+    probing.wait_until_live(deployed)
+    with pytest.raises(SettingsError, match=r"25 read the header as a command"):
+        probing.prove_trust(deployed)
+    deployed.deploy(settings())
+    assert probing.prove_trust(deployed) == ""

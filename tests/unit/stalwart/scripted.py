@@ -28,6 +28,7 @@ IN_SINGLETONS: dict[str, dict[str, Any]] = {
     "MtaOutboundStrategy": {
         "route": {"match": {"0": {"if": "is_local_domain(rcpt_domain)", "then": "'local'"}}, "else": "'mx'"}
     },
+    "DataStore": {"@type": "RocksDb"},
     "Metrics": {"prometheus": {"@type": "Disabled"}},
     "SpamPyzor": {"enable": True},
 }
@@ -67,7 +68,7 @@ class Scripted:
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in (*COLLECTIONS, "Action")}
-        self.objects |= {kind: {SINGLETON: copy.deepcopy(IN_SINGLETONS[kind])} for kind in SINGLETONS}
+        self.objects |= {kind: {SINGLETON: copy.deepcopy(IN_SINGLETONS[kind])} for kind in (*SINGLETONS, "DataStore")}
         self.requests = 0
         self.writes: list[tuple[str, str, dict[str, Any]]] = []
         self.refuse: Refusal = lambda kind, arguments: None
