@@ -12,6 +12,7 @@ from tailwart.connectors.shell import SshRunner
 from tailwart.dns.archive import Archive
 from tailwart.dns.overrides import Overrides, from_data
 from tailwart.dns.plane import Plane, combined
+from tailwart.dns.providers import Notify
 from tailwart.dns.reachability import Vantage, local_vantage, remote_vantage
 from tailwart.dns.server import over_ssh
 from tailwart.dns.source import ZoneFileSource, absent
@@ -50,8 +51,7 @@ def _prepare(environment: Environment, overrides: Overrides) -> Prepared:
     except TailwartError as error:
         refusal = error
 
-    def carry_out(notify: object) -> None:
-        assert callable(notify)
+    def carry_out(notify: Notify) -> None:
         for applied in plane.apply(plans.values(), provider, notify):
             for warning in applied.warnings:
                 notify(f"not verified: {warning}")

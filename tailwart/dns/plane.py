@@ -84,14 +84,13 @@ class Plane:
         ipv6 = judge(addresses, self.vantages() if any(edge.ipv6 for edge in addresses) else ())
         return {zone: desire(intent(self.environment, self.overrides, zone, facts, ipv6)) for zone in self.zones}
 
-    def plans(self, provider: Provider, wanted: dict[str, Desired] | None = None) -> dict[str, ZonePlan]:
+    def plans(self, provider: Provider) -> dict[str, ZonePlan]:
         """Each zone's plan, not yet guarded."""
-        plans = {}
         # The provider is asked first: a refused key (lesson 2) is told before anything else is waited for.
         live = {zone: provider.read(zone) for zone in self.zones}
-        for zone, desired in (wanted or self.desired()).items():
-            plans[zone] = compare(desired, live[zone], self.archive.ledger(zone))
-        return plans
+        return {
+            zone: compare(desired, live[zone], self.archive.ledger(zone)) for zone, desired in self.desired().items()
+        }
 
     def guard(self, plans: dict[str, ZonePlan], *, allow_deletions: bool = False) -> dict[str, ZonePlan]:
         """The plans with the warnings of the guards; raises `TailwartError` for one that is refused."""

@@ -50,6 +50,7 @@ def check(
             )
         )
     findings += _senders(zone, served, lookup)
+    findings += _keys(desired, served)
     return findings, served
 
 
@@ -141,6 +142,13 @@ def _senders(zone: str, served: dict[tuple[str, str], list[Record]], lookup: spf
         yield wrong(
             "dmarc", zone, f"{len(policies)} DMARC records: receivers ignore all of them", remedy="leave exactly one"
         )
+
+
+def _keys(desired: Desired, served: dict[tuple[str, str], list[Record]]) -> Iterator[Finding]:
+    """The keys that the mail server signs with; one that is wrong was named with the records already."""
+    for entry in desired.records:
+        if is_dkim(entry) and any(other.key == entry.key for other in served.get(entry.rrset, ())):
+            yield ok("dkim", _name(entry, desired.intent.zone), "is the key that the mail server signs with")
 
 
 def _is_required(entry: Record, desired: Desired) -> bool:

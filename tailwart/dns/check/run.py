@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from tailwart.dns.authority import locate
 from tailwart.dns.check import policy, records, resolving, tls
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
-from tailwart.dns.desired import Desired, caa_issuer
+from tailwart.dns.desired import Desired
 from tailwart.dns.plane import Plane, edge_addresses, sender_terms
 from tailwart.dns.providers import Provider
 from tailwart.dns.reachability import judge
@@ -74,8 +74,8 @@ def _ipv6(plane: Plane) -> Iterator[Finding]:
 
 def _certificates(environment: Environment, served: dict[tuple[str, str], list[Record]]) -> Iterator[Finding]:
     name = environment.mail_host
-    trust = environment.acme_directory_in_use is not None and "." in caa_issuer(environment.acme_directory_in_use)
-    required = trust and not environment.acme_staging and not environment.offline
+    # A lab's CA and a staging CA are trusted by nobody, which is as it should be.
+    required = environment.acme_directory is not None and not (environment.acme_staging or environment.offline)
     for edge in environment.edges:
         for address in _of(edge):
             where = f"{edge.name} {address}"
@@ -90,7 +90,8 @@ def _certificates(environment: Environment, served: dict[tuple[str, str], list[R
                     required=address.version == 4,
                 )
                 continue
-            yield from tls.check_certificate(where, seen, name, trust_required=required)
+            acme = environment.acme_directory is not None
+            yield from tls.check_certificate(where, seen, name, acme=acme, trust_required=required)
             yield from _dane(served, address, where, name)
 
 

@@ -43,8 +43,8 @@ def fetch(address: IPv4Address | IPv6Address, port: int, name: str) -> Seen:
         return Seen(_certificate(address, port, name, context), error.verify_message)
 
 
-def check_certificate(edge: str, seen: Seen, name: str, *, trust_required: bool) -> Iterator[Finding]:
-    """Names, issuer, dates and trust of the certificate of the mail host."""
+def check_certificate(edge: str, seen: Seen, name: str, *, acme: bool, trust_required: bool) -> Iterator[Finding]:
+    """Names, issuer, dates and trust of the certificate of the mail host; ``acme``: the server is to obtain one."""
     certificate = seen.certificate
     subject = f"{name} at {edge}"
     issuer = certificate.issuer.rfc4514_string()
@@ -54,7 +54,7 @@ def check_certificate(edge: str, seen: Seen, name: str, *, trust_required: bool)
             subject,
             "is Stalwart's own self-signed one, no certificate was ever obtained",
             remedy="set ACME_DIRECTORY and ACME_CONTACT and run the mailbox role; look at the server's log for ACME",
-            required=trust_required,
+            required=acme,
             lesson=1,
         )
         return

@@ -168,6 +168,21 @@ def test_ignorance_neither_publishes_nor_removes_aaaa() -> None:
     assert any("connection refused" in change.why for change in made.plan.changes)
 
 
+def test_an_extra_domain_gets_the_web_names_but_no_mail_host() -> None:
+    intent = Intent("example.net", ZONE, edges=(EDGE,), zone_text=PLAIN.replace("example.org.", "example.net."))
+    wanted = desire(intent).records
+    addressed = {entry.name for entry in wanted if entry.type == "A"}
+    assert addressed == {"mta-sts", "autoconfig", "autodiscover"}
+
+
+def test_overrides_belong_to_the_zone_they_name() -> None:
+    chosen = from_data(
+        {"dns_records": {"_dmarc TXT": "v=DMARC1; p=none", "_dmarc.example.net. TXT": "v=DMARC1; p=reject"}}
+    )
+    assert chosen.replacements(ZONE, ZONE) == {("_dmarc", "TXT"): ("v=DMARC1; p=none",)}
+    assert chosen.replacements("example.net", ZONE) == {("_dmarc", "TXT"): ("v=DMARC1; p=reject",)}
+
+
 TERMS = st.sampled_from(
     ["mx", "a", "include:x.example", "ip4:192.0.2.1", "ip6:2001:db8::/32", "+a:y.example", "-all", "~all"]
 )
