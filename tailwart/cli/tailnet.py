@@ -129,7 +129,7 @@ def matrix(as_json: bool) -> None:
     """
     environment = load().environment
     policy = Policy(client(environment).read().text)
-    with Nodes(environment, _lab_nodes(environment)) as nodes:
+    with Nodes(environment, lab_nodes(environment)) as nodes:
         sources = nodes.sources()
         if not sources:
             raise TailwartError("There is no node to measure from", remedy="set MAILBOX_SSH or EDGES in .env")
@@ -144,7 +144,7 @@ def matrix(as_json: bool) -> None:
         sys.exit(1)
 
 
-def _lab_nodes(environment: Environment) -> list[tuple[str, tuple[str, ...], SshTarget]]:
+def lab_nodes(environment: Environment) -> list[tuple[str, tuple[str, ...], SshTarget]]:
     """The lab's nodes that no setting names: the smarthost, and a node that nobody granted anything."""
     from lab import topology  # noqa: PLC0415  # only when the settings are the lab's
 

@@ -18,6 +18,7 @@ from tailwart.tailnet.access import rules, selectors
 from tailwart.tailnet.policy import Policy
 
 PROBE_SECONDS = 3
+# The first packet to a peer may be lost while the two are still agreeing on keys.
 ATTEMPTS = 2
 
 
@@ -83,6 +84,8 @@ def measure(policy: Policy, sources: Sequence[Source], targets: Sequence[Target]
 
 def allowed(policy: Policy, sources: Iterable[str], target: Target) -> bool:
     """Whether the rules of a policy open a way between nodes with these tags."""
+    if policy.acls.node is None and policy.grants.node is None:
+        return True  # a file without either section allows everything
     resolve = selectors(policy)
     known = list(rules(policy))
     return any(
@@ -92,24 +95,27 @@ def allowed(policy: Policy, sources: Iterable[str], target: Target) -> bool:
 
 def _row(policy: Policy, source: Source, targets: Sequence[Target]) -> list[Cell]:
     others = [target for target in targets if target.node != source.node]
+    expected = [allowed(policy, source.tags, target) for target in others]
     try:
-        output = source.run(script(others))
+        output = source.run(script(others, expected))
     except (TailwartError, TimeoutError):
         output = ""
     outcomes = parse(output)
     return [
-        Cell(source.node, target, allowed(policy, source.tags, target), outcomes.get(index, Outcome.UNKNOWN))
-        for index, target in enumerate(others)
+        Cell(source.node, target, open_way, outcomes.get(index, Outcome.UNKNOWN))
+        for index, (target, open_way) in enumerate(zip(others, expected, strict=True))
     ]
 
 
-def script(targets: Sequence[Target]) -> str:
+def script(targets: Sequence[Target], expected: Sequence[bool]) -> str:
     """A POSIX script that probes all targets at once and prints `INDEX OUTCOME` lines.
 
-    busybox nc in the sidecar's image, bash's /dev/tcp on a bare Debian.
+    A way that the policy opens gets a second attempt. Busybox' nc makes the probes in the sidecar, bash's /dev/tcp on
+    a bare Debian.
     """
     probes = "\n".join(
-        f"probe {index} {shlex.quote(target.address)} {target.port} &" for index, target in enumerate(targets)
+        f"probe {index} {shlex.quote(target.address)} {target.port} {ATTEMPTS if open_way else 1} &"
+        for index, (target, open_way) in enumerate(zip(targets, expected, strict=True))
     )
     return f"""
 grep -q tailscale0 /proc/net/dev || exit 0 # not on the tailnet: nothing to measure
@@ -120,8 +126,7 @@ dial() {{
 }}
 probe() {{
     tries=0
-    # The first packet to a peer may be lost while the two are still agreeing on keys.
-    while [ "$tries" -lt {ATTEMPTS} ]; do
+    while [ "$tries" -lt "$4" ]; do
         if said=$(dial "$2" "$3" 2>&1); then echo "$1 open"; return; fi
         case $said in *[Rr]efused*) echo "$1 refused"; return;; esac
         tries=$((tries + 1))

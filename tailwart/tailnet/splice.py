@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from tailwart.tailnet.hujson import Document, Item, Node
 
 _SAME_LINE_COMMENTS = re.compile(r"(?:[ \t]*/\*[^\n]*?\*/)*(?:[ \t]*//[^\r\n]*(?:\r(?!\n)[^\r\n]*)*)?")
-_BLANK_TO_LINE_END = re.compile(r"[ \t]*\r?\n")
+_LINE_END = re.compile(r"\r?\n")
 DEFAULT_INDENT = "\t"
 
 
@@ -142,10 +142,17 @@ def _line_ends_behind(document: Document, container: Node, index: int, doomed: C
 
     Without one, what follows would slide up into the `//` comment on the line above.
     """
-    while index + 1 in doomed and not document.comments(container.items[index].end, container.items[index + 1].start):
+    items = container.items
+    while index + 1 in doomed and not document.comments(items[index].end, items[index + 1].start):
+        if _has_detached_comma(items[index]):
+            return False
         index += 1
-    item = container.items[index]
-    return bool(_BLANK_TO_LINE_END.match(document.text, item.end if item.comma is None else item.comma + 1))
+    after = items[index].end if items[index].comma is None else items[index].end + 1
+    return not _has_detached_comma(items[index]) and bool(_LINE_END.match(document.text, after))
+
+
+def _has_detached_comma(item: Item) -> bool:
+    return item.comma is not None and item.comma != item.end
 
 
 def _line_comment_within(document: Document, container: Node) -> bool:

@@ -73,7 +73,7 @@ def test_the_script_tells_open_from_refused(shell: str, listener: int) -> None:
         refused = int(gone.getsockname()[1])
     targets = [Target("a", "a", "127.0.0.1", (), listener), Target("b", "b", "127.0.0.1", (), refused)]
     # This machine need not be on a tailnet to try the probes themselves.
-    text = "\n".join(line for line in script(targets).splitlines() if "tailscale0" not in line)
+    text = "\n".join(line for line in script(targets, [True, True]).splitlines() if "tailscale0" not in line)
     result = subprocess.run(
         [str(shutil.which(shell)), "-s"], input=text, capture_output=True, text=True, timeout=60, check=True
     )
@@ -84,6 +84,6 @@ def test_a_host_off_the_tailnet_says_nothing() -> None:
     if any("tailscale0" in name for _, name in socket.if_nameindex()):
         pytest.skip("this machine is on a tailnet")
     result = subprocess.run(
-        ["/bin/sh", "-s"], input=script([RELAY]), capture_output=True, text=True, timeout=60, check=True
+        ["/bin/sh", "-s"], input=script([RELAY], [True]), capture_output=True, text=True, timeout=60, check=True
     )
     assert result.stdout == ""
