@@ -16,7 +16,7 @@ SWAP = "mv -fT -- /opt/tailwart/edge/next"
 
 @dataclass
 class Host:
-    """A scripted host: fails where a script holds one of ``broken``; looks like ``state``, after the swap like ``after``."""
+    """A scripted host: fails where a script holds one of ``broken``; ``state`` before the swap, ``after`` behind it."""
 
     state: EdgeHost
     after: EdgeHost = field(default_factory=settled)
