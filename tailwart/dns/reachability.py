@@ -53,16 +53,16 @@ class Vantage:
         hosts: frozenset[str] = frozenset(),
     ) -> None:
         self.label = label
-        self._connect = connect
+        self.connect = connect
         self.hosts = hosts
 
     def probe(self, edge: EdgeAddresses) -> Attempt:
         """IPv6 port 25 of an edge, with IPv4 as the control that tells a filtered way from a silent edge."""
         assert edge.ipv6 is not None
-        attempt = self._connect(edge.ipv6, SMTP)
+        attempt = self.connect(edge.ipv6, SMTP)
         if attempt.reach is not Reach.SILENT or edge.ipv4 is None:
             return attempt
-        if self._connect(edge.ipv4, SMTP).reach is Reach.ANSWERS:
+        if self.connect(edge.ipv4, SMTP).reach is Reach.ANSWERS:
             return attempt
         # Neither family answers: the edge is down, or port 25 is filtered on the way. Both say nothing of its IPv6.
         return Attempt(Reach.UNKNOWN, f"{attempt.detail}, and its IPv4 does not answer either")
