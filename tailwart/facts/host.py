@@ -61,13 +61,42 @@ if [ -n "$docker" ]; then
 fi
 """
 
-# Not `docker compose config --hash`: from Compose 2.22 on, Debian's 2.26 among them, it leaves out what env_file adds
-# and so never equals the label of a container whose service has one (docker/compose issue 14001).
+# Everything of a container that a Compose file decides, but for the identifiers in it.
+_FINGERPRINT = " ".join(
+    f"{{{{json {field}}}}}"
+    for field in (
+        ".Config.Image",
+        ".Config.Env",
+        ".Config.Entrypoint",
+        ".Config.Cmd",
+        ".Config.User",
+        ".Config.Healthcheck",
+        ".HostConfig.Binds",
+        ".HostConfig.Mounts",
+        ".HostConfig.PortBindings",
+        ".HostConfig.Devices",
+        ".HostConfig.CapAdd",
+        ".HostConfig.CapDrop",
+        ".HostConfig.Privileged",
+        ".HostConfig.SecurityOpt",
+        ".HostConfig.Sysctls",
+        ".HostConfig.RestartPolicy",
+        ".HostConfig.LogConfig",
+    )
+)
+
+# Not `docker compose config --hash`, which cannot be compared with the labels of what runs: it leaves out what env_file
+# adds (docker/compose issue 14001, from 2.22 on), while the label of a service in another's network namespace holds the
+# identifier of that container and so changes with it.
 _PROJECT = r"""
 if [ -n "$docker" ] && [ -n "$version" ]; then
   ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$project" 2>/dev/null) || ids=
   if [ -n "$ids" ]; then
     docker inspect --type container --format "container${tab}@CONTAINER@" $ids 2>/dev/null || :
+    docker inspect --type container --format '{{.Id}} @FINGERPRINT@' $ids 2>/dev/null |
+      while read -r id made; do
+        printf 'fingerprint\t%s\t%s\n' "$id" "$(printf %s "$made" | sha256sum | cut -d ' ' -f 1)"
+      done
     references=$(docker inspect --type container --format '{{.Config.Image}}' $ids 2>/dev/null | sort -u)
     for reference in $references; do
       docker image inspect --format "image${tab}{{.Id}}${tab}$reference" "$reference" 2>/dev/null || :
@@ -125,7 +154,8 @@ def script(watch: Watch) -> str:
     parts.append(_ENGINE.replace("@DAEMON_JSON@", DAEMON_JSON).replace("@MARKER@", ENGINE_MARKER).strip())
     if watch.project:
         parts.append(f"project={shlex.quote(watch.project)}")
-        parts.append(_PROJECT.replace("@CONTAINER@", _CONTAINER.replace('"', '\\"').replace("\\t", "${tab}")).strip())
+        container = _CONTAINER.replace('"', '\\"').replace("\\t", "${tab}")
+        parts.append(_PROJECT.replace("@CONTAINER@", container).replace("@FINGERPRINT@", _FINGERPRINT).strip())
     for name, probe in watch.probes:
         parts.append(f"output=$({probe}\n) && code=0 || code=$?")
         parts.append(

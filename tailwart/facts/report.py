@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 HEADER = "tailwart-host-report 1"
 TRAILER = "tailwart-host-report end"
 
-_KEYWORDS = frozenset(("path", "sha256", "content", "engine", "unit", "container", "image", "probe"))
+_KEYWORDS = frozenset(("path", "sha256", "content", "engine", "unit", "container", "image", "probe", "fingerprint"))
 _STARTED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
 
@@ -52,6 +52,7 @@ class Container:
     """One container of a Compose project.
 
     ``health`` is empty when it has no healthcheck; ``variables`` are the names in its environment, without values.
+    ``fingerprint`` is a digest of what it was made from: equal for equal settings, whatever containers came and went.
     """
 
     service: str
@@ -67,6 +68,7 @@ class Container:
     started_at: tuple[str, int]
     network_mode: str
     variables: frozenset[str] = frozenset()
+    fingerprint: str = ""
 
     @property
     def settled(self) -> bool:
@@ -113,6 +115,7 @@ def parse(lines: Iterable[str]) -> HostReport:
     if unknown:
         raise ReportError(f"unexpected line in the host report: {sorted(unknown)[0]!r}")
     hashes = {path: digest for digest, path in _each(kinds, "sha256", 2)}
+    prints = {fields[0]: fields[1] for fields in _each(kinds, "fingerprint", 2)}
     return HostReport(
         paths={
             path: PathState(_kind(kind), mode.zfill(4), owner, hashes.get(path, ""))
@@ -120,7 +123,7 @@ def parse(lines: Iterable[str]) -> HostReport:
         },
         contents={path: _decoded(content) for content, path in _each(kinds, "content", 2)},
         engine=_engine(kinds),
-        containers=tuple(_container(fields) for fields in _each(kinds, "container", 13)),
+        containers=tuple(_container(fields, prints) for fields in _each(kinds, "container", 13)),
         images={reference: identifier for identifier, reference in _each(kinds, "image", 2)},
         probes={name: Probe(_number(code), _decoded(output)) for name, code, output in _each(kinds, "probe", 3)},
     )
@@ -182,7 +185,7 @@ def _last(kinds: Mapping[str, list[list[str]]], keyword: str, count: int) -> lis
     return rows[-1] if rows else None
 
 
-def _container(fields: list[str]) -> Container:
+def _container(fields: list[str], prints: Mapping[str, str]) -> Container:
     service, name, identifier, state, health, exit_code, image, image_id, config_hash, inputs, start = fields[:11]
     network, variables = fields[11:]
     return Container(
@@ -199,6 +202,7 @@ def _container(fields: list[str]) -> Container:
         started_at=started(start),
         network_mode=network,
         variables=frozenset(variables.split()),
+        fingerprint=prints.get(identifier, ""),
     )
 
 

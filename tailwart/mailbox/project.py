@@ -12,7 +12,7 @@ from tailwart.mailbox.addresses import tailnet_addresses
 from tailwart.mailbox.failures import explain
 from tailwart.operations.compose import inputs_digest
 from tailwart.operations.hostfiles import HostDirectory, HostFile
-from tailwart.operations.project import Check, ComposeProject, Service
+from tailwart.operations.project import Check, ComposeProject, Overlay, Service
 from tailwart.operations.unit import Unit
 from tailwart.stalwart import names
 
@@ -28,19 +28,18 @@ def compose_project(environment: Environment) -> ComposeProject:
     config = HostFile(f"{directory}/config/config.json", render.store_config_text(environment))
     key = render.auth_key(environment)
     authkey = HostFile(f"{directory}/authkey", f"{key}\n", "0600", secret=True)
-    sidecar_env = HostFile(f"{directory}/sidecar.env", render.sidecar_env(environment), "0600")
-    stalwart_env = HostFile(f"{directory}/stalwart.env", render.stalwart_env(environment), "0600", secret=True)
-    sidecar_inputs = inputs_digest([authkey, sidecar_env])
-    stalwart_inputs = inputs_digest([config, stalwart_env])
+    secrets = HostFile(f"{directory}/.env", render.env_file(render.secret_values(environment)), "0600", secret=True)
+    sidecar_inputs = inputs_digest([authkey])
+    stalwart_inputs = inputs_digest([config])
     values = render.compose_values(environment, sidecar_inputs=sidecar_inputs, stalwart_inputs=stalwart_inputs)
     compose = HostFile(f"{directory}/compose.yaml", render.render("compose.yaml.j2", values))
     follow = HostFile(f"{directory}/follow.sh", render.follow_script(), "0755")
     files = (
         config,
         authkey,
-        sidecar_env,
-        stalwart_env,
+        secrets,
         compose,
+        HostFile(f"{directory}/bootstrap.yaml", render.bootstrap_overlay()),
         follow,
         HostFile(f"/etc/systemd/system/{UNIT_NAME}", _unit_text(follow)),
         HostFile(MODULES, "tun\n"),
@@ -60,6 +59,7 @@ def compose_project(environment: Environment) -> ComposeProject:
             Service("ts-stalwart", inputs=sidecar_inputs),
             Service("stalwart", inputs=stalwart_inputs, forbidden=(names.ENV_RECOVERY_ADMIN, names.ENV_RECOVERY_MODE)),
         ),
+        overlays=(Overlay(names.BOOTSTRAP_ENV, "bootstrap.yaml"),),
         checks=(_TUN, _network(str(environment.mailbox_ula))),
         explain=partial(explain, environment),
         secrets=_secrets(environment, key),

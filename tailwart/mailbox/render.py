@@ -33,7 +33,9 @@ class ComposeValues:
     tailscale_image: str
     stalwart_image: str
     authkey_target: str
+    sidecar_environment: tuple[tuple[str, str], ...]
     sidecar_health: str
+    stalwart_secrets: tuple[str, ...]
     sidecar_inputs: str
     stalwart_inputs: str
     ula_subnet: str
@@ -51,7 +53,10 @@ class UnitValues:
 def render(template: str, values: ComposeValues | UnitValues) -> str:
     """A template of ``templates/mailbox`` with its one typed object; an unknown name in it is an error."""
     templates = Templates(  # noqa: S701 - YAML and a unit file, no HTML
-        loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
     )
     return templates.get_template(template).render(v=values)
 
@@ -59,6 +64,11 @@ def render(template: str, values: ComposeValues | UnitValues) -> str:
 def follow_script() -> str:
     """The script that keeps Stalwart with its sidecar."""
     return (_TEMPLATES / "follow.sh").read_text()
+
+
+def bootstrap_overlay() -> str:
+    """The Compose file that hands bootstrap.env to Stalwart while that has content."""
+    return (_TEMPLATES / "bootstrap.yaml").read_text()
 
 
 def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_inputs: str) -> ComposeValues:
@@ -69,7 +79,12 @@ def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_in
         tailscale_image=str(environment.tailscale_image),
         stalwart_image=str(environment.stalwart_image),
         authkey_target=AUTHKEY_TARGET,
+        # Compose expands dollar signs in the file; no value of ours is meant to be expanded.
+        sidecar_environment=tuple(
+            (name, value.replace("$", "$$")) for name, value in sidecar_environment(environment).items()
+        ),
         sidecar_health=sidecar_health(environment),
+        stalwart_secrets=tuple(secret_values(environment)),
         sidecar_inputs=sidecar_inputs,
         stalwart_inputs=stalwart_inputs,
         ula_subnet=str(prefix),
@@ -128,8 +143,8 @@ def auth_key(environment: Environment) -> str:
     return value
 
 
-def sidecar_env(environment: Environment) -> str:
-    """The sidecar's environment file.
+def sidecar_environment(environment: Environment) -> dict[str, str]:
+    """The sidecar's environment, none of it secret.
 
     The key is read from a file: containerboot hands TS_AUTHKEY on as an argument of `tailscale up`, where every
     process list would show it.
@@ -154,11 +169,11 @@ def sidecar_env(environment: Environment) -> str:
     }
     if environment.offline:
         values["TS_NO_LOGS_NO_SUPPORT"] = "true"
-    return env_file(values)
+    return values
 
 
-def stalwart_env(environment: Environment) -> str:
-    """Stalwart's environment file: the secrets that its settings refer to by name."""
+def secret_values(environment: Environment) -> dict[str, str]:
+    """Stalwart's environment: the secrets that its settings refer to by name, of those that are set."""
     secrets: dict[str, SecretStr | None] = {
         names.ENV_DB: environment.stalwart_db_password if environment.stalwart_store == "postgres" else None,
         names.ENV_SMARTHOST: environment.smarthost_password,
@@ -166,11 +181,11 @@ def stalwart_env(environment: Environment) -> str:
         names.ENV_SPACESHIP: environment.spaceship_api_secret,
         names.ENV_RFC2136: environment.rfc2136_key,
     }
-    return env_file({name: value.get_secret_value() for name, value in secrets.items() if value is not None})
+    return {name: value.get_secret_value() for name, value in secrets.items() if value is not None}
 
 
 def env_file(values: dict[str, str]) -> str:
-    """An environment file as Compose reads it, each value arriving exactly as it is.
+    """A ``.env`` as Compose reads it, each value arriving exactly as it is.
 
     Compose expands `$` and takes `#` and blanks for its own in plain values, nothing in single quotes; a value with a
     single quote or a backslash needs double quotes with escapes. Raises `ValueError` for control characters.

@@ -1,11 +1,11 @@
 """Compose projects: brought up when what runs differs from what is wanted, left alone otherwise.
 
 Nothing is decided from a prediction. After every successful ``docker compose up`` the host keeps a record
-(``.applied`` in the project's directory) of the compose.yaml that was brought up and of the configuration hash that
-each container got. A run that dies anywhere before that leaves an older record, so that the next one brings the
-project up again; Compose itself then recreates only what differs. A container that somebody recreated from another
-compose.yaml carries another hash and is found the same way. Bind-mounted and environment files are not in Compose's
-hash of the file: a service that reads some carries their digest in the label ``tailwart.inputs`` (`inputs_digest`).
+(``.applied`` in the project's directory) of the files that Compose read and of the fingerprint that each container got.
+A run that dies anywhere before that leaves an older record, so that the next one brings the project up again; Compose
+itself then recreates only what differs. A container that somebody recreated from another compose.yaml has another
+fingerprint and is found the same way. Bind-mounted files mean nothing to Compose: a service that reads some carries
+their digest in the label ``tailwart.inputs`` (`inputs_digest`).
 """
 
 from __future__ import annotations
@@ -81,14 +81,13 @@ def bring_up(run: Runner, project: ComposeProject) -> None:
                 remedy=check.remedy,
             )
     _settle(run, project)
-    _compose(run, project, "up", "-d", "--remove-orphans", *_waiting(project), timeout=project.wait_seconds + 900)
+    # Pulling images takes its time too.
+    patience = project.wait_seconds + 900
+    _compose(run, project, "up", "-d", "--remove-orphans", *_waiting(project), timeout=patience)
     report = _look(run, project)
     for service in stale_namespaces(report):
         # Compose leaves a container alone whose provider of the network namespace was replaced or restarted under it.
-        _compose(
-            run, project, "up", "-d", "--no-deps", "--force-recreate", *_waiting(project), service,
-            timeout=project.wait_seconds + 900,
-        )  # fmt: skip
+        _compose(run, project, "up", "-d", "--force-recreate", *_waiting(project), service, timeout=patience)
         report = _look(run, project)
     if reasons := unsettled(project, report, recorded=False):
         raise explain_failure(run, project, report, "; ".join(reasons))

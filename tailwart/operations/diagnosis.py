@@ -31,7 +31,7 @@ def explain_failure(run: Runner, project: ComposeProject, report: HostReport, ou
         f"{names} did not come up",
         seen="\n            ".join(seen),
         expected=f"every container of {project.name} running and healthy within {project.wait_seconds} s",
-        remedy=f"look at `docker compose {project.options} logs` in {project.directory} on the host, then run again",
+        remedy=f"look at `docker compose logs` in {project.directory} on the host, then run again",
     )
 
 

@@ -203,9 +203,7 @@ def _parents(files: Sequence[HostFile], directories: Sequence[HostDirectory]) ->
     return sorted(found - declared)
 
 
-def show(
-    host: Host, report: HostReport, files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()
-) -> None:
+def show(host: Host, report: HostReport, files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()) -> None:
     """Print what would be written: unified differences, and a line without content for secrets."""
     readable = [item.path for item in files if not item.secret and report.paths.get(item.path)]
     contents = host.get_fact(HostState, watch=Watch(contents=tuple(readable))).contents if readable else {}

@@ -38,6 +38,14 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlay:
+    """A second Compose file that counts while another file, in the same directory, has content."""
+
+    while_filled: str
+    compose_file: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerStory:
     """What is known of a container that did not come up: the last words of its healthcheck and of its log."""
 
@@ -62,6 +70,7 @@ class ComposeProject:
     services: tuple[Service, ...]
     directories: tuple[HostDirectory, ...] = ()
     checks: tuple[Check, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     wait_seconds: int = 180
     build_seconds: int = 900
     explain: Explain | None = field(default=None, repr=False)
@@ -90,8 +99,9 @@ class ComposeProject:
 
     @property
     def options(self) -> str:
-        """Options of every ``docker compose`` command: no override file or foreign project name slips in."""
-        return f"--project-name {self.name} --file compose.yaml"
+        """Options of a ``docker compose`` command, for the shell: no override file or foreign name slips in."""
+        overlays = [f"$([ ! -s {one.while_filled} ] || echo --file {one.compose_file})" for one in self.overlays]
+        return " ".join((f"--project-name {self.name} --file compose.yaml", *overlays))
 
     @property
     def built(self) -> bool:
@@ -113,13 +123,14 @@ class ComposeProject:
 
 
 def record(project: ComposeProject, report: HostReport) -> str:
-    """What the host keeps after a successful ``up``: JSON, the digest of compose.yaml and each container's hash."""
-    compose = next(file for file in project.files if file.path == project.compose_path)
-    containers = {container.service: container.config_hash for container in report.containers}
+    """What the host keeps after a successful ``up``: JSON, a digest of what Compose read, all fingerprints."""
+    read = (project.compose_path, f"{project.directory}/.env")
+    digests = "".join(sorted(file.sha256 for file in project.files if file.path in read))
+    containers = {container.service: container.fingerprint for container in report.containers}
     wanted = sorted(service.name for service in project.services)
     return json.dumps(
         {
-            "compose": hashlib.sha256(compose.data).hexdigest(),
+            "compose": hashlib.sha256(digests.encode()).hexdigest(),
             "services": {name: containers.get(name, "") for name in wanted},
         }
     )
@@ -143,7 +154,7 @@ def unsettled(project: ComposeProject, report: HostReport, *, recorded: bool = T
         if known is None:
             reasons.append("it was never brought up to the end")
         elif known.decode(errors="replace").strip() != record(project, report):
-            reasons.append("compose.yaml is not what was last brought up")
+            reasons.append("compose.yaml or .env is not what was last brought up")
     return reasons
 
 

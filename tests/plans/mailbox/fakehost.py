@@ -82,4 +82,5 @@ def settled(project: ComposeProject, unit: Unit, record: str) -> list[str]:
         fields = (service.name, f"/{service.name}", f"c{index}", "running", "healthy", "0", "image", "sha256:x")
         more = (f"hash-{service.name}", service.inputs, STARTED.format(index), network, "PATH ")
         lines.append("\t".join(("container", *fields, *more)))
+        lines.append(f"fingerprint\tc{index}\tprint-{service.name}")
     return lines

@@ -43,7 +43,6 @@ def project(tmp_path: Path) -> Path:
             path = tmp_path / file.path.removeprefix(made.directory + "/")
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(file.data)
-    (tmp_path / "bootstrap.env").write_text("")
     return tmp_path
 
 

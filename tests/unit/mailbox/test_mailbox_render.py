@@ -54,7 +54,8 @@ def test_postgres_is_described_with_a_reference_to_its_password() -> None:
 def test_a_mailbox_without_backends_keeps_its_store_in_its_named_volume() -> None:
     project = compose_project(environment())
     assert json.loads(file(project, "config.json")) == {"@type": "RocksDb", "path": "/var/lib/stalwart/data"}
-    assert file(project, "stalwart.env") == ""
+    assert file(project, "/.env") == ""
+    assert "environment" not in compose(environment())["services"]["stalwart"]
 
 
 def test_no_service_publishes_a_port_and_stalwart_lives_in_the_sidecars_network() -> None:
@@ -112,18 +113,37 @@ def test_a_mailbox_without_any_key_is_refused_by_name() -> None:
 def test_the_key_is_in_no_environment_and_in_one_file_only() -> None:
     project = compose_project(environment())
     assert [item.path for item in project.files if OAUTH.encode() in item.data] == ["/opt/tailwart/mailbox/authkey"]
-    assert "TS_AUTHKEY='file:/run/tailwart/authkey'" in file(project, "sidecar.env")
+    sidecar = compose(environment())["services"]["ts-stalwart"]["environment"]
+    assert sidecar["TS_AUTHKEY"] == "file:/run/tailwart/authkey"
 
 
 def test_tags_are_asked_for_with_a_key_of_tailscale_only() -> None:
-    assert "--advertise-tags=tag:stalwart" in render.sidecar_env(environment())
+    assert render.sidecar_environment(environment())["TS_EXTRA_ARGS"] == "--advertise-tags=tag:stalwart"
     other = environment(ts_authkey="0123456789abcdef", ts_login_server="https://headscale.example.org")
-    assert "TS_EXTRA_ARGS='--login-server=https://headscale.example.org'" in render.sidecar_env(other)
+    assert render.sidecar_environment(other)["TS_EXTRA_ARGS"] == "--login-server=https://headscale.example.org"
 
 
 def test_a_lab_tells_the_sidecar_to_call_nobody() -> None:
-    assert "TS_NO_LOGS_NO_SUPPORT='true'" in render.sidecar_env(environment(offline=True))
-    assert "NO_LOGS" not in render.sidecar_env(environment())
+    assert render.sidecar_environment(environment(offline=True))["TS_NO_LOGS_NO_SUPPORT"] == "true"
+    assert "TS_NO_LOGS_NO_SUPPORT" not in render.sidecar_environment(environment())
+
+
+def test_stalwart_gets_the_secrets_that_are_set_by_reference_to_the_env_file() -> None:
+    env = environment(**POSTGRES, smarthost_address="100.64.0.10", smarthost_password="relay-secret-1")
+    project = compose_project(env)
+    assert compose(env)["services"]["stalwart"]["environment"] == {
+        "STALWART_DB_PASSWORD": "${STALWART_DB_PASSWORD}",
+        "STALWART_SMARTHOST_PASSWORD": "${STALWART_SMARTHOST_PASSWORD}",
+    }
+    assert file(project, "/.env") == (
+        "STALWART_DB_PASSWORD='database-password-1'\nSTALWART_SMARTHOST_PASSWORD='relay-secret-1'\n"
+    )
+
+
+def test_the_recovery_credential_counts_only_while_its_file_has_content() -> None:
+    project = compose_project(environment())
+    assert "$([ ! -s bootstrap.env ] || echo --file bootstrap.yaml)" in project.options
+    assert "bootstrap" not in file(project, "compose.yaml")
 
 
 def test_files_with_secrets_are_for_root_alone() -> None:
@@ -137,14 +157,14 @@ def test_files_with_secrets_are_for_root_alone() -> None:
     assert "database-password-1" not in repr(project)
 
 
-def test_a_changed_secret_or_store_recreates_the_service_that_reads_it_and_no_other() -> None:
+def test_a_changed_key_or_store_recreates_the_service_that_reads_it_and_no_other() -> None:
     def labels(env: Environment) -> dict[str, str]:
         return {service.name: service.inputs for service in compose_project(env).services}
 
     before = labels(environment(**POSTGRES))
-    password = labels(environment(**{**POSTGRES, "stalwart_db_password": "another-password-2"}))
-    assert password["stalwart"] != before["stalwart"]
-    assert password["ts-stalwart"] == before["ts-stalwart"]
+    store = labels(environment(**{**POSTGRES, "stalwart_db_host": "db.tail1234.ts.net"}))
+    assert store["stalwart"] != before["stalwart"]
+    assert store["ts-stalwart"] == before["ts-stalwart"]
     key = labels(environment(**POSTGRES, ts_authkey="tskey-auth-x"))
     assert key["ts-stalwart"] != before["ts-stalwart"]
     assert key["stalwart"] == before["stalwart"]
@@ -189,4 +209,4 @@ def test_any_password_arrives_as_it_is(password: str) -> None:
 def test_a_password_with_a_line_break_is_refused() -> None:
     env = environment(**{**POSTGRES, "stalwart_db_password": SecretStr("a\nB=c")})
     with pytest.raises(ValueError, match="STALWART_DB_PASSWORD"):
-        render.stalwart_env(env)
+        render.env_file(render.secret_values(env))

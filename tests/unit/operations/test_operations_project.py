@@ -23,6 +23,7 @@ SIDECAR = Container(
     inputs="i0",
     started_at=("2026-11-21T02:00:00", 0),
     network_mode="tailwart-mailbox_default",
+    fingerprint="f0",
 )
 STALWART = replace(
     SIDECAR,
@@ -30,6 +31,7 @@ STALWART = replace(
     name="stalwart",
     identifier="c1",
     config_hash="h1",
+    fingerprint="f1",
     inputs="i1",
     started_at=("2026-11-21T02:00:05", 0),
     network_mode="container:c0",
@@ -61,11 +63,18 @@ def test_a_project_that_was_never_brought_up_to_the_end_is_brought_up() -> None:
 
 def test_a_changed_compose_file_outlives_a_run_that_died_before_the_up() -> None:
     changed = replace(PROJECT, files=(HostFile(PROJECT.compose_path, "services: {x: {}}\n"),))
-    assert unsettled(changed, report()) == ["compose.yaml is not what was last brought up"]
+    assert unsettled(changed, report()) == ["compose.yaml or .env is not what was last brought up"]
+
+
+def test_a_sidecar_that_was_made_anew_from_the_same_files_is_no_reason() -> None:
+    # `docker compose down && docker compose up`: other identifiers, and so another hash of Compose's for Stalwart.
+    sidecar = replace(SIDECAR, identifier="c8")
+    stalwart = replace(STALWART, identifier="c9", network_mode="container:c8", config_hash="h9")
+    assert unsettled(PROJECT, report(sidecar, stalwart)) == []
 
 
 def test_a_container_that_somebody_made_from_another_compose_file_is_found() -> None:
-    assert unsettled(PROJECT, report(SIDECAR, replace(STALWART, config_hash="h-foreign")))
+    assert unsettled(PROJECT, report(SIDECAR, replace(STALWART, fingerprint="f-foreign")))
 
 
 @pytest.mark.parametrize(
