@@ -1,0 +1,166 @@
+"""What is refused before anything is written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tailwart.errors import TailwartError
+from tailwart.operations.remote import Completed
+from tailwart.stalwart import guards, postgres, stores, version
+from tailwart.stalwart.certificates import certificates, to_order
+from tailwart.stalwart.inputs import Acme, DnsServer, S3Store
+from tailwart.stalwart.live import Live
+from tailwart.stalwart.probing import listening
+from tests.unit.stalwart.given import Deployed, settings
+
+S3 = S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "GKkey")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0.16.7", "0.16.7"),
+        ("Stalwart Server v0.16.12\n", "0.16.12"),
+        ("v0.16.7-standin", "0.16.7"),
+        ("Stalwart stand-in for v0.16.7", "0.16.7"),
+        ("latest", ""),
+        ("", ""),
+    ],
+)
+def test_versions_are_found(text: str, found: str) -> None:
+    assert version.find(text) == found
+
+
+def test_another_series_is_refused_with_the_way() -> None:
+    version.check("0.16.7")
+    version.check("")
+    with pytest.raises(TailwartError, match=r"Stalwart 1\.0\.0 is not supported[^§]*0\.16\.27 and a migration"):
+        version.check("1.0.0")
+    with pytest.raises(TailwartError, match=r"0\.15\.4 is not supported"):
+        version.check("0.15.4")
+
+
+def answering(output: str, ok: bool = True) -> Any:
+    scripts: list[tuple[str, str]] = []
+
+    def run(script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        scripts.append((script, stdin))
+        return Completed(ok, output, "")
+
+    run.scripts = scripts  # type: ignore[attr-defined]  # the test reads back what was sent
+    return run
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [("403", "S3_SECRET_KEY"), ("404", "S3_BUCKET"), ("400", "S3_REGION"), ("000", "S3_ENDPOINT")],
+)
+def test_s3_that_does_not_serve_names_the_setting(code: str, named: str) -> None:
+    with pytest.raises(TailwartError, match=named):
+        stores.probe_s3(answering(f"code {code}\n"), S3)
+
+
+def test_s3_is_asked_with_the_secret_of_the_container() -> None:
+    run = answering("code 200\n")
+    stores.probe_s3(run, S3)
+    assert "$STALWART_S3_SECRET_KEY" in run.scripts[0][0]
+
+
+URL = "redis://:redis-password@redis.tail1234.ts.net:6379/3"
+
+
+def test_an_index_in_use_is_refused_and_an_empty_one_is_marked() -> None:
+    with pytest.raises(TailwartError, match=r"index 3 of Redis[^§]*42 keys[^§]*REDIS_URL another index"):
+        stores.probe_redis(answering("+OK\r\n+OK\r\n:42\r\n$-1\r\n+OK\r\n"), URL, "mail.example.org")
+    empty = answering("+OK\r\n+OK\r\n:0\r\n$-1\r\n+OK\r\n")
+    stores.probe_redis(empty, URL, "mail.example.org")
+    assert "SET\r\n$14\r\ntailwart:owner" in empty.scripts[1][1]
+    stores.probe_redis(answering("+OK\r\n+OK\r\n:42\r\n$16\r\nmail.example.org\r\n+OK\r\n"), URL, "mail.example.org")
+
+
+def test_redis_errors_name_the_setting_and_hide_the_password() -> None:
+    for output, named in (
+        ("", "TAG_REDIS"),
+        ("-WRONGPASS invalid\r\n-NOAUTH\r\n-NOAUTH\r\n-NOAUTH\r\n", "its password"),
+        ("+OK\r\n-ERR DB index is out of range\r\n:0\r\n$-1\r\n", "out of range"),
+    ):
+        run = answering(output)
+        with pytest.raises(TailwartError, match=named) as told:
+            stores.probe_redis(run, URL, "mail.example.org")
+        assert "redis-password" not in str(told.value)
+        assert "redis-password" not in run.scripts[0][0], "the password travels on standard input"
+
+
+def test_a_second_live_server_is_refused_and_a_ghost_is_not() -> None:
+    found = [
+        postgres.Client("100.64.0.7", 4, 1),
+        postgres.Client("100.64.0.5", 2, 5000),
+        postgres.Client("100.64.0.9", 3, 10),
+    ]
+    others = postgres.others(found, frozenset({"100.64.0.7"}), started_seconds_ago=600)
+    assert [item.address for item in others] == ["100.64.0.9"], "the ghost has not asked since our start"
+    with pytest.raises(TailwartError, match=r"another Stalwart[^§]*100\.64\.0\.9[^§]*lesson:   16"):
+        postgres.refuse_second_server(others)
+
+
+def test_a_blob_store_with_mail_in_it_does_not_move_by_itself() -> None:
+    deployed = Deployed(settings())
+    moved = settings(s3=S3)
+    operations = deployed.plan(moved).operations
+    (account, *_) = deployed.server.objects["Account"].values()
+    assert guards.warnings(moved, operations, Live({"Account": ({**account, "usedDiskQuota": 0},)})) == ()
+    with_mail = Live({"Account": ({**account, "usedDiskQuota": 4096},)})
+    assert "4096 bytes of mail" in guards.warnings(moved, operations, with_mail)[0]
+    with pytest.raises(TailwartError, match="mailbox_blob_store_may_move"):
+        guards.before_writing(answering("code 200\n"), moved, operations, with_mail)
+    insisting = settings(s3=S3, blob_store_may_move=True)
+    assert guards.warnings(insisting, operations, with_mail) == ()
+
+
+NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
+WITH_ACME = settings(acme=Acme("https://acme.example.net/dir", "ops@example.org", DnsServer("spaceship")))
+DOMAIN = {"id": "b", "name": "example.org", "certificateManagement": {"@type": "Automatic", "acmeProviderId": "p"}}
+WILDCARD = {"id": "c", "subjectAlternativeNames": {"*.example.org": True}, "notValidAfter": "2027-02-18T23:56:29Z"}
+
+
+def renewal(status: dict[str, Any], due: str) -> dict[str, Any]:
+    return {"id": "t", "@type": "AcmeRenewal", "domainId": "b", "status": status, "due": due}
+
+
+def looked_at(*tasks: dict[str, Any], held: tuple[dict[str, Any], ...] = (WILDCARD,)) -> Any:
+    (found,) = certificates(WITH_ACME, Live({"Domain": (DOMAIN,), "Task": tasks, "Certificate": held}), NOW)
+    return found
+
+
+def test_a_renewal_that_waits_for_its_day_is_left_alone() -> None:
+    found = looked_at(renewal({"@type": "Pending"}, "2027-01-19T23:56:29Z"))
+    assert (found.present, found.told(), to_order([found], [])) == (True, "", [])
+
+
+def test_a_renewal_locked_by_a_process_that_is_gone_is_ordered_anew() -> None:
+    locked = renewal({"@type": "Pending"}, "2026-11-21T01:00:00Z")
+    assert to_order([looked_at(locked)], []) == ["b"]
+    waiting = {**renewal({"@type": "Pending"}, "2027-01-19T23:56:29Z"), "id": "u"}
+    assert to_order([looked_at(locked, waiting)], []) == []
+
+
+def test_a_dead_dns_key_is_told_with_its_lesson_and_the_old_certificate_stays() -> None:
+    failing = {"@type": "Retry", "failureReason": "DNS update failed: HTTP 401 Unauthorized"}
+    found = looked_at(renewal(failing, "2026-11-21T04:05:00Z"))
+    assert found.key_is_dead
+    assert "lesson 2" in found.told()
+    assert "the old certificate stays" in found.told()
+    assert "there is no certificate yet" in looked_at(renewal(failing, ""), held=()).told()
+
+
+def test_the_kernels_table_is_read() -> None:
+    table = (
+        "  sl  local_address rem_address   st\n"
+        "   0: 00000000000000000000000000000000:0019 00000000000000000000000000000000:0000 0A 0\n"
+        "   1: 0100007F:232A 00000000:0000 0A 0\n"
+        "   2: 0A00000A:1F90 0B00000A:9C40 01 0\n"
+    )
+    assert listening(table) == {25}
