@@ -45,8 +45,7 @@ def over(
                 pause(1)
                 domains_answer, acme = Client(transport).call(_READ)
         except (TailwartError, TimeoutError) as error:
-            what = error.what if isinstance(error, TailwartError) else "it did not answer in time"
-            return ServerFacts(missing=(f"the mail server cannot be asked: {what}",))
+            return ServerFacts(missing=(f"the mail server cannot be asked: {_reason(error)}",))
         files = {
             str(item.get("name")): str(item["dnsZoneFile"])
             for item in domains_answer.objects
@@ -73,3 +72,9 @@ def over(
 def _lacks_key(item: Mapping[str, Any], domains: tuple[str, ...]) -> bool:
     text = item.get("dnsZoneFile")
     return item.get("name") in domains and bool(text) and "._domainkey" not in str(text)
+
+
+def _reason(error: TailwartError | TimeoutError) -> str:
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    return f"{error.what} ({error.seen})" if error.seen else error.what

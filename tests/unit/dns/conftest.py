@@ -43,7 +43,6 @@ def zone(knot: Knot) -> str:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Retries do not wait; the test sees how long they would have."""
     waited: list[float] = []
-    monkeypatch.setattr(spaceship_http.time, "sleep", waited.append)
     monkeypatch.setattr(spaceship_http.Client.__init__, "__defaults__", (waited.append,))
     return waited
 

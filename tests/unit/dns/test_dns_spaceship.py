@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.control import server
 from lab.control.faults import Fault
+from lab.control.spaceship.app import create_app
+from lab.control.spaceship.publisher import NameServer
+from lab.control.spaceship.registry import Registry
 from tailwart.dns.providers._spaceship_items import from_item, to_item, without_metadata
 from tailwart.dns.record import APEX, Record, record
+from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade
-from tests.unit.dns.names import Knot
+from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade, Settings, polling, spaceship_settings
+from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot
 
 STATUSES = [401, 403, 404, 422, 500]
 
@@ -149,3 +155,35 @@ def test_what_dns_does_not_know_is_kept_as_it_is() -> None:
     item = {"type": "ALIAS", "name": "@", "aliasName": "x.example", "ttl": 300, "group": {"type": "custom"}}
     entry = from_item(item, "example.org")
     assert to_item(entry) == {"type": "ALIAS", "name": "@", "aliasName": "x.example", "ttl": 300}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_timeout_at_any_call_is_clear_and_healed(
+    spaceship: Bench, facade: Facade, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    spaceship.apply()
+    changed = spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"])
+    monkeypatch.setattr("tailwart.dns.providers._spaceship_http.TIMEOUT", (1.0, 0.2))
+    facade.faults.arm(Fault("slow", method=method, seconds=0.6, times=3))
+    with pytest.raises(TailwartError, match="did not answer in time"):
+        changed.apply()
+    facade.faults.disarm()
+    monkeypatch.undo()
+    changed.apply()
+    assert not changed.plan()
+
+
+def test_one_spf_at_every_moment_where_the_provider_publishes_in_batches(
+    bench_for: Callable[[Environment], Bench], settings: Settings, knot: Knot, zone: str
+) -> None:
+    """As hosted providers do: the API answers first, the name servers follow. The put and the delete are one batch."""
+    publisher = NameServer(ADDRESS, knot.port, (KEY_NAME, KEY_ALGORITHM, KEY_SECRET))
+    registry = Registry([zone], publisher, delay=0.3)
+    app = create_app(registry, API_KEY, API_SECRET)
+    with server.running(app) as url:
+        bench = bench_for(spaceship_settings(settings, Facade(f"{url}/api/v1", app, registry)))
+        bench.apply()
+        with polling(lambda: knot.texts(zone)) as seen:
+            bench.with_overrides(dns_spf=["ip4:192.0.2.9"]).apply()
+    assert knot.texts(zone) == ["v=spf1 mx ip4:198.51.100.25 ip4:192.0.2.9 -all"], "waited for the servers"
+    assert {len(texts) for texts in seen} == {1}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from tailwart.dns.record import APEX, record
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action
-from tests.unit.dns.bench import Bench, Facade
+from tests.unit.dns.bench import Bench, Facade, polling
 from tests.unit.dns.names import Knot
 from tests.unit.dns.recorded import zone_text
 
@@ -207,22 +203,3 @@ def test_a_plan_that_deletes_much_needs_a_word(bench: Bench) -> None:
         bench.with_text(bare).plan()
     assert "--allow-deletions" in str(refused.value)
     assert bench.with_text(bare).plan(allow_deletions=True).deletes
-
-
-@contextmanager
-def polling(look: Callable[[], list[str]]) -> Iterator[list[list[str]]]:
-    """Everything that a client of the name server saw during the block."""
-    seen: list[list[str]] = []
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.is_set():
-            seen.append(look())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
