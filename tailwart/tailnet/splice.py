@@ -112,7 +112,7 @@ def remove(document: Document, container: Node, doomed: Collection[int]) -> list
         assert comma is not None, "an item that is not the last has a comma"
         splices.append(Splice(comma, comma + 1, ""))
     if not survivors and last.comma is not None and not _line_comment_within(document, container):
-        opened_up = document.newline + line_indent(document, container.start)
+        opened_up = document.newline + _base_indent(document, container)
         if document.text.startswith(opened_up, last.comma + 1):
             splices.append(Splice(last.comma + 1, last.comma + 1 + len(opened_up), ""))
     return splices
@@ -153,6 +153,15 @@ def _line_ends_behind(document: Document, container: Node, index: int, doomed: C
 
 def _has_detached_comma(item: Item) -> bool:
     return item.comma is not None and item.comma != item.end
+
+
+def _base_indent(document: Document, container: Node) -> str:
+    """The indentation that the line of an opened-up container had, which other insertions may have split since."""
+    unit = indent_unit(document)
+    own = _own_line_indent(document, container.items[-1])
+    if container is document.root or own is None or not own.endswith(unit):
+        return line_indent(document, container.start)
+    return own.removesuffix(unit)
 
 
 def _line_comment_within(document: Document, container: Node) -> bool:
