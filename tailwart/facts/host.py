@@ -31,7 +31,6 @@ _CONTAINER = "\\t".join(
         "{{.State.ExitCode}}",
         "{{.Config.Image}}",
         "{{.Image}}",
-        '{{index .Config.Labels "com.docker.compose.config-hash"}}',
         '{{index .Config.Labels "tailwart.inputs"}}',
         "{{.State.StartedAt}}",
         "{{.HostConfig.NetworkMode}}",
@@ -50,13 +49,13 @@ if [ -n "$docker" ]; then
     [ ! -f $path ] || printf 'content\t%s\t%s\n' "$(base64 -w0 $path)" $path
   done
   if [ -d /run/systemd/system ]; then
-    systemctl show docker.service -p ActiveState -p UnitFileState -p MainPID -p ExecMainStartTimestampMonotonic |
+    systemctl show docker.service -p UnitFileState -p MainPID -p ExecMainStartTimestampMonotonic |
       { while IFS== read -r key value; do case $key in
-          ActiveState) active=$value ;; UnitFileState) enabled=$value ;;
-          MainPID) pid=$value ;; ExecMainStartTimestampMonotonic) since=$value ;;
+          UnitFileState) enabled=$value ;; MainPID) pid=$value ;;
+          ExecMainStartTimestampMonotonic) since=$value ;;
         esac; done
         read -r boot </proc/sys/kernel/random/boot_id || boot=
-        printf 'unit\t%s\t%s\t%s\n' "$active" "$enabled" "$boot/$pid/$since"; }
+        printf 'unit\t%s\t%s\n' "$enabled" "$boot/$pid/$since"; }
   fi
 fi
 """

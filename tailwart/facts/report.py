@@ -41,7 +41,6 @@ class Engine:
     version: str = ""
     experimental: bool = False
     compose: str = ""
-    active: bool = False
     enabled: bool = False
     identity: str = ""
     error: str = ""
@@ -63,7 +62,6 @@ class Container:
     exit_code: int
     image: str
     image_id: str
-    config_hash: str
     inputs: str
     started_at: tuple[str, int]
     network_mode: str
@@ -123,7 +121,7 @@ def parse(lines: Iterable[str]) -> HostReport:
         },
         contents={path: _decoded(content) for content, path in _each(kinds, "content", 2)},
         engine=_engine(kinds),
-        containers=tuple(_container(fields, prints) for fields in _each(kinds, "container", 13)),
+        containers=tuple(_container(fields, prints) for fields in _each(kinds, "container", 12)),
         images={reference: identifier for identifier, reference in _each(kinds, "image", 2)},
         probes={name: Probe(_number(code), _decoded(output)) for name, code, output in _each(kinds, "probe", 3)},
     )
@@ -163,17 +161,16 @@ def _kind(description: str) -> str:
 
 def _engine(kinds: Mapping[str, list[list[str]]]) -> Engine:
     engine = _last(kinds, "engine", 4)
-    unit = _last(kinds, "unit", 3)
+    unit = _last(kinds, "unit", 2)
     if engine is None:
         return Engine()
     version, experimental, compose, error = engine
-    active, enabled, identity = unit or ["", "", ""]
+    enabled, identity = unit or ["", ""]
     return Engine(
         present=True,
         version=version,
         experimental=experimental == "true",
         compose=compose.removeprefix("v"),
-        active=active == "active",
         enabled=enabled in ("enabled", "enabled-runtime", "static", "alias"),
         identity=identity,
         error=_decoded(error).decode(errors="replace").strip(),
@@ -186,8 +183,8 @@ def _last(kinds: Mapping[str, list[list[str]]], keyword: str, count: int) -> lis
 
 
 def _container(fields: list[str], prints: Mapping[str, str]) -> Container:
-    service, name, identifier, state, health, exit_code, image, image_id, config_hash, inputs, start = fields[:11]
-    network, variables = fields[11:]
+    service, name, identifier, state, health, exit_code, image, image_id, inputs, start = fields[:10]
+    network, variables = fields[10:]
     return Container(
         service=service,
         name=name.removeprefix("/"),
@@ -197,7 +194,6 @@ def _container(fields: list[str], prints: Mapping[str, str]) -> Container:
         exit_code=_number(exit_code),
         image=image,
         image_id=image_id,
-        config_hash=_absent(config_hash),
         inputs=_absent(inputs),
         started_at=started(start),
         network_mode=network,

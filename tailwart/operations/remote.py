@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -105,8 +104,3 @@ def fail(host: Host, problem: TailwartError) -> None:
     note(host, problem)
     for line in str(problem).splitlines():
         host.log_styled(line, log_func=logger.error, fg="red")
-
-
-def quote(*words: str) -> str:
-    """Words as one shell command line."""
-    return shlex.join(words)

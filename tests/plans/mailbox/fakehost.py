@@ -66,7 +66,7 @@ def fake_run(report: list[str]) -> Iterator[FakeRun]:
 
 def settled(project: ComposeProject, unit: Unit, record: str) -> list[str]:
     """The report of a host on which everything is as the project wants it."""
-    lines = ["engine\t26.1.5+dfsg1\ttrue\t2.26.1-4\t", "unit\tactive\tenabled\tboot/1/2"]
+    lines = ["engine\t26.1.5+dfsg1\ttrue\t2.26.1-4\t", "unit\tenabled\tboot/1/2"]
     settings = base64.b64encode(b'{"experimental": true, "ip6tables": true}').decode()
     lines.append(f"content\t{settings}\t/etc/docker/daemon.json")
     lines.append(f"content\t{base64.b64encode(record.encode()).decode()}\t{project.record_path}")
@@ -80,7 +80,7 @@ def settled(project: ComposeProject, unit: Unit, record: str) -> list[str]:
     for index, service in enumerate(project.services):
         network = "container:c0" if index else "tailwart-mailbox_default"
         fields = (service.name, f"/{service.name}", f"c{index}", "running", "healthy", "0", "image", "sha256:x")
-        more = (f"hash-{service.name}", service.inputs, STARTED.format(index), network, "PATH ")
+        more = (service.inputs, STARTED.format(index), network, "PATH ")
         lines.append("\t".join(("container", *fields, *more)))
         lines.append(f"fingerprint\tc{index}\tprint-{service.name}")
     return lines

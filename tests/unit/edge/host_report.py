@@ -57,7 +57,7 @@ class EdgeHost:
             rows.append(f"sha256\t{file.sha256}\t{file.path}")
         if self.digest:
             rows.append(f"path\tregular file\t644\troot:root\t{DIRECTORY}/caddy.sha256")
-        rows += ["engine\t26.1.5\tfalse\t2.26.1\t", "unit\tactive\tenabled\tboot/1/2", self._container()]
+        rows += ["engine\t26.1.5\tfalse\t2.26.1\t", "unit\tenabled\tboot/1/2", self._container()]
         rows += [f"image\t{IMAGE}\t{self.plan.reference}", self._record()]
         rows += [
             _probe("config", 0, self.running),
@@ -76,7 +76,7 @@ class EdgeHost:
     def _container(self) -> str:
         fields = (
             "edge", f"/{CONTAINER}", "f" * 64, "running", self.health, "0", self.plan.reference, IMAGE,
-            "cafe", "", "2026-01-01T00:00:00.1Z", "host", "PATH ",
+            "", "2026-01-01T00:00:00.1Z", "host", "PATH ",
         )  # fmt: skip
         return "container\t" + "\t".join(fields)
 

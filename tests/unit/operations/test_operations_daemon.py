@@ -21,7 +21,7 @@ def report(
 ) -> HostReport:
     contents = {DAEMON_JSON: settings, ENGINE_MARKER: marker}
     return HostReport(
-        engine=Engine(True, version, force, "2.26.1", True, True, "boot/12/345"),
+        engine=Engine(True, version, force, "2.26.1", True, "boot/12/345"),
         contents={path: data for path, data in contents.items() if data is not None},
     )
 

@@ -24,7 +24,6 @@ CONTAINER = "\t".join(
         "0",
         "stalwartlabs/stalwart:v0.16.7",
         "sha256:aa",
-        "hash",
         "inputs",
         "2026-11-21T02:23:16.1234Z",
         "container:c0",
@@ -93,8 +92,8 @@ def test_a_missing_label_is_empty() -> None:
 
 def test_an_engine_that_does_not_answer_is_present_without_version() -> None:
     error = base64.b64encode(b"Cannot connect").decode()
-    engine = parse(framed(f"engine\t\t\t2.26.1-4\t{error}", "unit\tinactive\tenabled\tboot/0/0")).engine
-    assert (engine.present, engine.version, engine.compose, engine.active) == (True, "", "2.26.1-4", False)
+    engine = parse(framed(f"engine\t\t\t2.26.1-4\t{error}", "unit\tenabled\tboot/0/0")).engine
+    assert (engine.present, engine.version, engine.compose, engine.enabled) == (True, "", "2.26.1-4", True)
     assert engine.error == "Cannot connect"
 
 
