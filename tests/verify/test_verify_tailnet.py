@@ -1,4 +1,4 @@
-"""The live tailnet policy: our entries, its own tests, wide foreign rules, keys; as `tailwart tailnet test` checks it."""
+"""The live tailnet policy: our entries, its own tests, wide foreign rules, keys; as in `tailwart tailnet test`."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_the_second_run_changes_nothing(project: Project, api: PolicyApi) -> Non
     assert api.writes == 1
     planned = json.loads(project.run("--dry", "--json", "--limit", "tailnet").stdout)
     (operation,) = planned["plan"]
-    assert (operation["hosts_with_change"], operation["hosts_without_change"]) == ([], ["@plane/tailnet"])
+    assert (operation["hosts_with_change"], operation["hosts_with_conditional_change"]) == ([], [])
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
