@@ -79,14 +79,18 @@ def certificates(settings: MailboxSettings, live: Live, now: datetime | None = N
 
 def to_order(found: Sequence[Certificate], operations: Sequence[Operation]) -> list[str]:
     """The ids of the domains that need a new renewal task: none is left that can still run, or the provider changed."""
-    moved = {
-        operation.object_id
-        for operation in operations
-        if operation.ref.kind == "Domain"
-        and "certificateManagement" in operation.values
-        and (operation.live.get("certificateManagement") or {}).get(TYPE) == "Automatic"
-    }
+    moved = {operation.object_id for operation in operations if replaces_provider(operation)}
     return [item.domain_id for item in found if not item.has_task or item.domain_id in moved]
+
+
+def replaces_provider(operation: Operation) -> bool:
+    """Whether a domain goes from one provider to another, which starts no order by itself."""
+    before = operation.live.get("certificateManagement") or {}
+    return (
+        operation.ref.kind == "Domain"
+        and "certificateManagement" in operation.values
+        and before.get(TYPE) == ("Automatic")
+    )
 
 
 def order(domain_ids: Sequence[str]) -> Call:

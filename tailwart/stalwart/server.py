@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING
 from tailwart.errors import TailwartError
 from tailwart.stalwart import guards, hoststate, names, probing, version
 from tailwart.stalwart.applying import Outcome, apply
-from tailwart.stalwart.certificates import CERTIFICATE_READ, Certificate, certificates, order, to_order
+from tailwart.stalwart.certificates import (
+    CERTIFICATE_READ,
+    Certificate,
+    certificates,
+    to_order,
+)
 from tailwart.stalwart.client import Client
 from tailwart.stalwart.consequence import Consequence
 from tailwart.stalwart.container import ContainerTransport, Login, login, parse, quoted, stored_login
@@ -28,6 +33,7 @@ from tailwart.stalwart.hoststate import HostState
 from tailwart.stalwart.inputs import MailboxSettings
 from tailwart.stalwart.jmap import SINGLETON, Call
 from tailwart.stalwart.live import READ, Live
+from tailwart.stalwart.ordering import obtain
 from tailwart.stalwart.passwords import hashed
 from tailwart.stalwart.planning import Operation, SettingsPlan, plan
 from tailwart.stalwart.transport import Response
@@ -36,8 +42,6 @@ if TYPE_CHECKING:
     from tailwart.operations.remote import Runner
 
 Log = Callable[[str], None]
-# Three seconds apart: an order by DNS-01 takes some seconds, a slow provider's propagation is not waited for.
-_CERTIFICATE_LOOKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,33 +178,15 @@ class Server:
         if planned.consequence is Consequence.RELOAD or state.reload_due:
             self._reload(Client(self._transport(accepted)), observed.live)
         outcome.raise_failures()
-        self._obtain_certificates(Client(self._transport(accepted)), late)
+        if self._settings.acme:
+            client = Client(self._transport(accepted))
+            obtain(
+                lambda: certificates(self._settings, client.read(self._reading)), client, late, self._pause, self._log
+            )
         self._read_back()
 
-    def _obtain_certificates(self, client: Client, changed: Sequence[Operation]) -> None:
-        """Start orders that nothing else would start, wait a little for new ones, and tell how they stand."""
-        if self._settings.acme is None:
-            return
-        found = certificates(self._settings, client.read(self._reading))
-        if domains := to_order(found, changed):
-            client.call([order(domains)])
-        for _ in range(_CERTIFICATE_LOOKS):
-            if all(item.present or item.failure for item in found):
-                break
-            self._run("sleep 3", timeout=30)
-            found = certificates(self._settings, client.read(self._reading))
-        for item in found:
-            if item.failure:
-                raise SettingsError(
-                    "everything else is applied, but a certificate cannot be obtained",
-                    seen=item.told(),
-                    remedy="check the DNS provider's key (`tailwart dns check`), correct it in .env and deploy again"
-                    if item.key_is_dead
-                    else "`docker logs stalwart | grep -i acme` on the mailbox host tells more",
-                    lesson=2 if item.key_is_dead else None,
-                )
-            if text := item.told():
-                self._log(text)
+    def _pause(self) -> None:
+        self._run("sleep 3", timeout=30)
 
     def _write(self, observed: Observed, live: Live, outcome: Outcome) -> bool:
         """The changes that need not wait; whether a restart has to follow."""

@@ -49,9 +49,9 @@ inspect)
 exec)
   shift; [ "$1" = -i ] && shift; shift
   alive || { echo "Error response from daemon: container is not running" >&2; exit 1; }
-  [ "$1 $2" = "cat /proc/net/tcp" ] && exec nsenter --net=@NET@ -- "$@"
+  [ "$1 $2" = "cat /proc/net/tcp" ] && exec @ENTER@ "$@"
   set -a; . $here/stalwart.env; set +a
-  PATH=$here/inside:$PATH exec nsenter --net=@NET@ -- "$@" ;;
+  PATH=$here/inside:$PATH exec @ENTER@ "$@" ;;
 restart) exec $here/start ;;
 logs) tail -n 20 $here/log ;;
 esac
@@ -63,7 +63,7 @@ if [ -f $here/pid ] && kill "$(cat $here/pid)" 2>/dev/null; then
 fi
 date -u +%Y-%m-%dT%H:%M:%S.%NZ | tee -a $here/starts > $here/started
 set -a; . $here/stalwart.env; . $here/mailbox/bootstrap.env; set +a
-nsenter --net=@NET@ -- @BINARY@ --config $here/config.json </dev/null >>$here/log 2>&1 &
+@ENTER@ @BINARY@ --config $here/config.json </dev/null >>$here/log 2>&1 &
 echo $! > $here/pid
 """
 
@@ -112,8 +112,13 @@ class Household:
         self.kill_at = 0
         self.scripts: list[str] = []
 
+    def set_variables(self, **variables: str) -> None:
+        """Variables of the container; they count from its next start on."""
+        with (self.directory / "stalwart.env").open("a") as file:
+            file.writelines(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+
     def _script(self, name: str, text: str) -> None:
-        values = {"@HERE@": str(self.directory), "@NET@": str(self.space.path), "@BINARY@": str(binary())}
+        values = {"@HERE@": str(self.directory), "@ENTER@": shlex.join(self.space.command()), "@BINARY@": str(binary())}
         for mark, value in values.items():
             text = text.replace(mark, value)
         (self.directory / name).write_text(text)

@@ -1,0 +1,49 @@
+"""A wildcard certificate by real ACME DNS-01, declared in the operator's terms; and a DNS key that is dead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tailwart.stalwart import names as stalwart_names
+from tailwart.stalwart.failures import SettingsError
+from tailwart.stalwart.inputs import Acme, DnsServer
+from tests.contract import acme
+from tests.plans.stalwart.household import Household
+from tests.unit.stalwart.given import names, settings
+from tests.waiting import until
+
+DNS = DnsServer("rfc2136", host="127.0.0.1", port=53, key_name="lab.", algorithm="hmac-sha256")
+WITH_ACME = settings(acme=Acme(acme.DIRECTORY, "ops@example.org", DNS))
+DEAD = "ZGVhZCBrZXkgZGVhZCBrZXkgZGVhZCBrZXkgZGVhZCE="
+
+
+def test_a_wildcard_is_obtained_and_stays_settled(host: Household, tmp_path: Path) -> None:
+    home = tmp_path / "acme"
+    home.mkdir()
+    with acme.authority(host.space, home) as ca:
+        host.set_variables(SSL_CERT_FILE=str(ca), **{stalwart_names.ENV_RFC2136: acme.TSIG})
+        host.deploy(WITH_ACME)
+        until(lambda: host.objects("Certificate") or None, "the certificate", seconds=90)
+        (certificate,) = host.objects("Certificate")
+        assert set(certificate["subjectAlternativeNames"]) == {"*.example.org", "example.org"}
+        observed = host.plane(WITH_ACME).observe()
+        assert names(observed.planned) == set()
+        assert observed.settled
+        assert host.starts == 2, "the order began after the one restart"
+        pending = [task for task in host.objects("Task") if task["@type"] == "AcmeRenewal"]
+        assert len(pending) == 1, "one wildcard, one renewal"
+
+
+def test_a_dead_dns_key_is_lesson_2_and_mail_works_all_the_same(host: Household, tmp_path: Path) -> None:
+    home = tmp_path / "acme"
+    home.mkdir()
+    with acme.authority(host.space, home) as ca:
+        host.set_variables(SSL_CERT_FILE=str(ca), **{stalwart_names.ENV_RFC2136: DEAD})
+        with pytest.raises(SettingsError, match=r"everything else is applied[^§]*lesson:   2") as told:
+            host.deploy(WITH_ACME)
+        assert DEAD not in str(told.value)
+        observed = host.plane(WITH_ACME).observe()
+        assert names(observed.planned) == set()
+        assert {item["name"] for item in host.objects("MtaRoute")} >= {"mx", "local", "smarthost"}
