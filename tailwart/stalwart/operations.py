@@ -17,7 +17,8 @@ from tailwart.operations.remote import HostRunner, Runner, command
 from tailwart.plan import render
 from tailwart.stalwart import postgres
 from tailwart.stalwart.bootstrap import prepare, prepared
-from tailwart.stalwart.inputs import GROUP_DATA, from_environment
+from tailwart.stalwart.declaration import from_environment
+from tailwart.stalwart.groupdata import GROUP_DATA
 from tailwart.stalwart.live import Live
 from tailwart.stalwart.server import Observed, Server
 

@@ -21,7 +21,9 @@ from tailwart.mailbox.project import compose_project
 from tailwart.operations.compose import bring_up
 from tailwart.operations.remote import HostRunner, Runner
 from tailwart.stalwart import postgres
-from tailwart.stalwart.inputs import GROUP_DATA, MailboxSettings, from_environment
+from tailwart.stalwart.declaration import from_environment
+from tailwart.stalwart.groupdata import GROUP_DATA
+from tailwart.stalwart.inputs import MailboxSettings
 from tailwart.stalwart.server import Log, Server
 
 GROUP_DATA_FILE = Path("group_data/mailbox.py")

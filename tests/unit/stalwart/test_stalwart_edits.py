@@ -11,7 +11,8 @@ import pytest
 
 from tailwart.environment import load
 from tailwart.stalwart.consequence import Consequence
-from tailwart.stalwart.inputs import MailboxSettings, from_environment
+from tailwart.stalwart.declaration import from_environment
+from tailwart.stalwart.inputs import MailboxSettings
 from tests.unit.stalwart.given import Deployed, names
 
 ENV = {

@@ -1,0 +1,52 @@
+"""group_data/mailbox.py: what does not fit is told with its name, before any connection is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailwart.environment import Environment
+from tailwart.errors import TailwartError
+from tailwart.stalwart.declaration import from_environment
+from tailwart.stalwart.groupdata import GROUP_DATA
+from tailwart.stalwart.reach import declared
+
+ENVIRONMENT = Environment.model_validate(
+    {"domain": "example.org", "ts_tailnet": "tail1234.ts.net", "accounts": [{"name": "alice", "password": "secret"}]}
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"mailbox_accounts": "alice"}, "mailbox_accounts"),
+        ({"mailbox_accounts": [{"adress": "bob"}]}, "adress"),
+        ({"mailbox_accounts": [{"aliases": []}]}, "without address"),
+        ({"mailbox_accounts": [{"address": "bob", "quota": "5G"}]}, "quota of bob"),
+        ({"mailbox_accounts": [{"address": "bob@elsewhere.org"}]}, "EXTRA_DOMAINS"),
+        ({"mailbox_accounts": [{"address": "Alice"}]}, "given twice"),
+        ({"mailbox_groups": [{"address": "office", "members": ["nobody"]}]}, "nobody@example.org is a member"),
+        ({"mailbox_lists": [{"address": "news", "aliases": ["alice"]}]}, "given twice"),
+        ({"mailbox_optional_listeners": ["gopher"]}, "pop3s, managesieve"),
+        ({"mailbox_ip_lookup": "v5Only"}, "v4ThenV6"),
+    ],
+)
+def test_what_does_not_fit_is_named(data: dict[str, Any], told: str) -> None:
+    with pytest.raises(TailwartError, match=told):
+        from_environment(ENVIRONMENT, data)
+
+
+def test_the_documented_default_declares_nothing_and_every_name_is_known() -> None:
+    path = Path(__file__).parents[3] / "group_data" / "mailbox.py"
+    settings = declared(ENVIRONMENT, path)
+    assert [item.address for item in settings.accounts] == ["admin@example.org", "alice@example.org"]
+    assert (settings.groups, settings.lists, settings.optional_listeners) == ((), (), frozenset())
+    text = path.read_text()
+    assert all(name in text for name in GROUP_DATA)
+
+
+def test_bare_names_belong_to_the_main_domain() -> None:
+    (group,) = from_environment(ENVIRONMENT, {"mailbox_groups": [{"address": "Office", "members": ["alice"]}]}).groups
+    assert (group.address, group.members) == ("office@example.org", ("alice@example.org",))
