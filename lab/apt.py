@@ -21,7 +21,8 @@ _FETCH = """
 set -eu
 apt-get update >&2
 mkdir -p /out/partial
-apt-get install -y --no-install-recommends --download-only -o Dir::Cache::archives=/out "$@" >&2
+apt-get install -y --no-install-recommends --download-only -o Dir::Cache::archives=/out \\
+    -o APT::Keep-Downloaded-Packages=true "$@" >&2
 rm -rf /out/partial /out/lock
 cd /out
 for package in *.deb; do

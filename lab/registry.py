@@ -32,7 +32,7 @@ class Published:
 def build_all(docker: Docker, base_slim: str) -> Published:
     """Build the container images: the edge's base, the Tailscale image, and Stalwart."""
     ca = etc_lab.ca_pem()
-    slim = build.ensure(docker, "slim", context.of(Spec("slim"), {"ca.crt": ca}), base_slim, {"BASE": base_slim})
+    slim = build.ensure(docker, "slim", context.of(Spec("slim"), {"ca.crt": ca}), base_slim)
     with ThreadPoolExecutor(2) as pool:
         tailscale = pool.submit(build.ensure, docker, "tailscale", context.of(TAILSCALE), slim)
         server = stalwart.ensure(docker, slim, ca)

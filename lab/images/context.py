@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,17 @@ class Context:
             return self.keys[name].encode()
         content = self.texts[name] if name in self.texts else self.files[name].read_bytes()
         return hashlib.sha256(content).digest()
+
+    def on(self, parent: str) -> Context:
+        """The same context with a Dockerfile that begins at exactly this image.
+
+        In the tree its FROM line names the parent without a tag. A tag that moves would let two checkouts, building at
+        the same time, put their images on each other's.
+        """
+        text = self.files["Dockerfile"].read_text()
+        pinned = re.sub(r"(?m)^FROM .*$", f"FROM {parent}", text, count=1)
+        files = {name: path for name, path in self.files.items() if name != "Dockerfile"}
+        return Context(files, {**self.texts, "Dockerfile": pinned.encode()}, self.keys)
 
     def write(self, stream: IO[bytes]) -> None:
         """The context as a tar archive owned by root, whoever runs the lab."""

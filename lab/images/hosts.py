@@ -17,9 +17,7 @@ def ensure(docker: Docker, base: str) -> dict[str, str]:
         while waiting or running:
             for name in [name for name, spec in waiting.items() if spec.parent in built]:
                 spec = waiting.pop(name)
-                # Only the first image names its parent by argument; the others say it in their FROM line.
-                arguments = {"BASE": base} if spec.parent == "base" else {}
-                future = pool.submit(build.ensure, docker, name, context.of(spec), built[spec.parent], arguments)
+                future = pool.submit(build.ensure, docker, name, context.of(spec), built[spec.parent])
                 running[future] = name
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 built[running.pop(future)] = future.result()

@@ -63,7 +63,7 @@ def _derived(docker: Docker, image: str, ca: bytes, origin: str) -> Stalwart:
     user = document["Config"].get("User") or "root"
     identity = f"{image} ({origin})"
     made = context.of(Spec("stalwart-derived"), {"ca.crt": ca})
-    arguments = {"BASE": image, "RUN_AS": user, "IDENTITY": identity}
+    arguments = {"RUN_AS": user, "IDENTITY": identity}
     reference = build.ensure(docker, "stalwart-derived", made, document["Id"], arguments)
     return Stalwart(reference, _tag(docker, image), identity)
 
