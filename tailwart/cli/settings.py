@@ -103,6 +103,8 @@ def _show(seen: Observed, as_json: bool) -> None:
 def _next(seen: Observed) -> str:
     if seen.settled:
         return "Nothing to do."
+    if seen.live is None or not seen.state.initialised:
+        return "This server is not set up yet. Next: pyinfra inventory.py deploy.py --limit mailbox"
     if seen.state.restart_since:
         return "A restart from an earlier run is still due. Next: tailwart settings apply"
     return "Next: tailwart settings apply"
