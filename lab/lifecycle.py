@@ -107,7 +107,8 @@ def _await(docker: Docker, host: Host, *, fresh: bool) -> None:
 def down() -> None:
     """Remove every container, network and volume of the lab, and stop the engine if the lab started it."""
     with locking.exclusive():
-        docker = engine.find()
+        # A killed engine first: the machine's own may answer by now, and must not hide what the private one left.
+        docker = engine.revive() or engine.find()
         if docker is not None:
             _remove_all(docker)
         if engine.stop():

@@ -9,7 +9,7 @@ from lab.engine import capabilities, daemon, install
 from lab.engine.docker import Docker, exec_arguments
 from tailwart.errors import TailwartError
 
-__all__ = ["Docker", "exec_arguments", "find", "start", "stop"]
+__all__ = ["Docker", "exec_arguments", "find", "revive", "start", "stop"]
 
 _PACKAGES = {
     # The client became a package of its own in Debian 13.
@@ -27,6 +27,14 @@ def find() -> Docker | None:
     if pid is not None:
         return _described(daemon.socket(), pid)
     return _described("", None) if _own_answers() else None
+
+
+def revive() -> Docker | None:
+    """A private engine that was killed, started again so that what it left running can be removed; None otherwise."""
+    if not daemon.left_behind():
+        return None
+    with step("starting the killed container engine again, to clean up after it"):
+        return _described(daemon.socket(), daemon.start())
 
 
 def start() -> Docker:

@@ -49,6 +49,14 @@ def running_pid() -> int | None:
     return pid if os.fsencode(data_root()) in command else None
 
 
+def left_behind() -> bool:
+    """Whether the private dockerd was killed: it removes its pid file when it ends by itself.
+
+    Its containers then live on without it.
+    """
+    return _pid_file().is_file() and running_pid() is None
+
+
 def start() -> int:
     """Start dockerd and wait until it answers. Raises TailwartError with the end of its log."""
     if (pid := running_pid()) is not None and _answers():

@@ -28,8 +28,8 @@ _HOST_PACKAGES = (
 
 # Documentation and translations are a third of a small image, and nobody reads them there.
 _UNREAD = ("doc", "man", "locale", "info")
-# As in Debian's own images: apt leaves neither its binary index (90 MB a layer) nor what it downloaded. The hooks run at
-# the end, because mmdebstrap itself needs what it has downloaded.
+# As in Debian's own images: apt leaves neither its binary index (90 MB a layer) nor what it downloaded. The hooks run
+# at the end, because mmdebstrap itself needs what it has downloaded.
 _APT = ('Dir::Cache::pkgcache ""', 'Dir::Cache::srcpkgcache ""', 'APT::Keep-Downloaded-Packages "false"')
 _HOOKS = (
     f"printf '%s;\\n' {shlex.join(_APT)} > \"$1/etc/apt/apt.conf.d/90tailwart-lab\"",

@@ -162,6 +162,15 @@ def test_a_reused_process_number_is_not_taken_for_our_engine(bin_directory: Path
     assert daemon.stop() is False
 
 
+def test_an_engine_that_was_killed_is_known_by_its_pid_file(bin_directory: Path) -> None:
+    assert not daemon.left_behind()
+    assert engine.revive() is None
+    pid_file = daemon.directory() / "dockerd.pid"
+    pid_file.parent.mkdir(parents=True)
+    pid_file.write_text("4194305")  # beyond the largest process number of Linux
+    assert daemon.left_behind()
+
+
 def test_a_failed_command_tells_its_last_words(bin_directory: Path) -> None:
     program(bin_directory, "docker", "echo 'no such container' >&2; exit 3")
     with pytest.raises(TailwartError) as caught:
