@@ -33,7 +33,7 @@ def test_a_dry_run_on_bare_hosts_shows_a_plan_and_changes_nothing(bare: Path) ->
     assert {"mailbox", "edge-1", "backends"} <= set(run.planned)
     text = run_pyinfra(bare, "--dry", "--diff")
     assert text.code == 0, text.last_lines
-    for expected in ("compose.yaml", "caddy.json", "x:NetworkListener", "ts-stalwart"):
+    for expected in ("compose.yaml", "caddy.json", "NetworkListener 587 (submission)", "ts-stalwart"):
         assert expected in text.output
     assert {host: fingerprint(host) for host in before} == before
     assert policy_text() == policy
@@ -91,7 +91,7 @@ def test_a_run_killed_between_a_file_and_its_restart_is_repaired(deployed: Path)
     assert set(started()) == set(before)
 
 
-@pytest.mark.parametrize("moment", ["compose.yaml", "stalwart.env", "initialised"])
+@pytest.mark.parametrize("moment", ["compose.yaml", "credentials", "initialised"])
 def test_a_deploy_killed_at_any_moment_is_healed_by_the_next(lab_environment: Path, moment: str) -> None:
     hosts.recreate("mailbox")
     shell("backends", "su postgres -c \"psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'\"")
