@@ -22,7 +22,7 @@ from lab import (
 )
 from lab.console import say, step
 from lab.engine import Docker
-from lab.images import base, build
+from lab.images import base, build, stalwart
 from lab.images import hosts as host_images
 from lab.topology import LABEL, Host
 
@@ -55,11 +55,13 @@ def _up(edges: int | None) -> None:
         pushable = pool.submit(registry.build_all, docker, bases.slim)
         references = host_images.ensure(docker, bases.host)
         apt.ensure(docker, references["host"])
-        containers.ensure_networks(docker)
-        touched = _start(docker, members, references)
         published = pushable.result()
-    if touched:
+    switched = _switched(docker, published)
+    containers.ensure_networks(docker)
+    if _start(docker, members, references):
         containers.write_known_hosts(docker)
+    if switched:
+        tailnet.forget(docker, topology.MAILBOX)
     with ThreadPoolExecutor(1) as pool:
         pushed = pool.submit(registry.push_all, docker, published)
         tailnet.join_all(docker, members)
@@ -75,6 +77,22 @@ def _up(edges: int | None) -> None:
     )
     paths.write_private(paths.state() / "stalwart", f"{published.stalwart.identity}\n".encode())
     say(f"the lab is up; Stalwart: {published.stalwart.identity}")
+
+
+def _switched(docker: Docker, published: registry.Published) -> bool:
+    """Whether a real server takes the stand-in's place, or the other way round.
+
+    Then mailbox and backends begin bare: neither server can read what the other has written into the stores.
+    """
+    path = paths.state() / "stalwart"
+    if not path.is_file() or ("STAND-IN" in path.read_text()) == published.stalwart.is_standin:
+        return False
+    affected = [host for host in (topology.MAILBOX, topology.BACKENDS) if host.name in containers.state(docker)]
+    if affected:
+        say(f"Stalwart changes to {published.stalwart.identity}: mailbox and backends begin bare")
+    for host in affected:
+        containers.remove(docker, host)
+    return bool(affected)
 
 
 def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) -> list[Host]:
@@ -111,6 +129,8 @@ def down() -> None:
         docker = engine.revive() or engine.find()
         if docker is not None:
             _remove_all(docker)
+        stalwart.forget_choice()
+        (paths.state() / "stalwart").unlink(missing_ok=True)
         if engine.stop():
             say("the lab's own container engine is stopped")
     say(f"the lab is down; images and binaries stay in {paths.cache()} for the next start")

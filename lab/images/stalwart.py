@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import programs
+from lab import paths, programs
 from lab.console import say, step
 from lab.engine import Docker
 from lab.images import Spec, build, context, pulling
@@ -36,16 +37,17 @@ class Stalwart:
 
 def ensure(docker: Docker, slim: str, ca: bytes) -> Stalwart:
     """Build or derive the image. Raises TailwartError that names the variable when what it gives cannot be used."""
-    if image := os.environ.get("LAB_STALWART_IMAGE"):
-        image = _load(docker, Path(image)) if Path(image).is_file() else image
+    variable, value = _given()
+    if variable == "LAB_STALWART_IMAGE":
+        image = _load(docker, Path(value)) if Path(value).is_file() else value
         if not docker.has_image(image):
             _pull_given(docker, image)
-        return _derived(docker, image, ca, "LAB_STALWART_IMAGE")
-    if binary := os.environ.get("LAB_STALWART_BINARY"):
-        path = Path(binary).expanduser().resolve()
+        return _derived(docker, image, ca, variable)
+    if variable == "LAB_STALWART_BINARY":
+        path = Path(value)
         if not os.access(path, os.X_OK) or not path.is_file():
-            raise TailwartError("LAB_STALWART_BINARY cannot be run", seen=str(path), expected="an executable file")
-        return _from_binary(docker, slim, path, _version_of(path), f"binary {path} (LAB_STALWART_BINARY)")
+            raise TailwartError(f"{variable} cannot be run", seen=str(path), expected="an executable file")
+        return _from_binary(docker, slim, path, _version_of(path), f"binary {path} ({variable})")
     if docker.has_image(OFFICIAL) or pulling.pulled(docker, OFFICIAL):
         return _derived(docker, OFFICIAL, ca, "the official image")
     programs.ensure([programs.STANDIN])
@@ -56,6 +58,37 @@ def ensure(docker: Docker, slim: str, ca: bytes) -> Stalwart:
         f"{VERSION}-standin",
         "STAND-IN for Stalwart 0.16.7 (not the real server)",
     )
+
+
+def forget_choice() -> None:
+    """The next lab starts without anybody's choice, unless a variable says otherwise."""
+    _memory().unlink(missing_ok=True)
+
+
+def _memory() -> Path:
+    return paths.state() / "stalwart-choice.json"
+
+
+def _given() -> tuple[str, str]:
+    """Variable and value of the choice, ("", "") for none.
+
+    A choice holds until `lab down`, an empty variable, or another one: tests and further starts of the same lab must
+    not fall back to the stand-in because a shell lacks the variable.
+    """
+    for variable in ("LAB_STALWART_IMAGE", "LAB_STALWART_BINARY"):
+        value = os.environ.get(variable)
+        if value == "":
+            forget_choice()
+        elif value is not None:
+            path = Path(value).expanduser()
+            chosen = (variable, str(path.resolve()) if variable.endswith("BINARY") or path.is_file() else value)
+            paths.write_private(_memory(), json.dumps(chosen).encode())
+            return chosen
+    if not _memory().is_file():
+        return "", ""
+    variable, value = json.loads(_memory().read_text())
+    say(f"Stalwart as chosen before: {variable}={value} (set it to nothing to forget)")
+    return variable, value
 
 
 def _derived(docker: Docker, image: str, ca: bytes, origin: str) -> Stalwart:

@@ -43,7 +43,7 @@ class Engine:
 
     def build_arguments(self) -> list[str]:
         """Build arguments of the last image that was built."""
-        (build,) = [call for call in self.calls if call[0] == "build"]
+        build = [call for call in self.calls if call[0] == "build"][-1]
         return [value for flag, value in pairwise(build) if flag == "--build-arg"]
 
 
@@ -142,3 +142,32 @@ def test_a_binary_that_cannot_be_run_is_refused(
     monkeypatch.setenv("LAB_STALWART_BINARY", str(path))
     with pytest.raises(TailwartError, match="LAB_STALWART_BINARY"):
         ensure()
+
+
+def test_a_choice_holds_for_shells_that_lack_the_variable_until_it_is_emptied(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.images.add("mine/stalwart:v0.16.10")
+    monkeypatch.setenv("LAB_STALWART_IMAGE", "mine/stalwart:v0.16.10")
+    assert ensure().tag == "v0.16.10"
+    monkeypatch.delenv("LAB_STALWART_IMAGE")
+    assert ensure().tag == "v0.16.10"
+    monkeypatch.setenv("LAB_STALWART_IMAGE", "")
+    assert ensure().is_standin
+    monkeypatch.delenv("LAB_STALWART_IMAGE")
+    assert ensure().is_standin
+
+
+def test_the_last_choice_wins_and_down_forgets_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine.images.add("mine/stalwart:v0.16.10")
+    monkeypatch.setenv("LAB_STALWART_IMAGE", "mine/stalwart:v0.16.10")
+    ensure()
+    monkeypatch.delenv("LAB_STALWART_IMAGE")
+    monkeypatch.setenv("LAB_STALWART_BINARY", str(programs.binary("stalwart")))
+    assert "LAB_STALWART_BINARY" in ensure().identity
+    monkeypatch.delenv("LAB_STALWART_BINARY")
+    assert "LAB_STALWART_BINARY" in ensure().identity
+    stalwart.forget_choice()
+    assert ensure().is_standin
