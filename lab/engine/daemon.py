@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from lab import paths
+from lab.engine import firewall
 from tailwart.errors import TailwartError
 
 # Seconds. dockerd tries for a while to stop containers by itself, but `lab down` has removed them before.
@@ -65,6 +66,7 @@ def start() -> int:
     data_root().mkdir(parents=True, exist_ok=True)
     # dockerd refuses to start over the pid file of a killed predecessor when that number is in use again.
     _pid_file().unlink(missing_ok=True)
+    firewall.remember(_firewall_note())
     if not Path("/sys/class/net/docker0").exists():
         (directory() / "made-docker0").touch()
     command = [
@@ -86,6 +88,10 @@ def start() -> int:
             )
         time.sleep(0.1)
     return process.pid
+
+
+def _firewall_note() -> Path:
+    return directory() / "firewall-before.json"
 
 
 def _remove_default_bridge() -> None:
@@ -112,6 +118,7 @@ def stop() -> bool:
         _reap(pid)
         time.sleep(0.05)
     _remove_default_bridge()
+    firewall.restore(_firewall_note())
     return True
 
 
