@@ -83,16 +83,25 @@ def bring_up(run: Runner, project: ComposeProject) -> None:
     _settle(run, project)
     # Pulling images takes its time too.
     patience = project.wait_seconds + 900
+    report, reasons = _up(run, project, patience)
+    if reasons:
+        # Somebody else may have restarted a container between Compose's last word and our look: the unit that keeps
+        # Stalwart with its sidecar does just that. A second `up` changes nothing where all is well.
+        report, reasons = _up(run, project, patience)
+    if reasons:
+        raise explain_failure(run, project, report, "; ".join(reasons))
+    run_record = record(project, report)
+    hostfiles.write(run, [HostFile(project.record_path, run_record, "0600")])
+
+
+def _up(run: Runner, project: ComposeProject, patience: float) -> tuple[HostReport, list[str]]:
     _compose(run, project, "up", "-d", "--remove-orphans", *_waiting(project), timeout=patience)
     report = _look(run, project)
     for service in stale_namespaces(report):
         # Compose leaves a container alone whose provider of the network namespace was replaced or restarted under it.
         _compose(run, project, "up", "-d", "--force-recreate", *_waiting(project), service, timeout=patience)
         report = _look(run, project)
-    if reasons := unsettled(project, report, recorded=False):
-        raise explain_failure(run, project, report, "; ".join(reasons))
-    run_record = record(project, report)
-    hostfiles.write(run, [HostFile(project.record_path, run_record, "0600")])
+    return report, unsettled(project, report, recorded=False)
 
 
 def _validate(run: Runner, project: ComposeProject) -> None:
@@ -130,4 +139,6 @@ def _compose(run: Runner, project: ComposeProject, *words: str, timeout: float) 
 
 
 def _look(run: Runner, project: ComposeProject) -> HostReport:
-    return parse(run(script(project.watch), timeout=120).stdout.splitlines())
+    # Under the project's lock, so that a container is not seen in the middle of a restart.
+    locked = f"flock -w 300 {project.lock_path} sh -c {shlex.quote(script(project.watch))}"
+    return parse(run(locked, timeout=420).stdout.splitlines())

@@ -1,0 +1,39 @@
+"""No secret in anything that is printed, logged, passed as an argument or left in a file that others can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import hosts
+from tests.lab.deploying import environment_of, run_pyinfra, secret_values
+from tests.lab.mailbox import shell
+from tests.lab.verifying import verify
+
+
+@pytest.mark.parametrize("arguments", [("-y", "-vvv", "--diff"), ("--dry", "--diff", "-vvv"), ("-y", "--debug-all")])
+def test_the_loudest_runs_show_no_secret(lab_environment: Path, arguments: tuple[str, ...]) -> None:
+    # On a bare mailbox, so that every file, setting and login is really written. `run_pyinfra` looks at the output and,
+    # all the while, at the arguments of every process of every host.
+    hosts.recreate("mailbox")
+    run = run_pyinfra(lab_environment, *arguments)
+    assert run.code == 0, run.last_lines
+    assert "mailbox" in run.output
+
+
+def test_reports_and_container_logs_show_no_secret(deployed: Path) -> None:
+    output = verify(deployed)
+    for host, container in (("mailbox", "stalwart"), ("mailbox", "ts-stalwart"), ("edge-1", "tailwart-edge")):
+        output += shell(host, f"docker logs {container} 2>&1; journalctl --no-pager --since -1h")
+    leaked = [secret for secret in secret_values(environment_of(deployed)) if secret in output]
+    assert not leaked, f"{len(leaked)} secrets stand in reports or logs"
+
+
+@pytest.mark.parametrize("host", ["mailbox", "edge-1", "backends"])
+def test_files_with_secrets_are_readable_by_root_alone(deployed: Path, host: str) -> None:
+    for secret in secret_values(environment_of(deployed)):
+        command = "grep -rlF -f - /opt /etc/docker /root /tmp /var/log 2>/dev/null | xargs -r stat -c '%a %U %n'"
+        found = hosts.exec(host, ["sh", "-c", command], stdin=secret.encode(), check=False).stdout.decode()
+        wide = [line for line in found.splitlines() if not line.startswith(("600 root", "400 root"))]
+        assert not wide, f"a secret can be read by others in {wide}"
