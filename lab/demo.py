@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from lab import dotenv, paths
+from lab import dotenv, paths, report
 from tailwart.environment import load
 from tailwart.errors import TailwartError
 
@@ -43,6 +43,7 @@ def main() -> int:
             click.echo(f"Run it again alone: TAILWART_ENV={environment_path} {shlex.join(command)}", err=True)
             return code
     click.secho(f"\nThe system is up and verified, {time.monotonic() - started:.0f} s after the lab.", fg="green")
+    click.echo(f"Stalwart: {report.stalwart()}")
     click.echo(_NEXT.format(environment=environment_path, user=f"{user}@{domain}"))
     return 0
 

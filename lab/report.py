@@ -64,7 +64,7 @@ def collect() -> Report:
     )
     missing = tuple(_absent(host) for host in topology.hosts(1) if host.name not in present)
     environment = str(dotenv.path()) if dotenv.path().is_file() else "missing; tailwart lab up"
-    return Report((*ordered, *missing), _stalwart(), environment)
+    return Report((*ordered, *missing), stalwart(), environment)
 
 
 def _look(docker: Docker, host: Host, state: str) -> HostState:
@@ -87,6 +87,7 @@ def _absent(host: Host) -> HostState:
     return HostState(host.name, "absent", host.ipv4, host.ipv6, host.ssh_port, "no container")
 
 
-def _stalwart() -> str:
+def stalwart() -> str:
+    """Which Stalwart runs in the lab; says so when it is the stand-in."""
     path = paths.state() / "stalwart"
     return path.read_text().strip() if path.is_file() else "none yet"
