@@ -8,6 +8,8 @@ RUN := $(UV) run --frozen --no-sync
 LAB := $(RUN) tailwart lab
 # A Python that uv would download itself is not wanted: the machine's own is enough.
 export UV_PYTHON_DOWNLOADS := never
+# The certificates that the machine trusts, where its owner may have added one.
+export UV_SYSTEM_CERTS := true
 
 .PHONY: help setup demo lab deploy verify test test-fast test-lab lint format bench down
 
