@@ -47,11 +47,12 @@ lint: setup ## ruff, mypy, gofmt and go vet
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
-	@cd lab/standin && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 go vet ./...
+	@export PATH="$$($(RUN) python -m lab.programs.toolchains):$$PATH"; \
+		cd lab/standin && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 go vet ./...
 
 format: setup ## Format the code
 	@$(RUN) ruff format .
-	@cd lab/standin && gofmt -w .
+	@export PATH="$$($(RUN) python -m lab.programs.toolchains):$$PATH"; cd lab/standin && gofmt -w .
 
 bench: lab ## Print figures: lab, deploy, no-op deploy, memory, round trips
 	@$(RUN) python -m lab.bench

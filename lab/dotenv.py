@@ -65,6 +65,7 @@ def render(
         "SMARTHOST_PASSWORD": secrets["SMARTHOST_PASSWORD"],
         # The relay's certificate names relay.lab.test, the route an address.
         "SMARTHOST_ALLOW_INVALID_CERTS": "true",
+        "SMARTHOST_SPF": f"ip4:{topology.RELAY.ipv4}",
         "DNS_PROVIDER": "spaceship",
         "SPACESHIP_API_URL": f"http://127.0.0.1:{topology.published(8202)}/api/v1",
         "SPACESHIP_API_KEY": secrets["SPACESHIP_API_KEY"],

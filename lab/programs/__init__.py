@@ -14,8 +14,7 @@ from pathlib import Path
 
 from lab import paths
 from lab.console import step
-from lab.engine import install
-from lab.engine.install import which
+from lab.programs import toolchains
 from tailwart.errors import TailwartError
 
 TAILSCALE_VERSION = "1.102.5"
@@ -116,29 +115,13 @@ def ensure(programs: Iterable[Program]) -> None:
     absent = [program for program in programs if not program.built]
     if not absent:
         return
-    _check_toolchains(absent)
+    if GARAGE in absent:
+        toolchains.ensure_rust()
+    if any(program is not GARAGE for program in absent):
+        toolchains.go()
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for _ in pool.map(_build, absent):
             pass
-
-
-def _check_toolchains(absent: list[Program]) -> None:
-    needs_go = any(program is not GARAGE for program in absent)
-    if needs_go and which("go") is None:
-        raise TailwartError(
-            "the Go toolchain is missing; the lab compiles headscale, Tailscale, Caddy and Pebble",
-            expected="Go 1.26 or newer (Debian's golang package is older)",
-            remedy="install Go as on https://go.dev/doc/install, put its bin directory into PATH, then try again",
-        )
-    if GARAGE in absent:
-        need = ("build-essential", "compiles the C libraries inside Garage")
-        install.ensure({"cc": need, "make": need})
-    if GARAGE in absent and which("cargo") is None:
-        raise TailwartError(
-            "the Rust toolchain is missing; the lab compiles Garage, its S3 store",
-            expected="cargo (1.95 is known to do; Debian's package may be too old)",
-            remedy="install Rust as on https://rustup.rs, put ~/.cargo/bin into PATH, then try again",
-        )
 
 
 def _build(program: Program) -> None:
@@ -158,7 +141,7 @@ def _build(program: Program) -> None:
 
 
 def _build_go(program: Program, into: Path, log: Path) -> None:
-    command = ["go", "build", "-trimpath", "-ldflags", f"-s -w {program.ldflags}".strip()]
+    command = [toolchains.go(), "build", "-trimpath", "-ldflags", f"-s -w {program.ldflags}".strip()]
     single = len(program.packages) == 1
     destination = str(into / program.binaries[0]) if single else f"{into}{os.sep}"
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}

@@ -160,6 +160,13 @@ def test_the_log_has_no_store_errors(mailbox: Host) -> None:
     avoided(1, not found, "\n".join(found[:3]))
 
 
+def test_the_sidecar_is_known_by_its_name(mailbox: Host, environment: Environment) -> None:
+    status = json.loads(mailbox.check_output("docker exec ts-stalwart tailscale status --json --peers=false"))
+    name = status["Self"]["DNSName"].rstrip(".")
+    seen = f"it is called {name}: another node holds the name; remove that one, then restart the sidecar"
+    avoided(6, name == environment.magic_host, seen)
+
+
 def test_rendered_files_hold_names_not_tailnet_addresses(mailbox: Host, environment: Environment) -> None:
     pattern = r"\b100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.[0-9]+\.[0-9]+\b|fd7a:115c:a1e0:[0-9a-f:]+"
     found = mailbox.run("grep -rEHn %s %s/compose.yaml %s/config", pattern, DIRECTORY, DIRECTORY).stdout

