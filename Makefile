@@ -37,7 +37,7 @@ verify: setup ## Verify the installation of .env (TAILWART_ENV selects another)
 test: test-fast test-lab ## All tests: unit, contract, templates, plans, then those on the lab
 
 test-fast: setup ## Tests that need no lab
-	@lab/packages knotd:knot dash:dash ip:iproute2
+	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2
 	@$(RUN) pytest -n auto --dist loadgroup tests/unit tests/contract tests/templates tests/plans
 
 test-lab: setup ## Tests on the lab (starts it)

@@ -109,9 +109,9 @@ def _bootstrap(docker: Docker, base: _Base) -> None:
             SUITE,
             str(archive),
         ]
-        # A fixed archive: the machine's own sources may be of another suite or add third parties.
+        # No archive is named: mmdebstrap knows Debian's own, and the machine's sources may be of another suite.
         result = subprocess.run(
-            [*command, f"deb http://deb.debian.org/debian {SUITE} main"],
+            command,
             stdout=stream,
             stderr=stream,
             stdin=subprocess.DEVNULL,
