@@ -99,15 +99,13 @@ def test_a_submitted_message_leaves(
         code, reply = session.data(letter(address, environment.probe_recipient, token).as_bytes())
     assert code == 250, reply
     queue_id = int(re.findall(rb"id ([0-9a-f]+)", reply)[0], 16)
-    told = until(
-        lambda: _outcome(mailbox, queue_id), f"the outcome of message {queue_id} in Stalwart's log", seconds=60
-    )
-    avoided(11, "(delivery.completed)" in told, told)
+    try:
+        until(lambda: "(delivery.completed)" in _told(mailbox, queue_id), "its delivery", seconds=60)
+    except AssertionError:
+        avoided(11, False, _told(mailbox, queue_id)[-1000:] or f"no word of message {queue_id} in the log")
 
 
-def _outcome(mailbox: Host, queue_id: int) -> str | None:
-    """The last line about the message that tells how its delivery ended, or why it is stuck."""
+def _told(mailbox: Host, queue_id: int) -> str:
+    """What Stalwart's log tells about a message. Failed look-ups (MTA-STS, DANE) on the way are no failure of it."""
     log = mailbox.run("docker logs --since 5m stalwart 2>&1")
-    lines = [line for line in log.stdout.splitlines() if f"queueId = {queue_id}," in line]
-    done = [line for line in lines if re.search(r"\((?:delivery\.completed|\S*(?:fail|error|reject)\S*)\)", line)]
-    return done[-1] if done else None
+    return "\n".join(line for line in log.stdout.splitlines() if f"queueId = {queue_id}," in line)
