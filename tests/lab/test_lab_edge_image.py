@@ -11,6 +11,7 @@ import pytest
 
 from lab import hosts, programs
 from lab.engine import Docker
+from lab.images import base
 from tailwart.edge.image import ImageInputs, dockerfile, fetch_script
 from tests.templates.edge.downloads import DownloadService, binary
 
@@ -40,7 +41,7 @@ def test_the_classic_builder_builds_it_and_caddy_runs_in_it(engine: Docker) -> N
     with DownloadService([binary(programs.binary("caddy").read_bytes())]).running() as service:
         built = engine.run(
             "build", "--network", "host", "--no-cache", "--tag", TAG, "-",
-            stdin=context(ImageInputs("tailwart-lab/slim", service.url)), timeout=300,
+            stdin=context(ImageInputs(base.ensure(engine).slim, service.url)), timeout=300,
         )  # fmt: skip
     assert b"Step 1/" in built.stdout, "the classic builder"
     run = ("run", "--rm", "--network", "none")
