@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 
 
@@ -59,7 +60,9 @@ class DelayProxy:
             nonlocal heard
             heard = True
 
-        await asyncio.gather(self._pump(near, far_writer, from_client), self._pump(far, near_writer, from_server))
+        # Leaving the proxy ends connections that are still open; asyncio would print a traceback for each.
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(self._pump(near, far_writer, from_client), self._pump(far, near_writer, from_server))
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, note: object) -> None:
         """Read at once, deliver late: the delay shifts the stream and does not throttle it."""
