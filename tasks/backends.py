@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra import host
 
 from tailwart.backends.operations import role_and_database
-from tailwart.backends.postgres import Wanted
+from tailwart.backends.postgres import Desired
 from tailwart.environment import Environment
 
 
@@ -17,7 +17,7 @@ def deploy() -> None:
 
     role_and_database(
         name="Backends: role and database for Stalwart",
-        wanted=Wanted(
+        desired=Desired(
             role=environment.stalwart_db_user,
             database=environment.stalwart_db_name,
             password=environment.stalwart_db_password.get_secret_value(),

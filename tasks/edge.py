@@ -21,7 +21,7 @@ def deploy() -> None:
     environment = host.data.environment
     plan = edge_plan.of(environment, host.data.edge)
 
-    engine.ensure(name="Edge: container engine and Compose", look=plan.project.watch)
+    engine.ensure(name="Edge: container engine and Compose", watch=plan.project.watch)
 
     # Before the edge: a resolver that knows the tailnet's names is copied into its container at the start.
     join_tailnet(name=f"Edge: on the tailnet with {plan.membership.tag}", plan=plan, key=environment.ts_edge_authkey)

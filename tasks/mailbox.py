@@ -15,12 +15,14 @@ def deploy() -> None:
     """Nothing here is reachable from outside: no port is published, the edges come in over the tailnet."""
     environment: Environment = host.data.environment
     project = compose_project(environment)
-    look = project.watch
+    watch = project.watch
 
     # Stalwart prefers IPv6 where a recipient has it: without egress for the ULA prefix such mail waits for ever.
-    engine.ensure(name="Mailbox: container engine with IPv6 egress for containers", look=look, ipv6_nat=True)
+    engine.ensure(name="Mailbox: container engine with IPv6 egress for containers", watch=watch, ipv6_nat=True)
 
-    hostfiles.put(name="Mailbox: files of the mailbox", files=project.files, directories=project.directories, look=look)
+    hostfiles.put(
+        name="Mailbox: files of the mailbox", files=project.files, directories=project.directories, watch=watch
+    )
 
     # A store that nobody has set up needs one start with a credential that the settings are then written with.
     prepare_bootstrap(name="Mailbox: credential for the first start", environment=environment)
@@ -28,6 +30,6 @@ def deploy() -> None:
     compose.up(name="Mailbox: sidecar and Stalwart up and healthy", project=project)
 
     # After the first start, or it would start a Stalwart whose files are still being written.
-    units.running(name="Mailbox: Stalwart follows its sidecar", unit=unit(environment), look=look)
+    units.running(name="Mailbox: Stalwart follows its sidecar", unit=unit(environment), watch=watch)
 
     apply_settings(name="Mailbox: settings of Stalwart", environment=environment)

@@ -9,9 +9,10 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
-from tailwart.backends.postgres import Present, Step, Wanted, look, parse, plan
+from tailwart.backends.postgres import Current, Desired, Step, look, parse, plan
 from tailwart.errors import TailwartError
-from tailwart.operations.remote import Completed, HostRunner, Runner, command
+from tailwart.operations.remote import HostRunner, command
+from tailwart.runner import Completed, Runner
 
 # Peer authentication as the server's own user: no password, and no connection over loopback, where pg_hba often trusts
 # everybody.
@@ -22,40 +23,40 @@ _PSQL = (
 
 
 @operation()
-def role_and_database(wanted: Wanted) -> Generator[FunctionCommand, None, None]:
-    """``wanted`` exists on this host's own Postgres; a drifted password is set again (an update, never a new role)."""
+def role_and_database(desired: Desired) -> Generator[FunctionCommand, None, None]:
+    """``desired`` exists on this host's own Postgres; a drifted password is set again (an update, never a new role)."""
     host = ctx_host.get()
     try:
-        steps = _missing(HostRunner(host), wanted)
+        steps = _missing(HostRunner(host), desired)
     except TailwartError as problem:
         # Told as this operation's failure when it executes; a plan says what was seen.
         host.log(problem.what)
         steps = [Step("try again", "")]
     if not steps:
-        host.noop(f"role {wanted.role} and database {wanted.database} are as they must be")
+        host.noop(f"role {desired.role} and database {desired.database} are as they must be")
         return
     host.log("; ".join(step.words for step in steps))
-    yield command(host, partial(_ensure, wanted=wanted), "role and database")
+    yield command(host, partial(_ensure, desired=desired), "role and database")
 
 
-def _ensure(run: Runner, wanted: Wanted) -> None:
-    for step in _missing(run, wanted):
+def _ensure(run: Runner, desired: Desired) -> None:
+    for step in _missing(run, desired):
         _checked(run(_PSQL, stdin=step.sql, timeout=120), step.words)
-    if left := _missing(run, wanted):
+    if left := _missing(run, desired):
         raise TailwartError(
             "Postgres took the statements and is still not as it must be",
             seen="; ".join(step.words for step in left),
-            expected=f"role {wanted.role} and database {wanted.database}",
+            expected=f"role {desired.role} and database {desired.database}",
             remedy="look at the server's log on the Postgres host, then run again",
         )
 
 
-def _missing(run: Runner, wanted: Wanted) -> list[Step]:
-    return plan(wanted, _present(run, wanted))
+def _missing(run: Runner, desired: Desired) -> list[Step]:
+    return plan(desired, _present(run, desired))
 
 
-def _present(run: Runner, wanted: Wanted) -> Present:
-    result = _checked(run(_PSQL, stdin=look(wanted), timeout=60), "look at role and database")
+def _present(run: Runner, desired: Desired) -> Current:
+    result = _checked(run(_PSQL, stdin=look(desired), timeout=60), "look at role and database")
     return parse(result.stdout.splitlines())
 
 

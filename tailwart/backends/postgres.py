@@ -15,7 +15,7 @@ SELECT 'database', pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_databas
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Desired:
     """The role with its password, and the database it owns."""
 
     role: str
@@ -24,7 +24,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class Current:
     """What the server says; ``None`` for what does not exist."""
 
     can_login: bool | None = None
@@ -40,14 +40,14 @@ class Step:
     sql: str = field(repr=False)
 
 
-def look(wanted: Wanted) -> str:
+def look(desired: Desired) -> str:
     """The query whose output `parse` reads, one row per thing that exists."""
     # psql's input takes no parameters; both values are quoted by `literal`.
-    return _LOOK.format(role=literal(wanted.role), database=literal(wanted.database))
+    return _LOOK.format(role=literal(desired.role), database=literal(desired.database))
 
 
-def parse(lines: Iterable[str]) -> Present:
-    """`Present` from unaligned psql output."""
+def parse(lines: Iterable[str]) -> Current:
+    """`Current` from unaligned psql output."""
     can_login: bool | None = None
     verifier, owner = "", None
     for line in lines:
@@ -57,32 +57,36 @@ def parse(lines: Iterable[str]) -> Present:
             can_login = login == "t"
         elif kind == "database":
             owner = rest
-    return Present(can_login, verifier, owner)
+    return Current(can_login, verifier, owner)
 
 
-def plan(wanted: Wanted, present: Present) -> list[Step]:
-    """The statements still to run, in order; none when role, password and database are as wanted.
+def plan(desired: Desired, present: Current) -> list[Step]:
+    """The statements still to run, in order; none when role, password and database are as desired.
 
     Raises `TailwartError` when the database belongs to somebody else: it is left alone.
     """
-    if present.owner is not None and present.owner != wanted.role:
+    if present.owner is not None and present.owner != desired.role:
         raise TailwartError(
-            f"the database {wanted.database} belongs to another role and was left alone",
+            f"the database {desired.database} belongs to another role and was left alone",
             seen=f"owner {present.owner}",
-            expected=f"owner {wanted.role}, as STALWART_DB_USER says",
+            expected=f"owner {desired.role}, as STALWART_DB_USER says",
             remedy=f"choose another STALWART_DB_NAME, or on the Postgres host as postgres: "
-            f"ALTER DATABASE {wanted.database} OWNER TO {wanted.role}",
+            f"ALTER DATABASE {desired.database} OWNER TO {desired.role}",
         )
     steps = []
     if present.can_login is None:
-        steps.append(Step(f"create role {wanted.role}", f"CREATE ROLE {name(wanted.role)} {_login(wanted)};"))
-    elif not present.can_login or not scram.matches(wanted.password, present.verifier):
+        steps.append(Step(f"create role {desired.role}", f"CREATE ROLE {name(desired.role)} {_login(desired)};"))
+    elif not present.can_login or not scram.matches(desired.password, present.verifier):
         steps.append(
-            Step(f"set password and login of role {wanted.role}", f"ALTER ROLE {name(wanted.role)} {_login(wanted)};")
+            Step(
+                f"set password and login of role {desired.role}", f"ALTER ROLE {name(desired.role)} {_login(desired)};"
+            )
         )
     if present.owner is None:
-        options = f"OWNER {name(wanted.role)} TEMPLATE template0 ENCODING 'UTF8'"
-        steps.append(Step(f"create database {wanted.database}", f"CREATE DATABASE {name(wanted.database)} {options};"))
+        options = f"OWNER {name(desired.role)} TEMPLATE template0 ENCODING 'UTF8'"
+        steps.append(
+            Step(f"create database {desired.database}", f"CREATE DATABASE {name(desired.database)} {options};")
+        )
     return steps
 
 
@@ -96,6 +100,6 @@ def name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def _login(wanted: Wanted) -> str:
+def _login(desired: Desired) -> str:
     # The verifier, not the password: a server that logs statements would keep the password in its log.
-    return f"LOGIN PASSWORD {literal(scram.verifier(wanted.password))}"
+    return f"LOGIN PASSWORD {literal(scram.verifier(desired.password))}"

@@ -12,14 +12,14 @@ import click
 
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
-from tailwart.operations.remote import Runner
-from tailwart.stalwart.accounts import Accounts, check_password, entries
-from tailwart.stalwart.client import Client
-from tailwart.stalwart.container import ContainerTransport, stored_login
-from tailwart.stalwart.inputs import MailboxSettings
-from tailwart.stalwart.reach import declared, mailbox_host
-from tailwart.stalwart.signin import prove_sign_in
-from tailwart.stalwart.sizes import parse_size, show_size
+from tailwart.runner import Runner
+from tailwart.stalwart.accounts.entries import Accounts, check_password, entries
+from tailwart.stalwart.accounts.signin import prove_sign_in
+from tailwart.stalwart.accounts.sizes import parse_size, show_size
+from tailwart.stalwart.mailbox_host import declared, mailbox_host
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
+from tailwart.stalwart.settings.inputs import MailboxSettings
 
 
 @dataclass
@@ -48,10 +48,10 @@ class _Session:
 @contextmanager
 def _session() -> Iterator[_Session]:
     environment = load().environment
-    wanted = declared(environment)
+    desired = declared(environment)
     with mailbox_host(environment) as run:
         client = Client(ContainerTransport(run, stored_login()))
-        yield _Session(run, Accounts(client, client.read()), wanted, environment)
+        yield _Session(run, Accounts(client, client.read()), desired, environment)
 
 
 def _password(address: str, from_stdin: bool) -> str:
@@ -143,9 +143,9 @@ def alias(address: str, alias: str, remove: bool, as_json: bool) -> None:
         session.accounts.find(address)
         session.refuse_declared(address, "an alias")
         (entry,) = (item for item in entries(session.accounts.live) if item.address == address)
-        wanted = [item for item in entry.aliases if item != alias] + ([] if remove else [alias])
-        session.accounts.set_aliases(address, wanted)
-    _done(as_json, address, f"also receives {', '.join(wanted)}" if wanted else "has no aliases", "")
+        desired = [item for item in entry.aliases if item != alias] + ([] if remove else [alias])
+        session.accounts.set_aliases(address, desired)
+    _done(as_json, address, f"also receives {', '.join(desired)}" if desired else "has no aliases", "")
 
 
 @account.command()

@@ -18,15 +18,15 @@ from tailwart.dns.check import run as checks
 from tailwart.dns.check.findings import render as render_findings
 from tailwart.dns.check.findings import to_json as findings_to_json
 from tailwart.dns.plane import Plane, combined
-from tailwart.dns.providers import Provider
 from tailwart.dns.reachability import Vantage, local_vantage, remote_vantage
-from tailwart.dns.record import Record
 from tailwart.dns.server import over_ssh
 from tailwart.dns.source import ZoneFileSource, absent
 from tailwart.dns.zoneplan import ZonePlan, restore
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
+from tailwart.providers import Provider
+from tailwart.providers.record import Record
 
 _json = click.option("--json", "as_json", is_flag=True, help="A JSON document instead of text.")
 _zone = click.option("--zone", metavar="DOMAIN", help="Only this mail domain; all of them without.")
@@ -156,7 +156,7 @@ def restore_command(which: str | None, zone: str | None, allow_deletions: bool, 
 @click.option("--live", is_flag=True, help="The zone as the provider holds it, foreign records included.")
 @click.option("--raw", is_flag=True, help="The mail server's own text, before edges, SPF terms and overrides.")
 def zonefile_command(zone: str | None, live: bool, raw: bool) -> None:
-    """Print the wanted records as BIND zone text, for any provider that this tool does not know."""
+    """Print the desired records as BIND zone text, for any provider that this tool does not know."""
     environment = load().environment
     with _plane(environment, zone) as plane:
         if raw:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from tailwart.environment import load
-from tailwart.stalwart.accounts import check_password
-from tailwart.stalwart.reach import mailbox_host, recreation
-from tailwart.stalwart.recovery import Recovery
+from tailwart.stalwart.accounts.entries import check_password
+from tailwart.stalwart.lifecycle.recovery import Recovery
+from tailwart.stalwart.mailbox_host import mailbox_host, recreation
 
 
 @click.command()

@@ -12,10 +12,10 @@ import click
 from tailwart.environment import load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
-from tailwart.stalwart.export import plan_lines
-from tailwart.stalwart.live import Live
-from tailwart.stalwart.reach import declared, mailbox_host, server
-from tailwart.stalwart.server import Observed
+from tailwart.stalwart.lifecycle.server import Observed
+from tailwart.stalwart.mailbox_host import declared, mailbox_host, server
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.settings.export import plan_lines
 
 
 @click.group()
@@ -32,13 +32,13 @@ def settings() -> None:
 def plan(as_json: bool, exit_code: bool) -> None:
     """Show what `apply` would do. Nothing is changed."""
     environment = load().environment
-    wanted = declared(environment)
+    desired = declared(environment)
     with mailbox_host(environment) as run:
-        seen = server(run, environment, wanted, click.echo).observe()
+        seen = server(run, environment, desired, click.echo).observe()
     _show(seen, as_json)
     if not as_json:
         click.echo(_next(seen))
-    if exit_code and not seen.settled:
+    if exit_code and not seen.up_to_date:
         sys.exit(2)
 
 
@@ -48,12 +48,12 @@ def plan(as_json: bool, exit_code: bool) -> None:
 def apply(yes: bool, as_json: bool) -> None:
     """Make the server as declared; restarts it only when a listener, its trust or a route changed."""
     environment = load().environment
-    wanted = declared(environment)
+    desired = declared(environment)
     with mailbox_host(environment) as run:
-        plane = server(run, environment, wanted, lambda text: click.echo(text, err=True))
+        plane = server(run, environment, desired, lambda text: click.echo(text, err=True))
         seen = plane.observe()
         _show(seen, as_json)
-        if seen.settled:
+        if seen.up_to_date:
             return
         if seen.live is None or not seen.state.initialised:
             raise TailwartError(
@@ -63,7 +63,7 @@ def apply(yes: bool, as_json: bool) -> None:
             )
         if not yes:
             click.confirm("Apply?", abort=True, err=True)
-        plane.settle(seen)
+        plane.apply(seen)
     click.echo("Applied. Next: tailwart settings plan, which now shows no changes.", err=True)
 
 
@@ -75,9 +75,9 @@ def export(output: Path | None) -> None:
     Secrets are references to environment variables; passwords are left out.
     """
     environment = load().environment
-    wanted = declared(environment)
+    desired = declared(environment)
     with mailbox_host(environment) as run:
-        live = server(run, environment, wanted, click.echo).observe().live
+        live = server(run, environment, desired, click.echo).observe().live
     if live is None:
         raise TailwartError(
             "there is no running server to export", remedy="pyinfra inventory.py deploy.py --limit mailbox"
@@ -95,13 +95,13 @@ def export(output: Path | None) -> None:
 
 def _show(seen: Observed, as_json: bool) -> None:
     document = seen.planned.document(seen.live or Live({}))
-    told = tuple(text for item in seen.certificates if (text := item.told()))
+    told = tuple(text for item in seen.certificates if (text := item.message()))
     document = replace(document, warnings=(*document.warnings, *told))
     click.echo(json.dumps(to_json(document), indent=2) if as_json else render(document, colour=sys.stdout.isatty()))
 
 
 def _next(seen: Observed) -> str:
-    if seen.settled:
+    if seen.up_to_date:
         return "Nothing to do."
     if seen.live is None or not seen.state.initialised:
         return "This server is not set up yet. Next: pyinfra inventory.py deploy.py --limit mailbox"

@@ -12,7 +12,7 @@ from pyinfra.connectors.sshuserclient import SSHClient
 from tailwart.connectors.ssh import ssh_data
 from tailwart.environment import Environment, SshTarget
 from tailwart.errors import TailwartError
-from tailwart.operations.remote import Completed
+from tailwart.runner import Completed
 
 _TIMEOUT = 120.0
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from tailwart.dns.archive import Archive
 from tailwart.dns.authority import locate, wait_until_served
 from tailwart.dns.ownership import Ledger, is_acme
-from tailwart.dns.providers import Notify, Provider
-from tailwart.dns.record import Key, Record, by_key
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
+from tailwart.providers import Notify, Provider
+from tailwart.providers.record import Key, Record, by_key
 
 WAIT_SECONDS = 180.0
 """How long the authoritative servers may take to serve what the provider confirmed."""

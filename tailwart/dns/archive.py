@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tailwart.dns.ownership import Ledger
-from tailwart.dns.record import Record
 from tailwart.errors import TailwartError
+from tailwart.providers.record import Record
 
 DIRECTORY = Path("_backup/dns")
 _VERSION = 1
@@ -83,7 +83,7 @@ class Archive:
             raise TailwartError(
                 f"{path} cannot be read",
                 seen=type(error).__name__,
-                remedy=f"remove {path}: records that are no longer wanted then stay until you delete them",
+                remedy=f"remove {path}: records that are no longer desired then stay until you delete them",
             ) from error
 
     def remember(self, zone: str, ledger: Ledger) -> None:

@@ -16,8 +16,8 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from tailwart.dns.record import Record, absolute, from_rdata
 from tailwart.errors import TailwartError
+from tailwart.providers.record import Record, absolute, from_rdata
 
 TIMEOUT = 4.0
 _POLL = 1.0
@@ -78,11 +78,11 @@ def ask(server: Server, zone: str, rrset: RrsetName, timeout: float = TIMEOUT) -
         return Answer(server, rrset, error=f"{server.label} answers {dns.rcode.to_text(reply.rcode())}")
     if not reply.flags & dns.flags.AA:
         return Answer(server, rrset, error=f"{server.label} is not authoritative for {zone}")
-    wanted = dns.rdatatype.from_text(rtype)
+    desired = dns.rdatatype.from_text(rtype)
     found = tuple(
         from_rdata(zone, answer.name, rdata, answer.ttl)
         for answer in reply.answer
-        if answer.rdtype == wanted and answer.name == absolute(name, zone)
+        if answer.rdtype == desired and answer.name == absolute(name, zone)
         for rdata in answer
     )
     return Answer(server, rrset, found)

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from tailwart.dns import spf, zonefile
 from tailwart.dns.overrides import Overrides, none
-from tailwart.dns.record import APEX, Record, record, relative
 from tailwart.errors import TailwartError
+from tailwart.providers.record import APEX, Record, record, relative
 
 WEB_NAMES = ("mta-sts", "autoconfig", "autodiscover")
 """Names that the edges pass through on :443 by SNI (system description, edge); `mail` itself is the fourth name."""

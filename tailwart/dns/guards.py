@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from tailwart.dns import spf
 from tailwart.dns.ownership import purpose
-from tailwart.dns.record import TTL_RANGE, Record
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
+from tailwart.providers.record import TTL_RANGE, Record
 
 MAX_LOST = 0.30
 """Largest share of the managed records that a plan deletes without an explicit word."""

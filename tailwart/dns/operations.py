@@ -12,14 +12,15 @@ from tailwart.connectors.shell import SshRunner
 from tailwart.dns.archive import Archive
 from tailwart.dns.overrides import Overrides, from_data
 from tailwart.dns.plane import Plane, combined
-from tailwart.dns.providers import Notify
 from tailwart.dns.reachability import Vantage, local_vantage, remote_vantage
 from tailwart.dns.server import over_ssh
 from tailwart.dns.source import ZoneFileSource, absent
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.operations.api_plane import Prepared, settle
-from tailwart.operations.remote import HostRunner, Runner
+from tailwart.operations.plane import Prepared, plan_and_apply
+from tailwart.operations.remote import HostRunner
+from tailwart.providers import Notify
+from tailwart.runner import Runner
 
 
 @operation(is_idempotent=True)
@@ -31,7 +32,7 @@ def zones(environment: Environment) -> Generator[PyinfraCommand, None, None]:
     + environment: the installation's settings
     """
     # Read inside, so that a wrong variable fails this host and not the whole run.
-    yield from settle(lambda: _prepare(environment, from_data(host.data.dict())))
+    yield from plan_and_apply(lambda: _prepare(environment, from_data(host.data.dict())))
 
 
 def _prepare(environment: Environment, overrides: Overrides) -> Prepared:

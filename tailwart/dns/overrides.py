@@ -17,8 +17,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from tailwart.dns.record import relative
 from tailwart.errors import TailwartError
+from tailwart.providers.record import relative
 
 PREFIX = "dns_"
 PATH = Path("group_data/dns.py")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tailwart.dns import spf
 from tailwart.dns.desired import Desired, is_dkim, is_ed25519
-from tailwart.dns.record import APEX, Key, Record
+from tailwart.providers.record import APEX, Key, Record
 
 ACME_LABELS = ("_acme-challenge", "_validation-persist")
 """Names that only Stalwart writes (lesson 13)."""
@@ -125,7 +125,7 @@ class Ownership:
             return "merged: two v=spf1 at one name are a permanent error (lesson 14)"
         if purpose(entry) == "dmarc":
             return "a second DMARC record makes receivers ignore both (RFC 7489 §6.6.3)"
-        return "no longer wanted"
+        return "no longer desired"
 
 
 def stale_spf_terms(ledger: Ledger, name: str, current: str) -> set[str]:

@@ -9,20 +9,21 @@ from dataclasses import dataclass, replace
 import dns.exception
 import dns.resolver
 
-from tailwart.dns import guards, providers
+from tailwart import providers
+from tailwart.dns import guards
 from tailwart.dns.applying import WAIT_SECONDS, Applied, apply
 from tailwart.dns.archive import Archive
 from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
 from tailwart.dns.overrides import Overrides
-from tailwart.dns.providers import Notify, Provider
 from tailwart.dns.reachability import Ipv6, Vantage, judge
 from tailwart.dns.source import ServerFacts, ZoneFileSource
 from tailwart.dns.spf import Lookup
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.environment import Environment
-from tailwart.environment.values import TAILNET_V4, TAILNET_V6
 from tailwart.errors import TailwartError
+from tailwart.network import TAILNET_V4, TAILNET_V6
 from tailwart.plan.model import Plan
+from tailwart.providers import Notify, Provider
 
 
 def public_txt(name: str) -> list[str] | None:

@@ -12,13 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
 
 from tailwart.dns.desired import EdgeAddresses
 from tailwart.errors import TailwartError
-
-if TYPE_CHECKING:
-    from tailwart.operations.remote import Runner
+from tailwart.runner import Runner
 
 SMTP = 25
 TIMEOUT = 5.0

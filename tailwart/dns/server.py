@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tailwart.dns.source import ServerFacts, ZoneFileSource
 from tailwart.errors import TailwartError
-from tailwart.stalwart.client import Client
-from tailwart.stalwart.container import ContainerTransport, stored_login
-from tailwart.stalwart.jmap import Call
-from tailwart.stalwart.transport import Transport
-
-if TYPE_CHECKING:
-    from tailwart.operations.remote import Runner
+from tailwart.runner import Runner
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
+from tailwart.stalwart.protocol.jmap import Call
+from tailwart.stalwart.protocol.transport import Transport
 
 _READ = (
     Call("Domain", "get", {"ids": None, "properties": ["id", "name", "dnsZoneFile"]}),

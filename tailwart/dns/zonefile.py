@@ -11,8 +11,8 @@ import dns.rrset
 import dns.tokenizer
 import dns.zonefile
 
-from tailwart.dns.record import APEX, Record, absolute, from_rdata, to_rdata
 from tailwart.errors import TailwartError
+from tailwart.providers.record import APEX, Record, absolute, from_rdata, to_rdata
 
 
 def parse(text: str, zone: str, default_ttl: int) -> tuple[Record, ...]:

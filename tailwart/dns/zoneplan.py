@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from tailwart.dns import spf
 from tailwart.dns.desired import Desired
 from tailwart.dns.ownership import Ledger, Ownership, Slot, is_spf, purpose, slot, stale_spf_terms
-from tailwart.dns.record import Key, Record, by_key, record
 from tailwart.plan.model import Action, Change, FieldChange, Plan
+from tailwart.providers.record import Key, Record, by_key, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     merged = by_key(_merged(entry, live, ownership, ledger, zone) for entry in desired.records)
     mine = {entry.key for entry in managed} | set(merged)
     foreign = tuple(entry for entry in live if entry.key not in mine)
-    wanted = by_key(_beside(entry, foreign) for entry in merged.values())
+    records = by_key(_beside(entry, foreign) for entry in merged.values())
     terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
     sides = _Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
-    plan = _assemble(sides, wanted, Ledger(frozenset(wanted), terms), ownership)
+    plan = _assemble(sides, records, Ledger(frozenset(records), terms), ownership)
     warnings = (
         *(f"not known: {text}" for text in desired.missing),
         *desired.warnings,
@@ -100,10 +100,10 @@ class _Sides:
     published: frozenset[Record]
 
 
-def _assemble(sides: _Sides, wanted: dict[Key, Record], ours: Ledger, ownership: Ownership) -> ZonePlan:
+def _assemble(sides: _Sides, desired: dict[Key, Record], ours: Ledger, ownership: Ownership) -> ZonePlan:
     present = by_key(sides.live)
-    puts = tuple(entry for key, entry in wanted.items() if _differs(present.get(key), entry))
-    deletes = tuple(entry for entry in sides.managed if entry.key not in wanted)
+    puts = tuple(entry for key, entry in desired.items() if _differs(present.get(key), entry))
+    deletes = tuple(entry for entry in sides.managed if entry.key not in desired)
     pairs, lost = _pair(puts, deletes)
     changes = sorted(_changes(puts, deletes, present, pairs, ownership), key=lambda change: (change.name, change.kind))
     plan = Plan(plane=f"dns {sides.zone}", changes=tuple(changes), unmanaged=_unmanaged(sides))
@@ -120,9 +120,9 @@ def _assemble(sides: _Sides, wanted: dict[Key, Record], ours: Ledger, ownership:
     )
 
 
-def _differs(present: Record | None, wanted: Record) -> bool:
+def _differs(present: Record | None, desired: Record) -> bool:
     # A locked record of the same value serves its purpose; the provider would not let us write it.
-    return present is None or (present.ttl != wanted.ttl and not present.locked)
+    return present is None or (present.ttl != desired.ttl and not present.locked)
 
 
 def _merged(entry: Record, live: tuple[Record, ...], ownership: Ownership, ledger: Ledger, zone: str) -> Record:

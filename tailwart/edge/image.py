@@ -83,7 +83,7 @@ def compose_file(image: str) -> str:
     )
 
 
-def told_by_the_build(output: str) -> str:
+def build_errors(output: str) -> str:
     """A failed build in the words of `fetch_script`; the end of the builder's output where it never got so far.
 
     BuildKit puts step and time before each line (and once more without them), the classic builder nothing.

@@ -16,9 +16,10 @@ from tailwart.edge.plan import NOTHING, EdgePlan
 from tailwart.edge.tailnet import Membership, Step
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
-from tailwart.facts.report import HostReport, Probe
+from tailwart.hosts.report import HostReport, Probe
 from tailwart.operations import hostfiles
-from tailwart.operations.remote import Runner, command
+from tailwart.operations.remote import command
+from tailwart.runner import Runner
 
 _STATUS = "command -v tailscale >/dev/null || exit 127; tailscale status --json --peers=false"
 
@@ -36,7 +37,7 @@ def join_tailnet(plan: EdgePlan, key: SecretStr | None) -> Generator[FunctionCom
         return
     if host.state.is_executing or host.state.config.DIFF:
         host.log(f"tailnet: {missing}")
-    yield command(host, partial(join, wanted=plan.membership, key=key), "join the tailnet")
+    yield command(host, partial(join, desired=plan.membership, key=key), "join the tailnet")
 
 
 @operation()
@@ -52,11 +53,11 @@ def follow_resolver(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
     yield command(host, follow, "pass the resolver on")
 
 
-def join(run: Runner, wanted: Membership, key: SecretStr | None) -> None:
+def join(run: Runner, desired: Membership, key: SecretStr | None) -> None:
     """Do what is missing, each step seen with fresh eyes; raises `TailwartError`."""
     for _ in Step:
         result = run(_STATUS, timeout=60)
-        missing = _step(wanted, Probe(0 if result.ok else _exit_code(result.stdout, run), result.stdout.encode()))
+        missing = _step(desired, Probe(0 if result.ok else _exit_code(result.stdout, run), result.stdout.encode()))
         if missing is Step.NOTHING:
             return
         if missing is Step.INSTALL:
@@ -64,11 +65,11 @@ def join(run: Runner, wanted: Membership, key: SecretStr | None) -> None:
         elif missing is Step.START:
             _start(run)
         else:
-            _up(run, wanted, key)
+            _up(run, desired, key)
     raise TailwartError(
         "the edge host did not come onto the tailnet",
         seen="`tailscale up` ended well, but `tailscale status` does not say Running",
-        expected=f"a running node of {wanted.tailnet}",
+        expected=f"a running node of {desired.tailnet}",
         remedy="look at `tailscale status` on the host: an administrator may have to approve the machine",
     )
 
@@ -91,9 +92,9 @@ def _followed(report: HostReport) -> bool:
     return files and resolver.followed(report.probes.get("resolver", NOTHING).output)
 
 
-def _step(wanted: Membership, probe: Probe) -> Step:
+def _step(desired: Membership, probe: Probe) -> Step:
     text = probe.output.decode(errors="replace")
-    return tailnet.step(wanted, probe.exit_code != 127, probe.exit_code, text)
+    return tailnet.step(desired, probe.exit_code != 127, probe.exit_code, text)
 
 
 def _exit_code(output: str, run: Runner) -> int:
@@ -124,12 +125,12 @@ def _start(run: Runner) -> None:
         )
 
 
-def _up(run: Runner, wanted: Membership, key: SecretStr | None) -> None:
+def _up(run: Runner, desired: Membership, key: SecretStr | None) -> None:
     secret = key.get_secret_value() if key else ""
     if not secret:
-        raise tailnet.no_key(wanted)
+        raise tailnet.no_key(desired)
     # The key travels on standard input into a file that only root reads, and tailscale reads it from there.
-    up = shlex.join(tailnet.up(wanted, secret))
+    up = shlex.join(tailnet.up(desired, secret))
     result = run(
         "set -eu; umask 077; key=$(mktemp /run/tailwart-key-XXXXXX); trap 'rm -f \"$key\"' EXIT; "
         f'cat >"$key"; {up} --auth-key="file:$key" 2>&1',
@@ -140,6 +141,6 @@ def _up(run: Runner, wanted: Membership, key: SecretStr | None) -> None:
         raise TailwartError(
             "the edge host could not join the tailnet",
             seen=result.stdout.replace(secret, "********").strip()[-800:],
-            expected=f"TS_EDGE_AUTHKEY to be valid, unused or reusable, and for {wanted.tag}",
-            remedy=f"make a new auth key with {wanted.tag}, set TS_EDGE_AUTHKEY and run the deploy again",
+            expected=f"TS_EDGE_AUTHKEY to be valid, unused or reusable, and for {desired.tag}",
+            remedy=f"make a new auth key with {desired.tag}, set TS_EDGE_AUTHKEY and run the deploy again",
         )

@@ -9,9 +9,10 @@ from tailwart.edge.caddy_config import ADMIN_SOCKET, EdgeRoutes, render, same_me
 from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
 from tailwart.edge.tailnet import Membership
 from tailwart.environment import Edge, Environment
-from tailwart.facts.report import HostReport, Probe
-from tailwart.operations.hostfiles import HostDirectory, HostFile, pending
-from tailwart.operations.project import ComposeProject, Service, unsettled
+from tailwart.hosts.files import HostDirectory, HostFile, pending
+from tailwart.hosts.project import ComposeProject, Service
+from tailwart.hosts.project import drift as project_drift
+from tailwart.hosts.report import HostReport, Probe
 
 STAGE = f"{DIRECTORY}/next"
 PREVIOUS = f"{DIRECTORY}/previous"
@@ -120,14 +121,14 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
     )
 
 
-def unserved(plan: EdgePlan, report: HostReport) -> list[str]:
+def drift(plan: EdgePlan, report: HostReport) -> list[str]:
     """Why the edge does not yet serve as it must, in the operator's words; empty when it does.
 
-    The running configuration is compared with the wanted one by meaning, so that a run that died between writing
+    The running configuration is compared with the desired one by meaning, so that a run that died between writing
     caddy.json and loading it is found out.
     """
     reasons = [f"{file.path} changes" for file in pending(report, plan.files)[0]]
-    reasons += unsettled(plan.project, report)
+    reasons += project_drift(plan.project, report)
     if not unloaded(plan, report):
         reasons += [f"{gap} does not listen" for gap in gaps(plan, report)]
     elif not reasons:
@@ -138,7 +139,7 @@ def unserved(plan: EdgePlan, report: HostReport) -> list[str]:
 
 
 def unloaded(plan: EdgePlan, report: HostReport) -> bool:
-    """Whether Caddy runs with anything else than the wanted configuration."""
+    """Whether Caddy runs with anything else than the desired configuration."""
     probe = report.probes.get("config", NOTHING)
     return probe.exit_code != 0 or not same_meaning(probe.output.decode(errors="replace"), render(plan.routes))
 

@@ -9,7 +9,7 @@ resolves at each dial and sees the new content without a restart.
 from __future__ import annotations
 
 from tailwart.edge.image import CONTAINER, DIRECTORY
-from tailwart.operations.hostfiles import HostFile
+from tailwart.hosts.files import HostFile
 
 UNIT = "tailwart-edge-resolver"
 SCRIPT = f"{DIRECTORY}/follow-resolver.sh"

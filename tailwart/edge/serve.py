@@ -12,16 +12,18 @@ from pyinfra.context import ctx_host
 
 from tailwart.edge import listeners
 from tailwart.edge.caddy_config import ADMIN_SOCKET
-from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY, told_by_the_build
-from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, gaps, in_the_way, unloaded, unserved
+from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY, build_errors
+from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, drift, gaps, in_the_way, unloaded
 from tailwart.errors import TailwartError
-from tailwart.facts.host import observe, script
-from tailwart.facts.report import HostReport, parse
+from tailwart.facts.host import observe
+from tailwart.hosts.files import HostDirectory, HostFile
+from tailwart.hosts.project import drift as project_drift
+from tailwart.hosts.report import HostReport, parse
+from tailwart.hosts.watch import script
 from tailwart.operations import hostfiles
 from tailwart.operations.compose import bring_up
-from tailwart.operations.hostfiles import HostDirectory, HostFile
-from tailwart.operations.project import unsettled
-from tailwart.operations.remote import Runner, command
+from tailwart.operations.remote import command
+from tailwart.runner import Runner
 
 _BUILD_SECONDS = 1800
 _LISTEN_SECONDS = 20
@@ -29,10 +31,10 @@ _LISTEN_SECONDS = 20
 
 @operation()
 def serve(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
-    """The edge runs the wanted image with the wanted configuration and listens; nothing to do when that is so."""
+    """The edge runs the desired image with the desired configuration and listens; nothing to do when that is so."""
     host = ctx_host.get()
     report = observe(host, plan.project.watch)
-    reasons = unserved(plan, report)
+    reasons = drift(plan, report)
     if not reasons:
         host.noop("the edge serves as it must")
         return
@@ -40,13 +42,13 @@ def serve(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
         host.log("edge: " + "; ".join(reasons))
     if host.state.config.DIFF:
         hostfiles.show(host, report, hostfiles.pending(report, plan.files)[0])
-    yield command(host, partial(put_in_force, plan=plan), "put the edge in force")
+    yield command(host, partial(activate, plan=plan), "activate the edge")
 
 
-def put_in_force(run: Runner, plan: EdgePlan) -> None:
+def activate(run: Runner, plan: EdgePlan) -> None:
     """Do all that is missing. Until the new binary has accepted the new configuration, nothing that serves is touched;
     if the new edge then does not come up, the previous one is put back. Raises `TailwartError`."""
-    if taken := in_the_way(plan, _look(run, plan)):
+    if taken := in_the_way(plan, _observe(run, plan)):
         raise listeners.refusal(taken)
     hostfiles.write(run, plan.staged, (*plan.directories, HostDirectory(STAGE)))
     _build(run, plan)
@@ -77,7 +79,7 @@ def _build(run: Runner, plan: EdgePlan) -> None:
         return
     raise TailwartError(
         "the edge's image cannot be built",
-        seen=told_by_the_build(result.stdout),
+        seen=build_errors(result.stdout),
         expected="a Caddy with caddy-l4 from CADDY_DOWNLOAD_URL; whatever served before still does",
         remedy="mend what is named above and run the deploy again",
     )
@@ -127,9 +129,9 @@ def _swap(run: Runner, plan: EdgePlan, *, keep: bool) -> None:
 
 
 def _start(run: Runner, plan: EdgePlan) -> None:
-    if unsettled(plan.project, _look(run, plan)):
+    if project_drift(plan.project, _observe(run, plan)):
         bring_up(run, plan.project)
-    report = _look(run, plan)
+    report = _observe(run, plan)
     if unloaded(plan, report):
         # Loads the new routes beside the old ones: connections that are open stay open.
         reload = f"caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}"
@@ -141,18 +143,18 @@ def _start(run: Runner, plan: EdgePlan) -> None:
                 expected="`caddy reload` to load caddy.json",
                 remedy=f"look at `docker logs {CONTAINER}` on the host",
             )
-        report = _look(run, plan)
+        report = _observe(run, plan)
     if unloaded(plan, report) or gaps(plan, report):
         _await_listening(run, plan)
 
 
 def _await_listening(run: Runner, plan: EdgePlan) -> None:
-    report = _look(run, plan)
+    report = _observe(run, plan)
     for _ in range(_LISTEN_SECONDS):
         if not unloaded(plan, report) and not gaps(plan, report):
             return
         run("sleep 1")
-        report = _look(run, plan)
+        report = _observe(run, plan)
     missing = gaps(plan, report)
     raise TailwartError(
         "the edge does not listen as it must",
@@ -188,5 +190,5 @@ def _forget_older_images(run: Runner) -> None:
     )
 
 
-def _look(run: Runner, plan: EdgePlan) -> HostReport:
+def _observe(run: Runner, plan: EdgePlan) -> HostReport:
     return parse(run(script(plan.project.watch), timeout=120).stdout.splitlines())

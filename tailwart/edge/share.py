@@ -16,10 +16,11 @@ from tailwart.edge import adapted, web
 from tailwart.edge.plan import JMAP_SITE, NOTHING, WEB, WEB_PATH, WEB_RELOAD, EdgePlan
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
-from tailwart.facts.report import HostReport
+from tailwart.hosts.files import HostDirectory, HostFile
+from tailwart.hosts.report import HostReport
 from tailwart.operations import hostfiles
-from tailwart.operations.hostfiles import HostDirectory, HostFile
-from tailwart.operations.remote import Completed, Runner, command
+from tailwart.operations.remote import command
+from tailwart.runner import Completed, Runner
 
 _PRIVATE = HostDirectory(WEB, "0700")
 _ORIGINAL = f"{WEB}/Caddyfile.original"
@@ -28,7 +29,7 @@ _CADDYFILE = "--adapter caddyfile --config"
 
 @operation()
 def share_https(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
-    """The web Caddy listens on 8443 instead of 443, and imports the JMAP site when it is wanted."""
+    """The web Caddy listens on 8443 instead of 443, and imports the JMAP site when it is desired."""
     host = ctx_host.get()
     reasons = _unshared(plan, observe(host, plan.project.watch))
     if not reasons:

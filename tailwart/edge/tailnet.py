@@ -28,7 +28,7 @@ class Membership:
     login_server: str = ""
 
 
-def step(wanted: Membership, installed: bool, exit_code: int, status: str) -> Step:
+def step(desired: Membership, installed: bool, exit_code: int, status: str) -> Step:
     """What to do next. A host that is on a tailnet is left as it is: raises `TailwartError` when it is the wrong one,
     or when the node lacks the tag that the grants are written for."""
     if not installed:
@@ -42,21 +42,21 @@ def step(wanted: Membership, installed: bool, exit_code: int, status: str) -> St
         return Step.START
     if backend in ("NeedsLogin", "NoState", "Stopped", "NeedsMachineAuth", ""):
         return Step.JOIN
-    _check(wanted, document)
+    _check(desired, document)
     return Step.NOTHING
 
 
-def up(wanted: Membership, key: str) -> list[str]:
+def up(desired: Membership, key: str) -> list[str]:
     """``tailscale up`` for this key, but for the key itself, which is no word of a command line.
 
     A key of Tailscale's own may need the tag spelled out (an OAuth secret mints tagged keys only). headscale's keys
     carry their tags, and it refuses a registration that asks for them again.
     """
     words = ["tailscale", "up", "--timeout=90s", "--accept-dns=true"]
-    if wanted.login_server:
-        words.append(f"--login-server={wanted.login_server}")
+    if desired.login_server:
+        words.append(f"--login-server={desired.login_server}")
     if key.startswith("tskey-"):
-        words.append(f"--advertise-tags={wanted.tag}")
+        words.append(f"--advertise-tags={desired.tag}")
     return words
 
 
@@ -68,33 +68,33 @@ def auth_key(key: str) -> str:
     return key
 
 
-def no_key(wanted: Membership) -> TailwartError:
+def no_key(desired: Membership) -> TailwartError:
     """The host must be joined and there is nothing to join it with."""
-    by_hand = shlex.join(up(wanted, "tskey-"))
+    by_hand = shlex.join(up(desired, "tskey-"))
     return TailwartError(
         "the edge host is not on the tailnet",
         seen="`tailscale status` says it is logged out, and TS_EDGE_AUTHKEY is empty",
-        expected=f"a node of {wanted.tailnet} with {wanted.tag}",
-        remedy=f"set TS_EDGE_AUTHKEY to an auth key for {wanted.tag}, or run `{by_hand}` on the host and log in",
+        expected=f"a node of {desired.tailnet} with {desired.tag}",
+        remedy=f"set TS_EDGE_AUTHKEY to an auth key for {desired.tag}, or run `{by_hand}` on the host and log in",
     )
 
 
-def _check(wanted: Membership, document: dict[str, object]) -> None:
+def _check(desired: Membership, document: dict[str, object]) -> None:
     suffix = str(document.get("MagicDNSSuffix") or "").rstrip(".")
     node = document.get("Self")
     tags = node.get("Tags") if isinstance(node, dict) else None
-    if suffix and suffix != wanted.tailnet:
+    if suffix and suffix != desired.tailnet:
         raise TailwartError(
             "the edge host is on another tailnet",
             seen=suffix,
-            expected=f"{wanted.tailnet} (TS_TAILNET)",
+            expected=f"{desired.tailnet} (TS_TAILNET)",
             remedy="correct TS_TAILNET, or run `tailscale logout` on the host and the deploy again",
         )
-    if wanted.tag not in (tags or []):
+    if desired.tag not in (tags or []):
         raise TailwartError(
-            f"the edge host is on the tailnet without {wanted.tag}, so no grant lets it reach the mailbox",
+            f"the edge host is on the tailnet without {desired.tag}, so no grant lets it reach the mailbox",
             seen=f"tags: {', '.join(map(str, tags or [])) or 'none'}",
-            expected=f"{wanted.tag} (TAG_EDGE)",
-            remedy=f"give the machine {wanted.tag} in the tailnet's admin console, or run "
-            f"`tailscale up --advertise-tags={wanted.tag} --force-reauth` on the host",
+            expected=f"{desired.tag} (TAG_EDGE)",
+            remedy=f"give the machine {desired.tag} in the tailnet's admin console, or run "
+            f"`tailscale up --advertise-tags={desired.tag} --force-reauth` on the host",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tailwart.dns import providers
+from tailwart import providers
 from tailwart.environment.model import Environment
 from tailwart.environment.problems import Problem
 

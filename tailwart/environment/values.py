@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
-from tailwart.dns import providers
+from tailwart import providers
+from tailwart.network import TAILNET_V6
 
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
@@ -25,11 +26,6 @@ _IMAGE = re.compile(
 _STALWART_TAG = re.compile(r"v?0\.16\.\d+(?:-[a-z0-9.-]+)?\Z")
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[KMGT]?)i?B?\Z", re.IGNORECASE)
 _MODULE = re.compile(r"[a-z0-9.-]+\.[a-z]{2,}/[\w./-]+(?:@[\w.+-]+)?\Z", re.IGNORECASE)
-
-TAILNET_V4 = ipaddress.IPv4Network("100.64.0.0/10")
-"""Tailscale's IPv4 range: the shared address space of RFC 6598."""
-TAILNET_V6 = ipaddress.IPv6Network("fd7a:115c:a1e0::/48")
-"""Tailscale's own unique local prefix."""
 
 
 class SshTarget(NamedTuple):
@@ -161,7 +157,7 @@ def _ula(value: str) -> ipaddress.IPv6Network:
     if network.prefixlen != 64 or not network.subnet_of(ipaddress.IPv6Network("fd00::/8")):
         raise ValueError("an IPv6 unique local prefix of /64 inside fd00::/8 (RFC 4193)")
     if network.subnet_of(TAILNET_V6):
-        raise ValueError("a prefix outside Tailscale's own fd7a:115c:a1e0::/48")
+        raise ValueError(f"a prefix outside Tailscale's own {TAILNET_V6}")
     return network
 
 

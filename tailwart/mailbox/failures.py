@@ -6,8 +6,8 @@ import re
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.hosts.project import ContainerStory
 from tailwart.mailbox.render import NO_POSTGRES, NO_TAILNET
-from tailwart.operations.project import ContainerStory
 
 # What tailscaled and containerboot say when they cannot log in, among hundreds of lines of other things.
 _LOGIN_TROUBLE = re.compile(r"backend error: .*|last login error was: .*|boot: failed .*|Received error: .*|.*approv.*")

@@ -7,14 +7,12 @@ from functools import partial
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.mailbox import render
+from tailwart.hosts.files import HostDirectory, HostFile
+from tailwart.hosts.project import Check, ComposeProject, Overlay, Service, inputs_digest
+from tailwart.hosts.units import Unit
+from tailwart.mailbox import names, render
 from tailwart.mailbox.addresses import tailnet_addresses
 from tailwart.mailbox.failures import explain
-from tailwart.operations.compose import inputs_digest
-from tailwart.operations.hostfiles import HostDirectory, HostFile
-from tailwart.operations.project import Check, ComposeProject, Overlay, Service
-from tailwart.operations.unit import Unit
-from tailwart.stalwart import names
 
 MODULES = "/etc/modules-load.d/tailwart.conf"
 UNIT_NAME = "tailwart-mailbox.service"

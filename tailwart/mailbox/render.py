@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.stalwart import names
+from tailwart.mailbox import names
 
 AUTHKEY_TARGET = "/run/tailwart/authkey"
 ROCKSDB_PATH = "/var/lib/stalwart/data"

@@ -1,4 +1,4 @@
-"""Compose projects: brought up when what runs differs from what is wanted, left alone otherwise.
+"""Compose projects: brought up when what runs differs from what is desired, left alone otherwise.
 
 Nothing is decided from a prediction. After every successful ``docker compose up`` the host keeps a record
 (``.applied`` in the project's directory) of the files that Compose read and of the fingerprint that each container got.
@@ -10,9 +10,8 @@ their digest in the label ``tailwart.inputs`` (`inputs_digest`).
 
 from __future__ import annotations
 
-import hashlib
 import shlex
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
@@ -20,24 +19,15 @@ from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
-from tailwart.facts.host import observe, script
-from tailwart.facts.report import HostReport, parse
+from tailwart.facts.host import observe
+from tailwart.hosts.files import HostFile
+from tailwart.hosts.project import ComposeProject, drift, record, stale_namespaces
+from tailwart.hosts.report import HostReport, parse
+from tailwart.hosts.watch import script
 from tailwart.operations import hostfiles
 from tailwart.operations.diagnosis import explain_failure
-from tailwart.operations.hostfiles import HostFile
-from tailwart.operations.project import ComposeProject, Service, record, stale_namespaces, unsettled
-from tailwart.operations.remote import Runner, command
-
-__all__ = ["ComposeProject", "Service", "bring_up", "inputs_digest", "up"]
-
-
-def inputs_digest(files: Iterable[HostFile], *more: str) -> str:
-    """The value of the label ``tailwart.inputs``: a digest of the files a service reads when it starts.
-
-    ``more`` are further things that must recreate the service when they change.
-    """
-    parts = [f"{file.path} {file.mode} {file.owner} {file.sha256}" for file in files]
-    return hashlib.sha256("\n".join([*sorted(parts), *more]).encode()).hexdigest()
+from tailwart.operations.remote import command
+from tailwart.runner import Runner
 
 
 @operation()
@@ -48,7 +38,7 @@ def up(project: ComposeProject) -> Generator[FunctionCommand, None, None]:
     """
     host = ctx_host.get()
     report = observe(host, project.watch)
-    reasons = unsettled(project, report)
+    reasons = drift(project, report)
     if not host.state.is_executing:
         changed, made = hostfiles.pending(report, project.files, project.directories)
         # The plan of a run that will first write the files: what they bring about is not to be seen on the host yet.
@@ -80,7 +70,7 @@ def bring_up(run: Runner, project: ComposeProject) -> None:
                 expected="a configuration its own program accepts; what runs was left as it is",
                 remedy=check.remedy,
             )
-    _settle(run, project)
+    _wait_for_health(run, project)
     # Pulling images takes its time too.
     patience = project.wait_seconds + 900
     report, reasons = _up(run, project, patience)
@@ -96,12 +86,12 @@ def bring_up(run: Runner, project: ComposeProject) -> None:
 
 def _up(run: Runner, project: ComposeProject, patience: float) -> tuple[HostReport, list[str]]:
     _compose(run, project, "up", "-d", "--remove-orphans", *_waiting(project), timeout=patience)
-    report = _look(run, project)
+    report = _observe(run, project)
     for service in stale_namespaces(report):
         # Compose leaves a container alone whose provider of the network namespace was replaced or restarted under it.
         _compose(run, project, "up", "-d", "--force-recreate", *_waiting(project), service, timeout=patience)
-        report = _look(run, project)
-    return report, unsettled(project, report, recorded=False)
+        report = _observe(run, project)
+    return report, drift(project, report, recorded=False)
 
 
 def _validate(run: Runner, project: ComposeProject) -> None:
@@ -119,7 +109,7 @@ def _waiting(project: ComposeProject) -> tuple[str, ...]:
     return ("--wait", "--wait-timeout", str(project.wait_seconds))
 
 
-def _settle(run: Runner, project: ComposeProject) -> None:
+def _wait_for_health(run: Runner, project: ComposeProject) -> None:
     # `up` gives up at once on a dependency that is unhealthy from an outage that has just ended: give it one more
     # round of its healthcheck to notice.
     run(
@@ -135,10 +125,10 @@ def _compose(run: Runner, project: ComposeProject, *words: str, timeout: float) 
     line = f"cd {project.directory} && {locked} 2>&1"
     result = run(line, timeout=timeout)
     if not result.ok:
-        raise explain_failure(run, project, _look(run, project), result.stdout)
+        raise explain_failure(run, project, _observe(run, project), result.stdout)
 
 
-def _look(run: Runner, project: ComposeProject) -> HostReport:
+def _observe(run: Runner, project: ComposeProject) -> HostReport:
     # Under the project's lock, so that a container is not seen in the middle of a restart.
     locked = f"flock -w 300 {project.lock_path} sh -c {shlex.quote(script(project.watch))}"
     return parse(run(locked, timeout=420).stdout.splitlines())

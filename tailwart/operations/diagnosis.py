@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tailwart.errors import TailwartError
-from tailwart.facts.report import Container, HostReport
-from tailwart.operations.project import ComposeProject, ContainerStory
-from tailwart.operations.remote import Runner
+from tailwart.hosts.project import ComposeProject, ContainerStory
+from tailwart.hosts.report import Container, HostReport
+from tailwart.runner import Runner
 
 _LOG_LINES = 200
 _SHOWN_LINES = 8
@@ -15,7 +15,7 @@ _HEALTH = "{{if .State.Health}}{{range .State.Health.Log}}{{json .Output}}{{prin
 
 def explain_failure(run: Runner, project: ComposeProject, report: HostReport, output: str) -> TailwartError:
     """The error for a project that is not up; ``output`` is what Compose or the check said."""
-    culprits = [container for container in report.containers if not container.settled]
+    culprits = [container for container in report.containers if not container.healthy]
     stories = [_story(run, project, container) for container in culprits]
     if project.explain is not None and (known := project.explain(stories)) is not None:
         return known

@@ -10,11 +10,14 @@ from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
-from tailwart.facts.host import DAEMON_JSON, ENGINE_MARKER, Watch, observe, script
-from tailwart.facts.report import HostReport, parse
-from tailwart.operations.daemon import EngineNeeds, needs
-from tailwart.operations.hostfiles import HostFile, write
-from tailwart.operations.remote import Runner, command
+from tailwart.facts.host import observe
+from tailwart.hosts.engine import EngineNeeds, needs
+from tailwart.hosts.files import HostFile
+from tailwart.hosts.report import HostReport, parse
+from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER, Watch, script
+from tailwart.operations.hostfiles import write
+from tailwart.operations.remote import command
+from tailwart.runner import Runner
 
 # Docker's own packages where their repository is configured, Debian's otherwise; decided before anything is installed.
 _PACKAGES = r"""
@@ -38,15 +41,14 @@ _START = "systemctl enable docker.service && systemctl start docker.service && d
 
 
 @operation()
-def ensure(look: Watch | None = None, ipv6_nat: bool = False) -> Generator[FunctionCommand, None, None]:
+def ensure(watch: Watch, ipv6_nat: bool = False) -> Generator[FunctionCommand, None, None]:
     """The engine and Compose v2 are there, started and enabled.
 
     ``ipv6_nat`` also gives containers with ULA addresses IPv6 egress: engines before 27 need two switches in
     daemon.json for it, which are merged into what is there; the engine restarts only when they are not in force.
     """
     host = ctx_host.get()
-    look = look or Watch()
-    report = observe(host, look)
+    report = observe(host, watch)
     try:
         reasons = needs(report, ipv6_nat=ipv6_nat).reasons()
     except TailwartError as problem:
@@ -62,18 +64,18 @@ def ensure(look: Watch | None = None, ipv6_nat: bool = False) -> Generator[Funct
 
 def provide(run: Runner, *, ipv6_nat: bool) -> None:
     """Do what is needed, step by step, each seen with fresh eyes; raises `TailwartError` with what the host said."""
-    wanted = _needs(run, ipv6_nat)
-    if wanted.install or wanted.compose:
+    desired = _needs(run, ipv6_nat)
+    if desired.install or desired.compose:
         _install(run)
-        wanted = _needs(run, ipv6_nat)
-    if wanted.start:
+        desired = _needs(run, ipv6_nat)
+    if desired.start:
         result = run(_START, timeout=180)
         if not result.ok:
             raise _not_running(run, result.stderr)
-        wanted = _needs(run, ipv6_nat)
-    if wanted.restart:
-        _restart(run, wanted, ipv6_nat)
-    elif wanted.marker_done:
+        desired = _needs(run, ipv6_nat)
+    if desired.restart:
+        _restart(run, desired, ipv6_nat)
+    elif desired.marker_done:
         run(f"rm -f {ENGINE_MARKER}", timeout=60)
     left = _needs(run, ipv6_nat).reasons()
     if left:
@@ -86,10 +88,10 @@ def provide(run: Runner, *, ipv6_nat: bool) -> None:
 
 
 def _needs(run: Runner, ipv6_nat: bool) -> EngineNeeds:
-    return needs(_look(run), ipv6_nat=ipv6_nat)
+    return needs(_observe(run), ipv6_nat=ipv6_nat)
 
 
-def _look(run: Runner) -> HostReport:
+def _observe(run: Runner) -> HostReport:
     return parse(run(script(Watch()), timeout=120).stdout.splitlines())
 
 
@@ -113,17 +115,17 @@ def _install(run: Runner) -> None:
     )
 
 
-def _restart(run: Runner, wanted: EngineNeeds, ipv6_nat: bool) -> None:
-    before = _look(run)
+def _restart(run: Runner, desired: EngineNeeds, ipv6_nat: bool) -> None:
+    before = _observe(run)
     # The note comes first: a run that dies before the restart leaves a daemon that the note still names.
     write(run, [HostFile(ENGINE_MARKER, before.engine.identity + "\n", "0600")])
-    if wanted.settings is not None:
-        _validate(run, wanted.settings)
-        write(run, [HostFile(DAEMON_JSON, wanted.settings)])
+    if desired.settings is not None:
+        _validate(run, desired.settings)
+        write(run, [HostFile(DAEMON_JSON, desired.settings)])
     result = run("systemctl restart docker.service && docker version --format ok", timeout=300)
     if not result.ok:
         problem = _not_running(run, result.stderr)
-        if wanted.settings is not None:
+        if desired.settings is not None:
             _put_back(run, before)
         raise problem
     run(f"rm -f {ENGINE_MARKER}", timeout=60)

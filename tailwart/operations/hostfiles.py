@@ -1,4 +1,4 @@
-"""Files on a host: all of a role compared by one look, all changed ones written by one command.
+"""Files on a host: all of a role compared by one remote command, all changed ones written by one command.
 
 A file is written beside its destination with mode 0600, checked against its digest, given owner and mode, flushed, and
 renamed into place: at no time does the path hold half a file, or a secret a wider mode than the final one. Content
@@ -8,12 +8,8 @@ travels on standard input, so it is in no process list and no log.
 from __future__ import annotations
 
 import base64
-import difflib
-import hashlib
 import posixpath
-import re
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 from pyinfra import logger
@@ -23,97 +19,30 @@ from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
-from tailwart.facts.host import HostState, Watch, observe
-from tailwart.facts.report import HostReport, PathState
-from tailwart.operations.remote import Runner, command
-
-_PATH = re.compile(r"(/[A-Za-z0-9._@+-]+)+")  # nothing a shell or a digest list would take for its own
-_MODE = re.compile(r"0[0-7]{3}")
-_OWNER = re.compile(r"[a-z0-9_][a-z0-9_-]*:[a-z0-9_][a-z0-9_-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class HostFile:
-    """A file as it must be on the host. ``secret`` content is never shown, not even as a difference.
-
-    Raises `ValueError` for a path that is not absolute and plain, or a mode or owner that is not in ``0644`` and
-    ``user:group`` form.
-    """
-
-    path: str
-    content: bytes | str = field(repr=False)
-    mode: str = "0644"
-    secret: bool = False
-    owner: str = "root:root"
-
-    def __post_init__(self) -> None:
-        _check(self.path, self.mode, self.owner)
-        if self.secret and int(self.mode, 8) & 0o077:
-            raise ValueError(f"{self.path} holds secrets: its mode must be 0600 or stricter, not {self.mode}")
-
-    @property
-    def data(self) -> bytes:
-        """The content as it will be written."""
-        return self.content.encode() if isinstance(self.content, str) else self.content
-
-    @property
-    def sha256(self) -> str:
-        """Hexadecimal digest of `data`."""
-        return hashlib.sha256(self.data).hexdigest()
-
-    def matches(self, state: PathState | None) -> bool:
-        """Whether the path already is this file."""
-        return state == PathState("file", self.mode, self.owner, self.sha256)
-
-
-@dataclass(frozen=True, slots=True)
-class HostDirectory:
-    """A directory as it must be on the host; other parents of files are made with mode 0755 where they are missing."""
-
-    path: str
-    mode: str = "0755"
-    owner: str = "root:root"
-
-    def __post_init__(self) -> None:
-        _check(self.path, self.mode, self.owner)
-
-    def matches(self, state: PathState | None) -> bool:
-        """Whether the path already is this directory."""
-        return state == PathState("directory", self.mode, self.owner)
-
-
-def watch(files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()) -> Watch:
-    """A `Watch` on just these paths, for roles without a Compose project."""
-    return Watch(paths=tuple(_paths(files, directories)))
-
-
-def pending(
-    report: HostReport, files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()
-) -> tuple[list[HostFile], list[HostDirectory]]:
-    """The files and directories that are not yet as they must be."""
-    return (
-        [item for item in files if not item.matches(report.paths.get(item.path))],
-        [item for item in directories if not item.matches(report.paths.get(item.path))],
-    )
+from tailwart.facts.host import HostFact, observe
+from tailwart.hosts.files import HostDirectory, HostFile, differences, paths, pending
+from tailwart.hosts.report import HostReport
+from tailwart.hosts.watch import Watch
+from tailwart.operations.remote import command
+from tailwart.runner import Runner
 
 
 @operation()
 def put(
-    files: Sequence[HostFile], directories: Sequence[HostDirectory] = (), look: Watch | None = None
+    files: Sequence[HostFile], watch: Watch, directories: Sequence[HostDirectory] = ()
 ) -> Generator[FunctionCommand, None, None]:
-    """Make ``directories`` and ``files`` as they must be: one look, and one command when something differs.
+    """``directories`` and ``files`` are as given: facts gathered once, and one command when something differs.
 
-    ``look`` is the role's `Watch`, so that its operations share one remote command; it must name every path.
+    ``watch`` is the role's `Watch`, so that its operations share one remote command; it must name every path.
     """
     host = ctx_host.get()
-    look = look or watch(files, directories)
-    missing = set(_paths(files, directories)) - set(look.paths)
+    missing = set(paths(files, directories)) - set(watch.paths)
     if missing:
         raise ValueError(f"the role's watch does not name {sorted(missing)[0]}")
-    report = observe(host, look)
+    report = observe(host, watch)
     changed, made = pending(report, files, directories)
     if not changed and not made:
-        host.noop(f"{len(files)} files are as they must be")
+        host.noop(f"{len(files)} files are up to date")
         return
     if host.state.config.DIFF:
         show(host, report, changed, made)
@@ -132,31 +61,6 @@ def write(run: Runner, files: Sequence[HostFile], directories: Sequence[HostDire
         expected="a writable file system with free space, and an owner that exists on the host",
         remedy=f"look at `df -h {posixpath.dirname(path)}` and `ls -la {posixpath.dirname(path)}`, then run again",
     )
-
-
-def differences(old: bytes, new: HostFile) -> list[str]:
-    """A unified difference of text, one line that tells no content otherwise."""
-    if new.secret:
-        return [f"{new.path}: content changed (secret)"]
-    try:
-        before, after = old.decode(), new.data.decode()
-    except UnicodeDecodeError:
-        return [f"{new.path}: content changed (binary)"]
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), new.path, new.path, lineterm="")
-    return list(lines)
-
-
-def _check(path: str, mode: str, owner: str) -> None:
-    if _PATH.fullmatch(path) is None or posixpath.normpath(path) != path:
-        raise ValueError(f"not an absolute, plain path: {path!r}")
-    if _MODE.fullmatch(mode) is None:
-        raise ValueError(f"the mode of {path} must look like 0644, not {mode!r}")
-    if _OWNER.fullmatch(owner) is None:
-        raise ValueError(f"the owner of {path} must look like root:root, not {owner!r}")
-
-
-def _paths(files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> list[str]:
-    return [*(item.path for item in directories), *(item.path for item in files)]
 
 
 def _line(file: HostFile) -> str:
@@ -194,9 +98,9 @@ def _script(files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> 
 
 def _parents(files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> list[str]:
     declared = {item.path for item in directories}
-    wanted = {posixpath.dirname(path) for path in _paths(files, directories)}
+    desired = {posixpath.dirname(path) for path in paths(files, directories)}
     found: set[str] = set()
-    for path in wanted:
+    for path in desired:
         while path != "/":
             found.add(path)
             path = posixpath.dirname(path)  # noqa: PLW2901 - walking up is the point
@@ -206,7 +110,7 @@ def _parents(files: Sequence[HostFile], directories: Sequence[HostDirectory]) ->
 def show(host: Host, report: HostReport, files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()) -> None:
     """Print what would be written: unified differences, and a line without content for secrets."""
     readable = [item.path for item in files if not item.secret and report.paths.get(item.path)]
-    contents = host.get_fact(HostState, watch=Watch(contents=tuple(readable))).contents if readable else {}
+    contents = host.get_fact(HostFact, watch=Watch(contents=tuple(readable))).contents if readable else {}
     for directory in directories:
         host.log(f"{directory.path}: directory, mode {directory.mode}, owner {directory.owner}")
     for file in files:

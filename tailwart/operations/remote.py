@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from paramiko import SSHException
 from pyinfra import logger
@@ -17,25 +16,7 @@ from pyinfra.api.state import State
 from tailwart.errors import TailwartError
 from tailwart.facts.host import forget
 from tailwart.report import note
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """What a finished remote script said. Neither text is ever logged by the runner."""
-
-    ok: bool
-    stdout: str
-    stderr: str
-
-
-class Runner(Protocol):
-    """Something that runs POSIX shell scripts on one host: the SSH host of an operation, or a test's machine."""
-
-    def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
-        """Run ``script``; secrets travel in ``stdin``, because the script itself is visible in process lists and logs.
-
-        ``timeout`` is in seconds; running over it raises `TimeoutError`.
-        """
+from tailwart.runner import Completed, Runner
 
 
 class HostRunner:

@@ -13,14 +13,15 @@ from pyinfra.context import ctx_host
 from tailwart.environment import Environment
 from tailwart.mailbox.project import compose_project
 from tailwart.operations.compose import bring_up
-from tailwart.operations.remote import HostRunner, Runner, command
+from tailwart.operations.remote import HostRunner, command
 from tailwart.plan import render
-from tailwart.stalwart import postgres
-from tailwart.stalwart.bootstrap import prepare, prepared
-from tailwart.stalwart.declaration import from_environment
-from tailwart.stalwart.groupdata import GROUP_DATA
-from tailwart.stalwart.live import Live
-from tailwart.stalwart.server import Observed, Server
+from tailwart.runner import Runner
+from tailwart.stalwart.lifecycle import second_server
+from tailwart.stalwart.lifecycle.bootstrap import prepare, prepared
+from tailwart.stalwart.lifecycle.server import Observed, Server
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.settings.declaration import from_environment
+from tailwart.stalwart.settings.groupdata import GROUP_DATA
 
 
 @operation()
@@ -51,13 +52,13 @@ def apply_settings(
 
     def server(run: Runner) -> Server:
         recreate = partial(bring_up, run, compose_project(environment))
-        return Server(run, settings, recreate, log=host.log, check=partial(postgres.check, host, environment))
+        return Server(run, settings, recreate, log=host.log, check=partial(second_server.check, host, environment))
 
     observed = server(HostRunner(host)).observe()
     for certificate in observed.certificates:
         if certificate.failure:
-            host.log(f"! {certificate.told()}")
-    if observed.settled:
+            host.log(f"! {certificate.message()}")
+    if observed.up_to_date:
         host.noop("Stalwart's settings are as declared")
         return
     if host.state.is_executing or host.state.config.DIFF:
@@ -65,6 +66,6 @@ def apply_settings(
             host.log(line)
 
     def work(run: Runner, seen: Observed | None = observed if host.state.is_executing else None) -> None:
-        server(run).settle(seen)
+        server(run).apply(seen)
 
     yield command(host, work, "apply Stalwart's settings")

@@ -118,13 +118,13 @@ def _refused(entry: Entry, tag: str, problem: str, seen: str, expected: str = "o
     )
 
 
-def _listed(section: Section, kind: str, wanted: list[_Wanted], scope: str) -> _SectionPlan:
+def _listed(section: Section, kind: str, desired: list[_Wanted], scope: str) -> _SectionPlan:
     plan = _SectionPlan(section, [], [], [], [], [])
     by_name: dict[str, list[Entry]] = {}
     for entry in section.entries:
         if entry.mark is not None and entry.mark.scope == scope:
             by_name.setdefault(entry.mark.name, []).append(entry)
-    names = {one.name for one in wanted}
+    names = {one.name for one in desired}
     for name, entries in by_name.items():
         if len(entries) > 1 and any(not _same(entry.value, entries[0].value) for entry in entries):
             raise TailwartError(
@@ -137,25 +137,25 @@ def _listed(section: Section, kind: str, wanted: list[_Wanted], scope: str) -> _
             for entry in entries:
                 plan.remove.append(entry.index)
                 plan.changes.append(Change(Action.DELETE, kind, name, _fields(entry.value, None)))
-    for one in wanted:
+    for one in desired:
         _want(plan, kind, one, by_name.get(one.name, []), scope)
     return plan
 
 
-def _want(plan: _SectionPlan, kind: str, wanted: _Wanted, found: list[Entry], scope: str) -> None:
-    rendered = _marked(wanted.content, Mark(scope, wanted.name))
+def _want(plan: _SectionPlan, kind: str, desired: _Wanted, found: list[Entry], scope: str) -> None:
+    rendered = _marked(desired.content, Mark(scope, desired.name))
     if found:
-        if not _same(found[0].value, wanted.content):
+        if not _same(found[0].value, desired.content):
             plan.replace += [(entry, rendered) for entry in found]
-            fields = _fields(found[0].value, wanted.content)
-            plan.changes.append(Change(Action.UPDATE, kind, wanted.name, fields, wanted.why))
+            fields = _fields(found[0].value, desired.content)
+            plan.changes.append(Change(Action.UPDATE, kind, desired.name, fields, desired.why))
         return
     for entry in plan.section.entries:
-        if entry.mark is None and _same(entry.value, wanted.content):
-            plan.satisfied.append(f"line {entry.line}: already does what {wanted.name} shall do")
+        if entry.mark is None and _same(entry.value, desired.content):
+            plan.satisfied.append(f"line {entry.line}: already does what {desired.name} shall do")
             return
     plan.add.append(rendered)
-    plan.changes.append(Change(Action.CREATE, kind, wanted.name, _fields(None, wanted.content), wanted.why))
+    plan.changes.append(Change(Action.CREATE, kind, desired.name, _fields(None, desired.content), desired.why))
 
 
 def _fields(old: Any, new: Any) -> tuple[FieldChange, ...]:

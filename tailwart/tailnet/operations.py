@@ -9,7 +9,7 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operation import operation
 
 from tailwart.environment import Environment
-from tailwart.operations.api_plane import Prepared, settle
+from tailwart.operations.plane import Prepared, plan_and_apply
 from tailwart.tailnet import credentials
 from tailwart.tailnet.policy import Policy
 from tailwart.tailnet.session import push
@@ -22,7 +22,7 @@ def policy(environment: Environment) -> Generator[PyinfraCommand, None, None]:
     Reads the file once, and each key that it can look at, when nothing changes. Refuses by failing the host, with
     nothing written.
     """
-    yield from settle(lambda: _prepare(environment))
+    yield from plan_and_apply(lambda: _prepare(environment))
 
 
 def _prepare(environment: Environment) -> Prepared:

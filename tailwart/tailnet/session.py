@@ -29,8 +29,8 @@ def client(environment: Environment) -> PolicyClient:
 
 def push(environment: Environment, *, remove: bool = False) -> Push:
     """The push of one installation's entries; with ``remove`` of their removal."""
-    wanted = Desired(environment.domain) if remove else desired(environment)
-    return Push(client(environment), wanted, tuple(environment.ts_acknowledged))
+    entries = Desired(environment.domain) if remove else desired(environment)
+    return Push(client(environment), entries, tuple(environment.ts_acknowledged))
 
 
 def _plain(secret: SecretStr | None) -> str:

@@ -11,9 +11,9 @@ from tailwart.dns.authority import Answer, Server, ask_all
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
 from tailwart.dns.desired import Desired, is_dkim
 from tailwart.dns.ownership import ADDRESS_TYPES, Ledger, is_spf, purpose, slot
-from tailwart.dns.record import APEX, Record, absolute
 from tailwart.dns.zonefile import line
 from tailwart.dns.zoneplan import ZonePlan, compare
+from tailwart.providers.record import APEX, Record, absolute
 
 AREA = "records"
 
@@ -55,12 +55,12 @@ def check(
 
 
 def _rrsets(desired: Desired) -> set[tuple[str, str]]:
-    """What is asked for: everything wanted, and what could stand in its way."""
+    """What is asked for: everything desired, and what could stand in its way."""
     intent = desired.intent
-    wanted = {entry.rrset for entry in desired.records}
-    wanted |= {(name, rtype) for name in intent.edge_names for rtype in ADDRESS_TYPES}
-    wanted |= {(f"_{port}._tcp.mail", "TLSA") for port in (25, 465, 587, 993) if intent.zone == intent.main}
-    return wanted | {(APEX, "TXT"), (APEX, "MX"), (APEX, "CAA"), ("_dmarc", "TXT")}
+    rrsets = {entry.rrset for entry in desired.records}
+    rrsets |= {(name, rtype) for name in intent.edge_names for rtype in ADDRESS_TYPES}
+    rrsets |= {(f"_{port}._tcp.mail", "TLSA") for port in (25, 465, 587, 993) if intent.zone == intent.main}
+    return rrsets | {(APEX, "TXT"), (APEX, "MX"), (APEX, "CAA"), ("_dmarc", "TXT")}
 
 
 def _by_rrset(answers: Iterable[Answer]) -> dict[tuple[str, str], list[Record]]:
@@ -110,7 +110,7 @@ def _double(plan: ZonePlan, name: str, subject: str) -> Finding:
 
 
 def _excess(entry: Record, plan: ZonePlan, subject: str) -> Finding:
-    why = next((c.why for c in plan.plan.changes if c.why and (c.name, c.kind) == entry.rrset), "not wanted")
+    why = next((c.why for c in plan.plan.changes if c.why and (c.name, c.kind) == entry.rrset), "not desired")
     return wrong(
         AREA,
         subject,

@@ -14,7 +14,7 @@ from tailwart.dns.authority import Server
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
 from tailwart.dns.desired import Desired
 from tailwart.dns.ownership import is_spf
-from tailwart.dns.record import Record, absolute, from_rdata
+from tailwart.providers.record import Record, absolute, from_rdata
 
 PUBLIC = ("1.1.1.1", "9.9.9.9")
 """Resolvers of two operators that answer everybody."""

@@ -11,10 +11,10 @@ from tailwart.dns.check import policy, records, resolving, tls
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
 from tailwart.dns.desired import Desired
 from tailwart.dns.plane import Plane, edge_addresses, sender_terms
-from tailwart.dns.providers import Provider
 from tailwart.dns.reachability import judge
-from tailwart.dns.record import Record
 from tailwart.environment import Edge, Environment
+from tailwart.providers import Provider
+from tailwart.providers.record import Record
 
 Address = IPv4Address | IPv6Address
 
@@ -34,11 +34,11 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
     findings += [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
     desired = plane.desired()
     served: dict[tuple[str, str], list[Record]] = {}
-    for zone, wanted in desired.items():
-        found, at_zone = records.check(wanted, servers, plane.archive.ledger(zone), plane.txt)
+    for zone, zone_desired in desired.items():
+        found, at_zone = records.check(zone_desired, servers, plane.archive.ledger(zone), plane.txt)
         findings += found
-        findings += [resolving.check_records(wanted, server) for server in public]
-        findings += _mta_sts(environment, zone, wanted)
+        findings += [resolving.check_records(zone_desired, server) for server in public]
+        findings += _mta_sts(environment, zone, zone_desired)
         if zone == environment.domain:
             served = at_zone
     findings += _ipv6(plane)

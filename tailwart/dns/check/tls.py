@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
-from tailwart.dns.record import Record
+from tailwart.providers.record import Record
 
 TIMEOUT = 8.0
 IMAPS, SUBMISSIONS, SMTP = 993, 465, 25
@@ -102,12 +102,12 @@ def check_dane(port: int, seen: Seen, records: Iterable[Record], subject: str) -
                 return ok("dane", subject, f"TLSA {usage} {selector} {matching} matches")
     if authority_only:
         return unknown("dane", subject, "only records about the CA, whose certificate is not looked at")
-    wanted = _association(seen.certificate, "1", "1")
+    desired = _association(seen.certificate, "1", "1")
     return wrong(
         "dane",
         subject,
         "no TLSA record matches the certificate: servers that verify DANE refuse to deliver",
-        remedy=f"add: _{port}._tcp.mail TLSA 3 1 1 {wanted}, and remove the others (`tailwart dns apply`)",
+        remedy=f"add: _{port}._tcp.mail TLSA 3 1 1 {desired}, and remove the others (`tailwart dns apply`)",
     )
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tailwart.dns.providers.rfc2136 import open_provider
-from tailwart.dns.record import APEX, record
 from tailwart.environment import Environment
+from tailwart.providers.record import APEX, record
+from tailwart.providers.rfc2136 import open_provider
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot, serving
 
 ZONE = "z.test"

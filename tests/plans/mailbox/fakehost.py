@@ -16,9 +16,9 @@ from pyinfra.api.state import State, StateStage
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_host, ctx_state
 
-from tailwart.facts.report import HEADER, TRAILER
-from tailwart.operations.project import ComposeProject
-from tailwart.operations.unit import Unit
+from tailwart.hosts.project import ComposeProject
+from tailwart.hosts.report import HEADER, TRAILER
+from tailwart.hosts.units import Unit
 
 REPORT = "tailwart-host-report"
 STARTED = "2026-11-21T02:00:0{}Z"

@@ -6,11 +6,11 @@ import logging
 
 import pytest
 
-from tailwart.facts.report import HEADER, TRAILER, parse
+from tailwart.hosts.project import record
+from tailwart.hosts.report import HEADER, TRAILER, parse
 from tailwart.mailbox.project import compose_project, unit
 from tailwart.operations import compose, engine, hostfiles
 from tailwart.operations import unit as units
-from tailwart.operations.project import record
 from tests.plans.mailbox.fakehost import REPORT, fake_run, settled
 from tests.unit.mailbox.test_mailbox_render import OAUTH, POSTGRES, environment
 
@@ -28,11 +28,11 @@ OPERATIONS = 4
 
 def deploy() -> None:
     """The runbook of tasks/mailbox.py without the settings plane, which has tests of its own."""
-    look = PROJECT.watch
-    engine.ensure(name="engine", look=look, ipv6_nat=True)
-    hostfiles.put(name="files", files=PROJECT.files, directories=PROJECT.directories, look=look)
+    watch = PROJECT.watch
+    engine.ensure(name="engine", watch=watch, ipv6_nat=True)
+    hostfiles.put(name="files", files=PROJECT.files, directories=PROJECT.directories, watch=watch)
     compose.up(name="up", project=PROJECT)
-    units.running(name="unit", unit=UNIT, look=look)
+    units.running(name="unit", unit=UNIT, watch=watch)
 
 
 def looks(commands: list[str]) -> int:

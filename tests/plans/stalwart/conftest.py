@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher, Type
 
-from tailwart.stalwart import accounts, passwords, recovery
+from tailwart.stalwart.accounts import entries as accounts
+from tailwart.stalwart.accounts import passwords
+from tailwart.stalwart.lifecycle import recovery
 from tests.plans.stalwart.household import Household, household
 
 

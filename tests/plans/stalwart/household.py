@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tailwart.operations.remote import Completed, Runner
-from tailwart.stalwart import bootstrap, names
-from tailwart.stalwart.client import Client
-from tailwart.stalwart.container import ContainerTransport, stored_login
-from tailwart.stalwart.inputs import MailboxSettings
-from tailwart.stalwart.jmap import Call
-from tailwart.stalwart.recovery import Recovery
-from tailwart.stalwart.server import Log, Server
+from tailwart.mailbox import names
+from tailwart.runner import Completed, Runner
+from tailwart.stalwart.lifecycle import bootstrap
+from tailwart.stalwart.lifecycle.recovery import Recovery
+from tailwart.stalwart.lifecycle.server import Log, Server
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
+from tailwart.stalwart.protocol.jmap import Call
+from tailwart.stalwart.settings.inputs import MailboxSettings
 from tests.contract.namespace import Namespace, namespace
 from tests.contract.server import binary
 
@@ -175,11 +176,11 @@ class Household:
         self.up()
         plane = self.plane(settings)
         if not self.starts_are_answered():
-            plane.settle(None)
+            plane.apply(None)
             return
         observed = plane.observe()
-        if not observed.settled:
-            plane.settle(observed)
+        if not observed.up_to_date:
+            plane.apply(observed)
 
     def starts_are_answered(self) -> bool:
         """Whether the server answers already; Compose would have waited for its healthcheck."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tailwart.errors import TailwartError
-from tailwart.stalwart.accounts import Accounts, Entry, check_password, entries
-from tailwart.stalwart.failures import LoginRefused, SettingsError
-from tailwart.stalwart.recovery import Recovery
-from tailwart.stalwart.signin import prove_sign_in, try_sign_in
+from tailwart.stalwart.accounts.entries import Accounts, Entry, check_password, entries
+from tailwart.stalwart.accounts.signin import prove_sign_in, try_sign_in
+from tailwart.stalwart.lifecycle.recovery import Recovery
+from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
 from tests.plans.stalwart.household import Household
 from tests.unit.stalwart.given import settings
 
@@ -41,7 +41,7 @@ def test_add_sign_in_alias_quota(deployed: Household) -> None:
     found = entry(deployed, ADDRESS)
     assert (found.aliases, found.quota_bytes) == (("c@example.org", "carola@example.org"), None)
     observed = deployed.plane(settings()).observe()
-    assert observed.settled, "the deploy leaves an account alone that it did not create"
+    assert observed.up_to_date, "the deploy leaves an account alone that it did not create"
     assert f"Account {ADDRESS}" in observed.planned.unmanaged
 
 
@@ -88,5 +88,5 @@ def test_recovery_on_a_running_server(deployed: Household) -> None:
         "admin@example.org", "admin-password-1"
     )
     assert deployed.starts == starts + 2
-    assert deployed.plane(settings()).observe().settled
+    assert deployed.plane(settings()).observe().up_to_date
     assert not [name for name in deployed.running_environment() if name.startswith("STALWART_RECOVERY")]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tailwart.stalwart import names as stalwart_names
-from tailwart.stalwart.failures import SettingsError
-from tailwart.stalwart.inputs import Acme, DnsServer
+from tailwart.mailbox import names as stalwart_names
+from tailwart.stalwart.protocol.failures import SettingsError
+from tailwart.stalwart.settings.inputs import Acme, DnsServer
 from tests.contract import acme
 from tests.plans.stalwart.household import Household
 from tests.unit.stalwart.given import names, settings
@@ -30,7 +30,7 @@ def test_a_wildcard_is_obtained_and_stays_settled(host: Household, tmp_path: Pat
         assert set(certificate["subjectAlternativeNames"]) == {"*.example.org", "example.org"}
         observed = host.plane(WITH_ACME).observe()
         assert names(observed.planned) == set()
-        assert observed.settled
+        assert observed.up_to_date
         assert host.starts == 2, "the order began after the one restart"
         pending = [task for task in host.objects("Task") if task["@type"] == "AcmeRenewal"]
         assert len(pending) == 1, "one wildcard, one renewal"

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from tailwart.cli import account, recover, settings
 from tailwart.environment import load
 from tailwart.errors import TailwartError
-from tailwart.stalwart.container import stored_login
-from tailwart.stalwart.declaration import from_environment
+from tailwart.stalwart.protocol.container import stored_login
+from tailwart.stalwart.settings.declaration import from_environment
 from tests.plans.stalwart.household import Household
 
 ENV = """DOMAIN=example.org

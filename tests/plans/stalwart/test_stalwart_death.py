@@ -28,7 +28,7 @@ def _dies_at(directory: Path, step: int) -> bool:
 
 
 def _healthy(host: Household) -> None:
-    assert host.plane(settings()).observe().settled
+    assert host.plane(settings()).observe().up_to_date
     assert not [name for name in host.running_environment() if name.startswith("STALWART_RECOVERY")]
     assert {item["name"] for item in host.objects("MtaRoute")} >= {"mx", "local", "smarthost"}
     assert not (host.home / "restart-required").exists()

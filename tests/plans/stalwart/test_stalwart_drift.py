@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tailwart.plan import render
-from tailwart.stalwart import probing
-from tailwart.stalwart.consequence import Consequence
-from tailwart.stalwart.failures import SettingsError
+from tailwart.stalwart.lifecycle import probing
+from tailwart.stalwart.protocol.failures import SettingsError
+from tailwart.stalwart.settings.post_apply import PostApply
 from tests.plans.stalwart.household import Household
 from tests.unit.stalwart.given import names, settings
 
@@ -53,13 +53,13 @@ def _back_to_mx(host: Household) -> None:
     _update(host, "MtaOutboundStrategy", "singleton", route=route)
 
 
-DRIFTS: tuple[tuple[Callable[[Household], None], str, Consequence], ...] = (
-    (_distrust_smtp, "update NetworkListener 25", Consequence.RESTART),
-    (_trust_http, "update NetworkListener 8080", Consequence.RESTART),
-    (_trust_globally, "update SystemSettings singleton", Consequence.RESTART),
-    (_move_route, "update MtaRoute smarthost", Consequence.RESTART),
-    (_back_to_mx, "update MtaOutboundStrategy singleton", Consequence.RESTART),
-    (_delete_allowed, "create AllowedIp 203.0.113.7", Consequence.RELOAD),
+DRIFTS: tuple[tuple[Callable[[Household], None], str, PostApply], ...] = (
+    (_distrust_smtp, "update NetworkListener 25", PostApply.RESTART),
+    (_trust_http, "update NetworkListener 8080", PostApply.RESTART),
+    (_trust_globally, "update SystemSettings singleton", PostApply.RESTART),
+    (_move_route, "update MtaRoute smarthost", PostApply.RESTART),
+    (_back_to_mx, "update MtaOutboundStrategy singleton", PostApply.RESTART),
+    (_delete_allowed, "create AllowedIp 203.0.113.7", PostApply.RELOAD),
 )
 
 
@@ -71,7 +71,7 @@ def deployed(host: Household) -> Household:
 
 @pytest.mark.parametrize(("drift", "change", "consequence"), DRIFTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_drift_is_shown_and_repaired(
-    deployed: Household, drift: Callable[[Household], None], change: str, consequence: Consequence
+    deployed: Household, drift: Callable[[Household], None], change: str, consequence: PostApply
 ) -> None:
     drift(deployed)
     observed = deployed.plane(settings()).observe()
@@ -81,8 +81,8 @@ def test_drift_is_shown_and_repaired(
     assert change.rsplit(maxsplit=1)[-1] in render(observed.planned.document(observed.live))
     starts = deployed.starts
     deployed.deploy(settings())
-    assert deployed.plane(settings()).observe().settled
-    assert deployed.starts - starts == (1 if consequence is Consequence.RESTART else 0)
+    assert deployed.plane(settings()).observe().up_to_date
+    assert deployed.starts - starts == (1 if consequence is PostApply.RESTART else 0)
 
 
 FOREIGN: dict[str, dict[str, Any]] = {
@@ -103,7 +103,7 @@ def test_foreign_objects_are_listed_and_survive_as_they_are(deployed: Household)
     _distrust_smtp(deployed)
     deployed.deploy(settings())
     observed = deployed.plane(settings()).observe()
-    assert observed.settled
+    assert observed.up_to_date
     assert {
         "NetworkListener 11200",
         "MtaRoute other",
@@ -146,10 +146,10 @@ def test_a_reload_that_a_foreign_object_prevents_names_it_and_is_made_up_for(dep
     with pytest.raises(Exception, match=r"MtaRoute broken") as refused:
         deployed.deploy(moved)
     assert "NOT_SET" in str(refused.value)
-    assert not deployed.plane(moved).observe().settled, "the reload is still due"
+    assert not deployed.plane(moved).observe().up_to_date, "the reload is still due"
     deployed.call("MtaRoute", "set", destroy=[created])
     deployed.deploy(moved)
-    assert deployed.plane(moved).observe().settled
+    assert deployed.plane(moved).observe().up_to_date
 
 
 def test_trust_is_proven_by_asking_the_ports_themselves(deployed: Household) -> None:

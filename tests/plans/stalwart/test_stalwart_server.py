@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from tailwart.stalwart.inputs import AccountInput
+from tailwart.stalwart.settings.inputs import AccountInput
 from tests.plans.stalwart.household import Household
 from tests.unit.stalwart.given import names, settings
 
@@ -14,7 +14,7 @@ def test_from_an_empty_store_with_one_restart(host: Household) -> None:
     assert host.starts == 2, "one start with the defaults, one restart"
     observed = host.plane(settings()).observe()
     assert names(observed.planned) == set()
-    assert observed.settled
+    assert observed.up_to_date
     assert not [name for name in host.running_environment() if name.startswith("STALWART_RECOVERY")]
     listening = {place for item in host.objects("NetworkListener") for place in item["bind"]}
     assert listening == {f"[::]:{port}" for port in (25, 465, 587, 143, 993, 443, 8080)}
@@ -43,4 +43,4 @@ def test_a_changed_password_works_at_once(host: Household) -> None:
     changed = settings(accounts=(admin, settings().accounts[1]))
     host.deploy(changed)
     assert host.starts == starts
-    assert host.plane(changed).observe().settled
+    assert host.plane(changed).observe().up_to_date

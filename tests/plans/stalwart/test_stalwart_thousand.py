@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from tailwart.stalwart.container import ContainerTransport
-from tailwart.stalwart.inputs import AccountInput, MailboxSettings
+from tailwart.stalwart.protocol.container import ContainerTransport
+from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings
 from tests.plans.stalwart.household import Household
 from tests.unit.stalwart.given import names, settings
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwart.backends import scram
-from tailwart.backends.postgres import Present, Wanted, literal, look, name, parse, plan
+from tailwart.backends.postgres import Current, Desired, literal, look, name, parse, plan
 from tailwart.errors import TailwartError
 
-WANTED = Wanted("stalwart", "stalwart", "correct horse battery")
+WANTED = Desired("stalwart", "stalwart", "correct horse battery")
 
 
 def test_the_server_signature_of_rfc_7677_follows_from_the_verifier() -> None:
@@ -63,7 +63,7 @@ def test_drift_of_password_or_login_is_repaired_by_an_alter(line: str) -> None:
 
 
 def test_neither_password_nor_verifier_shows() -> None:
-    steps = plan(WANTED, Present())
+    steps = plan(WANTED, Current())
     assert all(WANTED.password not in step.sql for step in steps)
     assert "SCRAM" not in repr(steps)
     assert WANTED.password not in repr(WANTED)
@@ -72,7 +72,7 @@ def test_neither_password_nor_verifier_shows() -> None:
 
 def test_a_foreign_database_is_left_alone() -> None:
     with pytest.raises(TailwartError, match="belongs to another role"):
-        plan(WANTED, Present(True, scram.verifier(WANTED.password), "nextcloud"))
+        plan(WANTED, Current(True, scram.verifier(WANTED.password), "nextcloud"))
 
 
 @given(st.text(max_size=20))

@@ -14,11 +14,11 @@ from lab.control.faults import Faults
 from lab.control.spaceship.registry import Registry
 from tailwart.dns.overrides import from_data
 from tailwart.dns.plane import Plane
-from tailwart.dns.providers import Provider
-from tailwart.dns.record import Record
 from tailwart.dns.source import ServerFacts
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.environment import Environment
+from tailwart.providers import Provider
+from tailwart.providers.record import Record
 
 API_KEY = "key-of-the-tests"
 API_SECRET = "secret-of-the-tests"

@@ -16,9 +16,9 @@ from lab.control.spaceship.registry import Registry
 from tailwart.dns.archive import Archive
 from tailwart.dns.overrides import from_data
 from tailwart.dns.plane import Plane
-from tailwart.dns.providers import _spaceship_http as spaceship_http
 from tailwart.dns.source import ServerFacts
 from tailwart.environment import Environment
+from tailwart.providers import _spaceship_http as spaceship_http
 from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade, Settings, spaceship_settings, ticking
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot, serving
 from tests.unit.dns.recorded import zone_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tailwart.dns.record import Key, Record, by_key
+from tailwart.providers.record import Key, Record, by_key
 
 
 class Memory:

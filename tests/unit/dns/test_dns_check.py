@@ -23,8 +23,8 @@ from cryptography.x509.oid import NameOID
 from tailwart.dns.check import policy, tls
 from tailwart.dns.check.findings import Finding, State
 from tailwart.dns.reachability import Reach, connect, remote_vantage
-from tailwart.dns.record import Record
-from tailwart.operations.remote import Completed
+from tailwart.providers.record import Record
+from tailwart.runner import Completed
 from tests.daemons import free_port
 
 HERE = IPv4Address("127.0.0.1")

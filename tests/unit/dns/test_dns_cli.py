@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from lab.control.faults import Fault
 from tailwart.cli.dns import dns
-from tailwart.dns.record import APEX, record
+from tailwart.providers.record import APEX, record
 from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade
 from tests.unit.dns.names import Knot
 

@@ -14,10 +14,10 @@ from tailwart.dns.guards import check
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.reachability import Attempt, Reach, Vantage, judge
-from tailwart.dns.record import APEX, Record, record, strings
 from tailwart.dns.zonefile import parse, render
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.errors import TailwartError
+from tailwart.providers.record import APEX, Record, record, strings
 from tests.unit.dns.recorded import PLAIN, WITH_CERTIFICATE, ZONE
 
 EDGE = EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), IPv6Address("2001:db8::11"), web=True)

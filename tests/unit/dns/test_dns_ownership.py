@@ -16,9 +16,9 @@ from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
 from tailwart.dns.guards import check
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger, is_spf
-from tailwart.dns.record import APEX, Record, by_key
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.errors import TailwartError
+from tailwart.providers.record import APEX, Record, by_key
 from tests.unit.dns.bench import ticking
 from tests.unit.dns.memory import Memory
 from tests.unit.dns.recorded import WITH_CERTIFICATE, ZONE

@@ -14,10 +14,10 @@ from lab.control.faults import Fault
 from lab.control.spaceship.app import create_app
 from lab.control.spaceship.publisher import NameServer
 from lab.control.spaceship.registry import Registry
-from tailwart.dns.providers._spaceship_items import from_item, to_item, without_metadata
-from tailwart.dns.record import APEX, Record, record
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.providers._spaceship_items import from_item, to_item, without_metadata
+from tailwart.providers.record import APEX, Record, record
 from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade, Settings, polling, spaceship_settings
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot
 
@@ -163,7 +163,7 @@ def test_a_timeout_at_any_call_is_clear_and_healed(
 ) -> None:
     spaceship.apply()
     changed = spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"])
-    monkeypatch.setattr("tailwart.dns.providers._spaceship_http.TIMEOUT", (1.0, 0.2))
+    monkeypatch.setattr("tailwart.providers._spaceship_http.TIMEOUT", (1.0, 0.2))
     facade.faults.arm(Fault("slow", method=method, seconds=0.6, times=3))
     with pytest.raises(TailwartError, match="did not answer in time"):
         changed.apply()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tailwart.dns.record import APEX, record
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action
+from tailwart.providers.record import APEX, record
 from tests.unit.dns.bench import Bench, Facade, polling
 from tests.unit.dns.names import Knot
 from tests.unit.dns.recorded import zone_text

@@ -12,9 +12,9 @@ from tailwart.edge.caddy_config import EdgeRoutes, render
 from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
 from tailwart.edge.plan import EdgePlan
 from tailwart.edge.tailnet import Membership
-from tailwart.facts.report import HEADER, TRAILER, HostReport, parse
-from tailwart.operations.hostfiles import HostFile
-from tailwart.operations.project import record
+from tailwart.hosts.files import HostFile
+from tailwart.hosts.project import record
+from tailwart.hosts.report import HEADER, TRAILER, HostReport, parse
 
 PLAN = EdgePlan(
     routes=EdgeRoutes("stalwart.tail1234.ts.net", ("example.org",)),

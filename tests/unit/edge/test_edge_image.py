@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tailwart.edge.image import ImageInputs, compose_file, dockerfile, reference, told_by_the_build
+from tailwart.edge.image import ImageInputs, build_errors, compose_file, dockerfile, reference
 
 INPUTS = ImageInputs("debian:trixie-slim", "https://caddyserver.com/api/download")
 TAILNET_ADDRESS = re.compile(r"\b100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.")
@@ -41,11 +41,11 @@ def test_the_tag_is_stable_and_names_the_content() -> None:
     ],
 )
 def test_a_failed_build_is_told_in_the_scripts_words(output: str) -> None:
-    assert [line.strip() for line in told_by_the_build(output).splitlines()] == [
+    assert [line.strip() for line in build_errors(output).splitlines()] == [
         "the download failed",
         "seen: HTTP 502",
     ]
 
 
 def test_a_build_that_fails_earlier_shows_its_end() -> None:
-    assert "pull access denied" in told_by_the_build("Step 1/5 : FROM x\npull access denied for x\n")
+    assert "pull access denied" in build_errors("Step 1/5 : FROM x\npull access denied for x\n")

@@ -9,43 +9,43 @@ import pytest
 
 from tailwart.edge import listeners, resolver
 from tailwart.edge.caddy_config import EdgeRoutes, render
-from tailwart.edge.plan import in_the_way, of, unserved
+from tailwart.edge.plan import drift, in_the_way, of
 from tailwart.environment import Environment
 from tests.unit.edge.host_report import PLAN, EdgeHost, changed, listening, settled
 
 
 def test_nothing_is_missing_where_all_is_as_it_must_be() -> None:
-    assert unserved(PLAN, settled().report()) == []
+    assert drift(PLAN, settled().report()) == []
     assert in_the_way(PLAN, settled().report()) == ()
 
 
 def test_a_bare_host_lacks_everything() -> None:
-    reasons = unserved(PLAN, EdgeHost().report())
+    reasons = drift(PLAN, EdgeHost().report())
     assert "/opt/tailwart/edge/caddy.json changes" in reasons
     assert "there is no container engine" in reasons
 
 
 def test_a_run_killed_between_writing_and_loading_is_found_by_asking_caddy() -> None:
     older = render(EdgeRoutes("old.tail1234.ts.net", ("example.org",)))
-    assert unserved(PLAN, replace(settled(), running=older).report()) == ["Caddy runs with an older configuration"]
+    assert drift(PLAN, replace(settled(), running=older).report()) == ["Caddy runs with an older configuration"]
 
 
 def test_a_configuration_in_another_order_or_layout_is_the_same() -> None:
     document = json.loads(render(PLAN.routes))
     other = json.dumps(dict(reversed(document.items())), indent=7)
-    assert unserved(PLAN, replace(settled(), running=other).report()) == []
+    assert drift(PLAN, replace(settled(), running=other).report()) == []
 
 
 def test_a_file_changed_by_hand_is_put_right() -> None:
-    assert unserved(PLAN, changed(settled(), "caddy.json", "{}").report()) == ["/opt/tailwart/edge/caddy.json changes"]
+    assert drift(PLAN, changed(settled(), "caddy.json", "{}").report()) == ["/opt/tailwart/edge/caddy.json changes"]
 
 
 def test_an_unhealthy_container_is_brought_up() -> None:
-    assert "edge is unhealthy" in unserved(PLAN, replace(settled(), health="unhealthy").report())
+    assert "edge is unhealthy" in drift(PLAN, replace(settled(), health="unhealthy").report())
 
 
 def test_a_missing_digest_is_recorded() -> None:
-    reasons = unserved(PLAN, replace(settled(), digest=False).report())
+    reasons = drift(PLAN, replace(settled(), digest=False).report())
     assert reasons == ["/opt/tailwart/edge/caddy.sha256 is missing"]
 
 
@@ -65,8 +65,8 @@ def test_another_pin_or_plugin_is_another_image() -> None:
 def test_ipv6_must_listen_only_where_the_host_has_a_public_address() -> None:
     only_ipv4 = listening(*PLAN.routes.ports).replace(" *:", " 0.0.0.0:")
     report = replace(settled(), listeners=only_ipv4).report()
-    assert "25/IPv6 does not listen" in unserved(PLAN, report)
-    assert unserved(replace(PLAN, ipv6=False), report) == []
+    assert "25/IPv6 does not listen" in drift(PLAN, report)
+    assert drift(replace(PLAN, ipv6=False), report) == []
 
 
 @pytest.mark.parametrize(

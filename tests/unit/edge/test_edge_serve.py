@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tailwart.edge.serve import put_in_force
+from tailwart.edge.serve import activate
 from tailwart.errors import TailwartError
-from tailwart.operations.remote import Completed
+from tailwart.runner import Completed
 from tests.unit.edge.host_report import PLAN, EdgeHost, listening, settled
 
 SWAP = "mv -fT -- /opt/tailwart/edge/next"
@@ -43,7 +43,7 @@ NO_IMAGE = {"docker image inspect tailwart-edge:": "no such image"}
 def test_a_failed_build_touches_nothing_that_serves() -> None:
     host = Host(settled(), broken={**NO_IMAGE, "docker build": "fetch-caddy: refused the build: no such module"})
     with pytest.raises(TailwartError, match="refused the build: no such module"):
-        put_in_force(host, PLAN)
+        activate(host, PLAN)
     assert not host.ran(SWAP)
     assert not host.ran("compose --project-name tailwart-edge --file compose.yaml up")
 
@@ -51,7 +51,7 @@ def test_a_failed_build_touches_nothing_that_serves() -> None:
 def test_a_configuration_that_the_new_binary_refuses_touches_nothing_that_serves() -> None:
     host = Host(settled(), broken={"validate --config": "Error: unknown module: layer4"})
     with pytest.raises(TailwartError, match="unknown module: layer4"):
-        put_in_force(host, PLAN)
+        activate(host, PLAN)
     assert host.ran("--entrypoint /usr/bin/caddy")
     assert not host.ran(SWAP)
 
@@ -59,20 +59,20 @@ def test_a_configuration_that_the_new_binary_refuses_touches_nothing_that_serves
 def test_a_port_that_is_taken_is_refused_before_anything_is_written() -> None:
     host = Host(replace(settled(), listeners=listening(25, pid=9, name="exim4")))
     with pytest.raises(TailwartError, match="exim4"):
-        put_in_force(host, PLAN)
+        activate(host, PLAN)
     assert len(host.scripts) == 1, "one look, and nothing else"
 
 
 def test_an_image_that_is_there_is_not_built_again() -> None:
     host = Host(settled())
-    put_in_force(host, PLAN)
+    activate(host, PLAN)
     assert not host.ran("docker build")
 
 
 def test_a_change_of_routes_reloads_and_brings_nothing_up() -> None:
     host = Host(settled(), after=replace(settled(), running="{}"), broken={"caddy reload": "refused"})
     with pytest.raises(TailwartError, match="did not take the new configuration"):
-        put_in_force(host, PLAN)
+        activate(host, PLAN)
     assert host.ran(f"docker exec {PLAN.project.name} caddy reload")
     assert not host.ran("--remove-orphans"), "no container was recreated to load it"
 
@@ -80,7 +80,7 @@ def test_a_change_of_routes_reloads_and_brings_nothing_up() -> None:
 def test_an_edge_that_does_not_come_up_gives_way_to_the_one_before() -> None:
     host = Host(settled(), after=replace(settled(), running="{}"), broken={"caddy reload": "refused"})
     with pytest.raises(TailwartError, match="previous edge was put back"):
-        put_in_force(host, PLAN)
+        activate(host, PLAN)
     assert any("cp -p /opt/tailwart/edge/previous/*" in script and "up -d --wait" in script for script in host.scripts)
 
 
@@ -88,6 +88,6 @@ def test_without_an_edge_before_there_is_nothing_to_fall_back_to() -> None:
     broken = {"{{.State.Running}}": "", "caddy reload": "refused"}
     host = Host(EdgeHost(), after=replace(settled(), running="{}"), broken=broken)
     with pytest.raises(TailwartError) as caught:
-        put_in_force(host, PLAN)
+        activate(host, PLAN)
     assert "put back" not in str(caught.value)
     assert not host.ran("edge/previous/*")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tailwart.facts.report import Engine, HostReport
+from tailwart.hosts.project import ContainerStory
+from tailwart.hosts.report import Engine, HostReport
 from tailwart.mailbox.failures import explain
 from tailwart.mailbox.project import compose_project
 from tailwart.operations.diagnosis import explain_failure
-from tailwart.operations.project import ContainerStory
-from tailwart.operations.remote import Completed
+from tailwart.runner import Completed
 from tests.unit.mailbox.test_mailbox_render import OAUTH, POSTGRES, environment
 from tests.unit.operations.test_operations_project import SIDECAR, STALWART
 

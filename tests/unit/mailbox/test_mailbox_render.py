@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.hosts.project import ComposeProject
 from tailwart.mailbox import render
 from tailwart.mailbox.project import compose_project
-from tailwart.operations.project import ComposeProject
 
 POSTGRES = {
     "stalwart_store": "postgres",

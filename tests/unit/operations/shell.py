@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass, field
 
-from tailwart.operations.remote import Completed
+from tailwart.runner import Completed
 
 
 @dataclass

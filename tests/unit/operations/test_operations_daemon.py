@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwart.errors import TailwartError
-from tailwart.facts.host import DAEMON_JSON, ENGINE_MARKER
-from tailwart.facts.report import Engine, HostReport
-from tailwart.operations.daemon import IPV6_NAT, merge, needs, numbers
+from tailwart.hosts.engine import IPV6_NAT, merge, needs, numbers
+from tailwart.hosts.report import Engine, HostReport
+from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER
 
 SETTLED = merge(None)
 

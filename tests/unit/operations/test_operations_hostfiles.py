@@ -12,16 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailwart.errors import TailwartError
-from tailwart.facts.host import script
-from tailwart.facts.report import HostReport, PathState, parse
-from tailwart.operations.hostfiles import HostDirectory, HostFile, differences, pending, watch, write
+from tailwart.hosts.files import HostDirectory, HostFile, differences, paths, pending
+from tailwart.hosts.report import HostReport, PathState, parse
+from tailwart.hosts.watch import Watch, script
+from tailwart.operations.hostfiles import write
 from tests.unit.operations.shell import Shell
 
 OWNER = f"{pwd.getpwuid(os.getuid()).pw_name}:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
-def look(files: list[HostFile], directories: list[HostDirectory]) -> HostReport:
-    return parse(Shell()(script(watch(files, directories))).stdout.splitlines())
+def observe(files: list[HostFile], directories: list[HostDirectory]) -> HostReport:
+    return parse(Shell()(script(Watch(tuple(paths(files, directories))))).stdout.splitlines())
 
 
 def test_what_was_written_is_what_the_next_look_calls_settled(tmp_path: Path) -> None:
@@ -30,13 +31,13 @@ def test_what_was_written_is_what_the_next_look_calls_settled(tmp_path: Path) ->
         HostFile(f"{tmp_path}/role/secret.env", "A=b\n", "0600", secret=True, owner=OWNER),
     ]
     directories = [HostDirectory(f"{tmp_path}/role", "0700", OWNER)]
-    assert pending(look(files, directories), files, directories) == (files, directories)
+    assert pending(observe(files, directories), files, directories) == (files, directories)
 
     shell = Shell()
     write(shell, files, directories)
 
     assert len(shell.scripts) == 1
-    assert pending(look(files, directories), files, directories) == ([], [])
+    assert pending(observe(files, directories), files, directories) == ([], [])
     assert (tmp_path / "role").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "role/secret.env").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in (tmp_path / "role").iterdir()) == ["config", "secret.env"]

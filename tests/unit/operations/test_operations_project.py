@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tailwart.facts.report import Container, Engine, HostReport
-from tailwart.operations.hostfiles import HostFile
-from tailwart.operations.project import ComposeProject, Service, record, stale_namespaces, unsettled
+from tailwart.hosts.files import HostFile
+from tailwart.hosts.project import ComposeProject, Service, drift, record, stale_namespaces
+from tailwart.hosts.report import Container, Engine, HostReport
 
 SIDECAR = Container(
     service="ts-stalwart",
@@ -52,27 +52,27 @@ def report(*containers: Container, recorded: bool = True) -> HostReport:
 
 
 def test_nothing_to_do_when_all_runs_as_recorded() -> None:
-    assert unsettled(PROJECT, report()) == []
+    assert drift(PROJECT, report()) == []
 
 
 def test_a_project_that_was_never_brought_up_to_the_end_is_brought_up() -> None:
-    assert unsettled(PROJECT, report(recorded=False)) == ["it was never brought up to the end"]
+    assert drift(PROJECT, report(recorded=False)) == ["it was never brought up to the end"]
 
 
 def test_a_changed_compose_file_outlives_a_run_that_died_before_the_up() -> None:
     changed = replace(PROJECT, files=(HostFile(PROJECT.compose_path, "services: {x: {}}\n"),))
-    assert unsettled(changed, report()) == ["compose.yaml or .env is not what was last brought up"]
+    assert drift(changed, report()) == ["compose.yaml or .env is not what was last brought up"]
 
 
 def test_a_sidecar_that_was_made_anew_from_the_same_files_is_no_reason() -> None:
     # `docker compose down && docker compose up`: other identifiers, and so another hash of Compose's for Stalwart.
     sidecar = replace(SIDECAR, identifier="c8")
     stalwart = replace(STALWART, identifier="c9", network_mode="container:c8")
-    assert unsettled(PROJECT, report(sidecar, stalwart)) == []
+    assert drift(PROJECT, report(sidecar, stalwart)) == []
 
 
 def test_a_container_that_somebody_made_from_another_compose_file_is_found() -> None:
-    assert unsettled(PROJECT, report(SIDECAR, replace(STALWART, fingerprint="f-foreign")))
+    assert drift(PROJECT, report(SIDECAR, replace(STALWART, fingerprint="f-foreign")))
 
 
 @pytest.mark.parametrize(
@@ -97,24 +97,24 @@ def test_a_container_that_somebody_made_from_another_compose_file_is_found() -> 
     ],
 )
 def test_each_deviation_is_a_reason(containers: tuple[Container, ...], reason: str) -> None:
-    assert reason in unsettled(PROJECT, report(*containers))
+    assert reason in drift(PROJECT, report(*containers))
 
 
 def test_a_recovery_credential_may_be_there_right_after_the_first_up() -> None:
     first = report(SIDECAR, replace(STALWART, variables=frozenset({"STALWART_RECOVERY_ADMIN"})), recorded=False)
-    assert unsettled(PROJECT, first, recorded=False) == []
+    assert drift(PROJECT, first, recorded=False) == []
 
 
 def test_a_rebuilt_image_that_does_not_run_yet_is_a_reason() -> None:
     built = replace(PROJECT, services=(Service("ts-stalwart", "i0", built=True), Service("stalwart", "i1")))
     rebuilt = replace(report(), images={"tailscale": "sha256:new"})
-    assert unsettled(built, rebuilt) == ["ts-stalwart runs an older image"]
-    assert unsettled(built, replace(report(), images={"tailscale": "sha256:t"})) == []
+    assert drift(built, rebuilt) == ["ts-stalwart runs an older image"]
+    assert drift(built, replace(report(), images={"tailscale": "sha256:t"})) == []
 
 
 def test_no_engine_is_a_reason_not_an_error() -> None:
-    assert unsettled(PROJECT, HostReport()) == ["there is no container engine"]
-    assert unsettled(PROJECT, HostReport(engine=Engine(present=True))) == ["the container engine does not answer"]
+    assert drift(PROJECT, HostReport()) == ["there is no container engine"]
+    assert drift(PROJECT, HostReport(engine=Engine(present=True))) == ["the container engine does not answer"]
 
 
 def test_containers_that_do_not_run_have_no_namespace_to_be_dead() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwart.facts.host import Watch, script
-from tailwart.facts.report import HEADER, TRAILER, ReportError, parse, started
+from tailwart.hosts.report import HEADER, TRAILER, ReportError, parse, started
+from tailwart.hosts.watch import Watch, script
 from tests.unit.operations.shell import Shell
 
 CONTAINER = "\t".join(
@@ -80,7 +80,7 @@ def test_the_script_survives_a_machine_without_engine(tmp_path: Path) -> None:
 def test_a_container_line_is_read_in_full_and_holds_no_values_of_its_environment() -> None:
     container = parse(framed(CONTAINER)).container("stalwart")
     assert container is not None
-    assert (container.name, container.network_mode, container.settled) == ("stalwart", "container:c0", True)
+    assert (container.name, container.network_mode, container.healthy) == ("stalwart", "container:c0", True)
     assert "STALWART_DB_PASSWORD" in container.variables
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from tailwart.stalwart.applying import Outcome, apply
-from tailwart.stalwart.client import Client
-from tailwart.stalwart.desired import desired
-from tailwart.stalwart.fingerprints import Fingerprints, fresh
-from tailwart.stalwart.inputs import AccountInput, MailboxSettings, Smarthost
-from tailwart.stalwart.planning import SettingsPlan, plan
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.settings.applying import Outcome, apply
+from tailwart.stalwart.settings.desired import desired
+from tailwart.stalwart.settings.fingerprints import Fingerprints, fresh
+from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings, Smarthost
+from tailwart.stalwart.settings.planning import SettingsPlan, plan
 from tests.unit.stalwart.scripted import Scripted
 
 

@@ -19,10 +19,10 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from tailwart.operations.remote import Completed
-from tailwart.stalwart import bootstrap
-from tailwart.stalwart.inputs import MailboxSettings
-from tailwart.stalwart.server import Server
+from tailwart.runner import Completed
+from tailwart.stalwart.lifecycle import bootstrap
+from tailwart.stalwart.lifecycle.server import Server
+from tailwart.stalwart.settings.inputs import MailboxSettings
 from tests.unit.stalwart.scripted import Scripted
 
 DOCKER = """#!/bin/sh
@@ -170,5 +170,5 @@ class Machine:
         self.up()
         plane = self.plane(settings)
         observed = plane.observe()
-        if not observed.settled:
-            plane.settle(observed)
+        if not observed.up_to_date:
+            plane.apply(observed)

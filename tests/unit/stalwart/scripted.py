@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tailwart.stalwart.jmap import SINGLETON
-from tailwart.stalwart.live import COLLECTIONS, SINGLETONS
-from tailwart.stalwart.transport import Response
+from tailwart.stalwart.protocol.jmap import SINGLETON
+from tailwart.stalwart.protocol.live import COLLECTIONS, SINGLETONS
+from tailwart.stalwart.protocol.transport import Response
 
 Refusal = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 

@@ -9,9 +9,9 @@ import pytest
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.stalwart.declaration import from_environment
-from tailwart.stalwart.groupdata import GROUP_DATA
-from tailwart.stalwart.reach import declared
+from tailwart.stalwart.mailbox_host import declared
+from tailwart.stalwart.settings.declaration import from_environment
+from tailwart.stalwart.settings.groupdata import GROUP_DATA
 
 ENVIRONMENT = Environment.model_validate(
     {"domain": "example.org", "ts_tailnet": "tail1234.ts.net", "accounts": [{"name": "alice", "password": "secret"}]}

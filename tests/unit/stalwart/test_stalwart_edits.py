@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tailwart.environment import load
-from tailwart.stalwart.consequence import Consequence
-from tailwart.stalwart.declaration import from_environment
-from tailwart.stalwart.inputs import MailboxSettings
+from tailwart.stalwart.settings.declaration import from_environment
+from tailwart.stalwart.settings.inputs import MailboxSettings
+from tailwart.stalwart.settings.post_apply import PostApply
 from tests.unit.stalwart.given import Deployed, names
 
 ENV = {
@@ -60,20 +60,20 @@ class Edit:
 
     name: str
     changes: frozenset[str]
-    consequence: Consequence
+    consequence: PostApply
     env: dict[str, str | None] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
 
 
-def edit(name: str, changes: set[str], consequence: Consequence, **env: str | None) -> Edit:
+def edit(name: str, changes: set[str], consequence: PostApply, **env: str | None) -> Edit:
     return Edit(name, frozenset(changes), consequence, env)
 
 
-def data(name: str, changes: set[str], consequence: Consequence, **given: Any) -> Edit:
+def data(name: str, changes: set[str], consequence: PostApply, **given: Any) -> Edit:
     return Edit(name, frozenset(changes), consequence, {}, given)
 
 
-NOTHING, RELOAD, RESTART = Consequence.NOTHING, Consequence.RELOAD, Consequence.RESTART
+NOTHING, RELOAD, RESTART = PostApply.NOTHING, PostApply.RELOAD, PostApply.RESTART
 EDITS = (
     edit("nothing at all", set(), NOTHING),
     edit("accounts in another order", set(), NOTHING, ACCOUNTS="bob,alice"),

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from tailwart.stalwart.client import Client
-from tailwart.stalwart.container import parse
-from tailwart.stalwart.failures import LoginRefused, NotReachable, SettingsError, refused, remedy
-from tailwart.stalwart.http import HttpTransport
-from tailwart.stalwart.inputs import Smarthost
-from tailwart.stalwart.jmap import Call
-from tailwart.stalwart.transport import Response
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.container import parse
+from tailwart.stalwart.protocol.failures import LoginRefused, NotReachable, SettingsError, refused, remedy
+from tailwart.stalwart.protocol.jmap import Call
+from tailwart.stalwart.protocol.transport import Response
+from tailwart.stalwart.settings.inputs import Smarthost
 from tests.unit.stalwart.given import Deployed, names, settings
+from tests.unit.stalwart.http_transport import HttpTransport
 
 RECORDED = Path(__file__).parents[2] / "contract" / "fixtures" / "jmap-transcript-0.16.7.jsonl"
 

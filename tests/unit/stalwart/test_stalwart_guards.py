@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tailwart.errors import TailwartError
-from tailwart.operations.remote import Completed
-from tailwart.stalwart import guards, postgres, stores, version
-from tailwart.stalwart.certificates import certificates, to_order
-from tailwart.stalwart.inputs import Acme, DnsServer, S3Store
-from tailwart.stalwart.live import Live
-from tailwart.stalwart.probing import listening
+from tailwart.runner import Completed
+from tailwart.stalwart.lifecycle import second_server, version
+from tailwart.stalwart.lifecycle.certificates import certificates, to_order
+from tailwart.stalwart.lifecycle.probing import listening
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.settings import guards, stores
+from tailwart.stalwart.settings.inputs import Acme, DnsServer, S3Store
 from tests.unit.stalwart.given import Deployed, settings
 
 S3 = S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "GKkey")
@@ -96,14 +97,14 @@ def test_redis_errors_name_the_setting_and_hide_the_password() -> None:
 
 def test_a_second_live_server_is_refused_and_a_ghost_is_not() -> None:
     found = [
-        postgres.Client("100.64.0.7", 4, 1),
-        postgres.Client("100.64.0.5", 2, 5000),
-        postgres.Client("100.64.0.9", 3, 10),
+        second_server.Client("100.64.0.7", 4, 1),
+        second_server.Client("100.64.0.5", 2, 5000),
+        second_server.Client("100.64.0.9", 3, 10),
     ]
-    others = postgres.others(found, frozenset({"100.64.0.7"}), started_seconds_ago=600)
+    others = second_server.others(found, frozenset({"100.64.0.7"}), started_seconds_ago=600)
     assert [item.address for item in others] == ["100.64.0.9"], "the ghost has not asked since our start"
     with pytest.raises(TailwartError, match=r"another Stalwart[^§]*100\.64\.0\.9[^§]*lesson:   16"):
-        postgres.refuse_second_server(others)
+        second_server.refuse_second_server(others)
 
 
 def test_a_blob_store_with_mail_in_it_does_not_move_by_itself() -> None:
@@ -137,7 +138,7 @@ def looked_at(*tasks: dict[str, Any], held: tuple[dict[str, Any], ...] = (WILDCA
 
 def test_a_renewal_that_waits_for_its_day_is_left_alone() -> None:
     found = looked_at(renewal({"@type": "Pending"}, "2027-01-19T23:56:29Z"))
-    assert (found.present, found.told(), to_order([found], [])) == (True, "", [])
+    assert (found.present, found.message(), to_order([found], [])) == (True, "", [])
 
 
 def test_a_renewal_locked_by_a_process_that_is_gone_is_ordered_anew() -> None:
@@ -151,9 +152,9 @@ def test_a_dead_dns_key_is_told_with_its_lesson_and_the_old_certificate_stays() 
     failing = {"@type": "Retry", "failureReason": "DNS update failed: HTTP 401 Unauthorized"}
     found = looked_at(renewal(failing, "2026-11-21T04:05:00Z"))
     assert found.key_is_dead
-    assert "lesson 2" in found.told()
-    assert "the old certificate stays" in found.told()
-    assert "there is no certificate yet" in looked_at(renewal(failing, ""), held=()).told()
+    assert "lesson 2" in found.message()
+    assert "the old certificate stays" in found.message()
+    assert "there is no certificate yet" in looked_at(renewal(failing, ""), held=()).message()
 
 
 def test_the_kernels_table_is_read() -> None:

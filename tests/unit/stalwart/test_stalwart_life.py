@@ -10,9 +10,9 @@ import pytest
 from argon2 import PasswordHasher, Type
 from pydantic import SecretStr
 
-from tailwart.stalwart import passwords
-from tailwart.stalwart.failures import LoginRefused
-from tailwart.stalwart.inputs import AccountInput
+from tailwart.stalwart.accounts import passwords
+from tailwart.stalwart.protocol.failures import LoginRefused
+from tailwart.stalwart.settings.inputs import AccountInput
 from tests.unit.stalwart.given import settings
 from tests.unit.stalwart.machine import Killed, Machine
 
@@ -39,7 +39,7 @@ def machines(tmp_path: Path) -> Iterator[Callable[[], Machine]]:
 
 def healthy(machine: Machine) -> None:
     """What the operator relies on after a finished run."""
-    assert machine.plane(settings()).observe().settled
+    assert machine.plane(settings()).observe().up_to_date
     assert machine.environment == {}, "the recovery administrator is gone from the running process"
     assert sorted(path.name for path in machine.home.iterdir()) == [
         "bootstrap.env",
@@ -99,7 +99,7 @@ def test_a_changed_admin_password_is_an_ordinary_update(machines: Callable[[], M
         accounts=(AccountInput("admin@example.org", SecretStr('new "admin" \\ 1'), admin=True), settings().accounts[1])
     )
     machine.deploy(changed)
-    assert machine.plane(changed).observe().settled
+    assert machine.plane(changed).observe().up_to_date
     assert machine.starts == 2
 
 
@@ -115,7 +115,7 @@ def test_a_password_change_that_died_before_it_was_stored_is_healed(machines: Ca
             machine.deploy(changed)
         machine.kill_at = None
         machine.deploy(changed)
-        assert machine.plane(changed).observe().settled
+        assert machine.plane(changed).observe().up_to_date
 
 
 def test_a_refused_login_names_the_key_and_the_way_back(machines: Callable[[], Machine]) -> None:
@@ -154,7 +154,7 @@ def test_an_account_change_needs_neither_restart_nor_reload(machines: Callable[[
     machine.deploy(more)
     assert machine.starts == 2
     assert not any(kind == "Action" for _, kind, _ in machine.server.writes)
-    assert machine.plane(more).observe().settled
+    assert machine.plane(more).observe().up_to_date
 
 
 def test_a_bare_host_is_planned_as_creations(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from argon2 import PasswordHasher, Type
 
 from tailwart.errors import TailwartError
-from tailwart.stalwart import accounts, bootstrap, passwords, recovery
+from tailwart.stalwart.accounts import entries as accounts
+from tailwart.stalwart.accounts import passwords
+from tailwart.stalwart.lifecycle import bootstrap, recovery
 from tests.unit.stalwart.given import settings
 from tests.unit.stalwart.machine import Killed, Machine
 
@@ -54,7 +56,7 @@ def recover(machine: Machine) -> None:
 def clean(machine: Machine) -> None:
     assert machine.environment == {}, "no recovery variable in the running process"
     assert bootstrap.prepared(machine, str(machine.home)), "the next deploy finds nothing to do here"
-    assert machine.plane(settings()).observe().settled
+    assert machine.plane(settings()).observe().up_to_date
 
 
 def test_recovery_restores_the_password_of_the_file(locked_out: Callable[[], Machine]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwart.stalwart.fingerprints import fresh, parse
-from tailwart.stalwart.values import Bag, Ref, at, canonical, encode, merged, references, same, shown
+from tailwart.stalwart.protocol.values import Bag, Ref, at, canonical, encode, merged, references, same, shown
+from tailwart.stalwart.settings.fingerprints import fresh, parse
 
 TEXT = st.text(alphabet="abcdefgh@.-", min_size=1, max_size=12)
 SCALARS = st.one_of(st.booleans(), st.integers(0, 1 << 40), TEXT)

@@ -1,0 +1,28 @@
+"""Names on the mailbox host: directory, containers, environment variables, the files of the settings plane."""
+
+from __future__ import annotations
+
+DIRECTORY = "/opt/tailwart/mailbox"
+CONTAINER = "stalwart"
+SIDECAR = "ts-stalwart"
+# Where the server answers inside its own namespace.
+BASE = "http://127.0.0.1:8080"
+PROJECT = "tailwart-mailbox"
+
+# Environment variables of the container. Stalwart reads its secrets from these, because such references read back
+# exactly, where a value in the store comes back masked and cannot be compared.
+ENV_DB = "STALWART_DB_PASSWORD"
+ENV_SMARTHOST = "STALWART_SMARTHOST_PASSWORD"
+ENV_S3 = "STALWART_S3_SECRET_KEY"
+ENV_SPACESHIP = "SPACESHIP_API_SECRET"
+ENV_RFC2136 = "STALWART_RFC2136_KEY"
+ENV_RECOVERY_ADMIN = "STALWART_RECOVERY_ADMIN"
+ENV_RECOVERY_MODE = "STALWART_RECOVERY_MODE"
+
+# Files of the settings plane in DIRECTORY, all 0600.
+BOOTSTRAP_ENV = "bootstrap.env"
+CREDENTIALS = "credentials"
+FINGERPRINTS = "fingerprints.json"
+INITIALISED = "initialised"
+RESTART_REQUIRED = "restart-required"
+RELOAD_REQUIRED = "reload-required"

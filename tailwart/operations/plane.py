@@ -1,0 +1,116 @@
+"""What the operations of all API planes have in common: read and diff in the body, write in one command, fail one host.
+
+An exception in an operation's body ends pyinfra's whole run, healthy hosts of other roles included: while preparing
+under `--dry` or at the prompt, while executing under `-y`. So a failed read becomes a command that fails; only its host
+leaves the run, with the cause on the last lines, and the exit code is 1, in a dry run too.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from pyinfra import host, logger, state
+from pyinfra.api.command import FunctionCommand, PyinfraCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from tailwart import report
+from tailwart.errors import TailwartError
+from tailwart.plan.model import Plan
+from tailwart.plan.terminal import render
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One plane's plan and how to carry it out.
+
+    ``apply`` gets a function for progress lines and raises `TailwartError`. ``diff`` is shown with `--diff` and must
+    not hold secrets. A ``refusal`` is shown after the plan, and fails the host without an apply.
+    """
+
+    plan: Plan
+    apply: Callable[[Callable[[str], None]], None]
+    diff: str = ""
+    refusal: TailwartError | None = None
+
+
+def plan_and_apply(prepare: Callable[[], Prepared]) -> Generator[PyinfraCommand, None, None]:
+    """The body of a plane's operation: `yield from plan_and_apply(lambda: …)`.
+
+    ``prepare`` reads and plans, and must not write: pyinfra calls it for the plan and again for the run. A plan without
+    changes is a noop, so that a second run reports none.
+    """
+    try:
+        prepared = prepare()
+    # Whatever goes wrong here must stay this host's failure.
+    except Exception as error:
+        yield _failure(_as_tailwart_error(error))
+        return
+    _show(prepared)
+    if prepared.refusal is not None:
+        yield _failure(prepared.refusal)
+    elif prepared.plan:
+        yield _apply(prepared)
+    else:
+        host.noop(f"{prepared.plan.plane}: as desired")
+
+
+def _apply(prepared: Prepared) -> FunctionCommand:
+    # A closure, because a command's arguments end in debug output.
+    def apply(state: State, host: Host) -> bool:  # noqa: ARG001  # pyinfra passes both by these names
+        try:
+            prepared.apply(host.log)
+        except Exception as error:
+            return _fail(host, _as_tailwart_error(error))
+        return True
+
+    return FunctionCommand(apply, (), {})
+
+
+def _failure(error: TailwartError) -> FunctionCommand:
+    if not state.is_executing:
+        # There may be no execution (`--dry`), but the exit code must still say so.
+        _fail(host, error)
+        state.failed_hosts.add(state.inventory.get_host(host.name))
+        state.trigger_callbacks("operation_host_error", host, host.current_op_hash, 0, 0)
+
+    def fail(state: State, host: Host) -> bool:  # noqa: ARG001  # pyinfra passes both by these names
+        return _fail(host, error)
+
+    return FunctionCommand(fail, (), {})
+
+
+def _fail(failed: Host, error: TailwartError) -> bool:
+    report.note(failed, error)
+    for line in str(error).splitlines():
+        failed.log_styled(line, fg="red", log_func=logger.error)
+    return False
+
+
+def _as_tailwart_error(error: Exception) -> TailwartError:
+    if isinstance(error, TailwartError):
+        return error
+    logger.debug("".join(traceback.format_exception(error)))
+    return TailwartError(
+        "An unexpected error; this is a defect of tailwart",
+        seen=f"{type(error).__name__} at {_place(error)}",
+        remedy="run again with --debug, and report what it prints",
+    )
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
+def _show(prepared: Prepared) -> None:
+    if state.is_executing and state.should_check_for_changes():
+        return  # shown before the prompt
+    if prepared.plan or prepared.plan.warnings:
+        for line in render(prepared.plan, colour=True).splitlines():
+            host.log(line)
+    if state.config.DIFF:
+        for line in prepared.diff.splitlines():
+            host.log(line)

@@ -1,0 +1,166 @@
+"""HTTP to Spaceship: one kept connection, the rate limit respected, every failure with what to check."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from tailwart import __version__
+from tailwart.errors import TailwartError
+from tailwart.providers import Notify
+
+TIMEOUT = (10.0, 30.0)
+"""Seconds to connect and to wait for an answer."""
+
+RATE_WINDOW = 300.0
+"""Seconds of Spaceship's rate limit: 300 requests in each. No wait needs to be longer."""
+
+_ATTEMPTS = 3
+_PAUSE = 1.0
+
+
+class NotFound(TailwartError):
+    """404: the zone, or the records of a delete, are not there."""
+
+
+class Client:
+    """Requests below one base URL. The credentials are in headers only and in no message."""
+
+    def __init__(
+        self, base_url: str, key: str, secret: str, notify: Notify, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._notify = notify
+        self._pause = pause
+        self._session = requests.Session()
+        self._session.headers.update(
+            {"X-Api-Key": key, "X-Api-Secret": secret, "User-Agent": f"tailwart/{__version__}"}
+        )
+        # A .netrc or a proxy variable of the operator's shell must not replace these credentials.
+        self._session.auth = lambda request: request
+
+    def call(self, method: str, path: str, *, zone: str, params: dict[str, int] | None = None, body: Any = None) -> Any:
+        """One request, repeated where that is safe: every method here is idempotent by Spaceship's record keys."""
+        waited = 0.0
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                response = self._session.request(
+                    method, f"{self._base_url}{path}", params=params, json=body, timeout=TIMEOUT, allow_redirects=False
+                )
+            except requests.RequestException as error:
+                if attempt < _ATTEMPTS:
+                    self._pause(_PAUSE * attempt)
+                    continue
+                raise self._unreachable(error, method) from error
+            if response.status_code == 429:
+                seconds = _retry_after(response)
+                if waited + seconds > RATE_WINDOW + 30:
+                    raise self._refused(response, zone, method)
+                self._notify(f"Spaceship's rate limit is reached, going on in {seconds:.0f} s")
+                self._pause(seconds)
+                waited += seconds
+                attempt -= 1
+                continue
+            if response.status_code >= 500 and attempt < _ATTEMPTS:
+                self._pause(_PAUSE * attempt)
+                continue
+            if response.status_code >= 300:
+                raise self._refused(response, zone, method)
+            return self._document(response) if method == "GET" else None
+
+    def _document(self, response: requests.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise TailwartError(
+                f"Spaceship's API at {self._base_url} answered with something else than JSON",
+                seen=f"HTTP {response.status_code}, {response.headers.get('Content-Type', 'no content type')}",
+                remedy="check SPACESHIP_API_URL (https://spaceship.dev/api/v1)",
+            ) from error
+
+    def _unreachable(self, error: requests.RequestException, method: str) -> TailwartError:
+        timed_out = isinstance(error, requests.Timeout)
+        reading = method == "GET"
+        return TailwartError(
+            f"Spaceship's API at {self._base_url} {'did not answer in time' if timed_out else 'cannot be reached'}",
+            seen=f"{type(error).__name__} in {_ATTEMPTS} attempts",
+            remedy="check SPACESHIP_API_URL and this machine's way to it; nothing was changed"
+            if reading
+            else "what was written stands; run again, the rest is finished",
+        )
+
+    def _refused(self, response: requests.Response, zone: str, method: str) -> TailwartError:
+        status = response.status_code
+        seen = f"HTTP {status}{_detail(response)}"
+        if status == 401:
+            return TailwartError(
+                "Spaceship refused the API key",
+                seen=seen,
+                expected="a key that this machine's address may use",
+                lesson=2,
+                remedy="check SPACESHIP_API_KEY and SPACESHIP_API_SECRET in .env, whether the key still exists in "
+                "Spaceship's API manager, and its list of allowed addresses",
+            )
+        if status == 403:
+            needed = "dnsrecords:read" if method == "GET" else "dnsrecords:write"
+            return TailwartError(
+                f"Spaceship's API key may not {'read' if method == 'GET' else 'change'} the zone {zone}",
+                seen=seen,
+                expected=f"a key with the scope {needed}",
+                remedy="add the scope to the key in Spaceship's API manager, or make another key",
+            )
+        if status == 404:
+            return NotFound(
+                f"Spaceship does not know the zone {zone}" if method == "GET" else f"records of {zone} are not there",
+                seen=seen,
+                remedy=f"check DOMAIN and EXTRA_DOMAINS, and that {zone} is in this Spaceship account",
+            )
+        if status == 429:
+            return TailwartError(
+                "Spaceship's rate limit stays reached",
+                seen=seen,
+                expected="300 requests in 300 s",
+                remedy="run again later",
+            )
+        return TailwartError(
+            f"Spaceship {'failed' if status >= 500 else 'refused the request'} ({method} {zone})",
+            seen=seen,
+            remedy="run again; what was written stands" if status >= 500 else "look at the record that is named",
+        )
+
+
+def _retry_after(response: requests.Response) -> float:
+    """Seconds to wait: a number or an HTTP date (RFC 9110 §10.2.3); the whole window when nothing is said."""
+    text = response.headers.get("Retry-After", "")
+    try:
+        return max(0.0, min(float(text), RATE_WINDOW))
+    except ValueError:
+        pass
+    try:
+        moment = email.utils.parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return RATE_WINDOW
+    return max(0.0, min(moment - time.time(), RATE_WINDOW))
+
+
+def _detail(response: requests.Response) -> str:
+    """The API's own words: `detail`, and the fields it complains about."""
+    try:
+        document = response.json()
+    except ValueError:
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    parts = [str(document.get("detail") or "")]
+    code = response.headers.get("spaceship-error-code")
+    for complaint in document.get("data") or []:
+        if isinstance(complaint, dict):
+            parts.append(f"{complaint.get('field')}: {complaint.get('details')}")
+    text = "; ".join(part for part in [*parts, code or ""] if part)
+    return f": {text}" if text else ""

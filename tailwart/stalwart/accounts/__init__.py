@@ -1,0 +1,1 @@
+"""Mail accounts by hand: what the `tailwart account` commands read and write."""

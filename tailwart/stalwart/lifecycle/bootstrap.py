@@ -1,0 +1,34 @@
+"""The first start: a random recovery administrator, in the container's environment until a real one is proven.
+
+A normal start with `STALWART_RECOVERY_ADMIN` creates the server's defaults and accepts that login; a start in recovery
+mode would not create them (`mx` and `local` routes among them), and mail would never be delivered.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from tailwart.mailbox import names
+from tailwart.runner import Runner
+from tailwart.stalwart.lifecycle import hoststate
+
+
+def prepared(run: Runner, directory: str = names.DIRECTORY) -> bool:
+    """Whether the file is what it must be: empty once the server is initialised, with an administrator until then."""
+    path = f"{directory}/{names.BOOTSTRAP_ENV}"
+    script = (
+        f"[ -f {path} ] || exit 1; "
+        f"if [ -f {directory}/{names.INITIALISED} ]; then ! grep -q . {path}; "
+        f"else grep -q '^{names.ENV_RECOVERY_ADMIN}=' {path} && ! grep -q '^{names.ENV_RECOVERY_MODE}=' {path}; fi"
+    )
+    return run(script, timeout=60).ok
+
+
+def prepare(run: Runner, directory: str = names.DIRECTORY) -> None:
+    """Write the file as it must be."""
+    initialised = run(f"[ -f {directory}/{names.INITIALISED} ]", timeout=60).ok
+    content = "" if initialised else f"{names.ENV_RECOVERY_ADMIN}=admin:{secrets.token_hex(24)}\n"
+    if content:
+        hoststate.write(run, names.BOOTSTRAP_ENV, content, directory)
+    else:
+        run(f": | {hoststate.place(names.BOOTSTRAP_ENV, directory)}", timeout=60)

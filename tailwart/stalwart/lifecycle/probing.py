@@ -1,0 +1,103 @@
+"""Looking at the running server itself, from inside its namespace: is it up, and does it listen where it must.
+
+Only 8080 and the kernel's table of sockets are asked. The mail ports are not polled: their auto-ban counts (lesson 3).
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from tailwart.mailbox import names
+from tailwart.network import TAILNET_RANGES
+from tailwart.runner import Runner
+from tailwart.stalwart.protocol.failures import NotReachable, SettingsError
+
+_LISTENING = "0A"  # TCP_LISTEN in include/net/tcp_states.h, as /proc/net/tcp prints it
+
+
+def wait_until_live(run: Runner, container: str = names.CONTAINER, base: str = names.BASE, seconds: int = 120) -> None:
+    """Until `/healthz/live` answers; raises NotReachable with the end of the server's log."""
+    script = (
+        f"i=0; while [ $i -lt {seconds * 2} ]; do "
+        f"docker exec {container} curl --silent --fail --max-time 5 --output /dev/null "
+        f"{base}/healthz/live && exit 0; "
+        f"docker inspect --format '{{{{.State.Status}}}}' {container} >/dev/null 2>&1 || exit 3; "
+        "i=$((i+1)); sleep 0.5; done; exit 1"
+    )
+    if not run(script, timeout=seconds * 6.0).ok:
+        log = run(f"docker logs --tail 8 {container} 2>&1", timeout=30).stdout.strip()
+        raise NotReachable(
+            "Stalwart does not come up",
+            seen=log[-800:] or "no log at all",
+            expected=f"{base}/healthz/live to answer within {seconds} s",
+            remedy="look at `docker logs stalwart` on the mailbox host (most often its store), then deploy again",
+        )
+
+
+def prove_sockets(run: Runner, container: str, desired: set[int], seconds: int = 60) -> None:
+    """Every desired port is listened on; raises SettingsError with the missing ones.
+
+    A listener that cannot bind is only logged by the server, and its port stays silent.
+    """
+    script = f"docker exec {container} cat /proc/net/tcp /proc/net/tcp6"
+    missing = desired
+    for _ in range(seconds):
+        missing = desired - listening(run(script, timeout=30).stdout)
+        if not missing:
+            return
+        run("sleep 1", timeout=30)
+    raise SettingsError(
+        "Stalwart does not listen on every port",
+        seen=f"nothing listens on {', '.join(map(str, sorted(missing)))}",
+        expected=f"listeners on {', '.join(map(str, sorted(desired)))}",
+        remedy="`docker logs stalwart | grep listen` on the mailbox host says why it could not bind",
+    )
+
+
+# Sends a PROXY v2 header (its specification, section 2.2) from the sidecar's own tailnet address to itself: a peer that
+# the listeners must trust, and an address that no ban can hit. A listener that trusts it reads the header and answers
+# QUIT; one that does not takes the header for a command and says 500 (SMTP) or BAD (IMAP).
+_ASK = r"""
+ip=$(tailscale ip -4 2>/dev/null | head -n 1); [ -n "$ip" ] || exit 4
+octets() { for part in $(echo "$1" | tr . ' '); do printf "\\$(printf %03o "$part")"; done; }
+header() { printf '\r\n\r\n\000\r\nQUIT\n\041\021\000\014'; octets "$ip"; octets "$ip"; printf '\234\100\000\031'; }
+work=$(mktemp -d) || exit 4
+for port in 25 587 143; do
+  { header; [ $port = 143 ] && printf 'a LOGOUT\r\n' || printf 'QUIT\r\n'; sleep 1; } |
+    nc -w 10 "$ip" $port > "$work/$port" &
+done
+wait
+for port in 25 587 143; do echo "port $port"; cat "$work/$port"; done
+rm -r "$work"
+"""
+
+
+def prove_trust(run: Runner, sidecar: str = names.SIDECAR) -> str:
+    """Ask the clear-text mail ports once each, as an edge would; the same table serves 465 and 993.
+
+    Raises SettingsError when a port does not take the PROXY header. Gives back what could not be found out.
+    """
+    done = run(f"docker exec -i {sidecar} sh -c {shlex.quote(_ASK)} 2>/dev/null", timeout=90)
+    sections = done.stdout.split("port ")[1:]
+    answers = {section.splitlines()[0].strip(): section for section in sections if section.strip()}
+    refusing = [port for port, text in answers.items() if "500 " in text or " BAD " in text]
+    if refusing:
+        raise SettingsError(
+            "the mail ports do not take the edges' PROXY header",
+            seen=f"{', '.join(refusing)} read the header as a command",
+            expected=f"trust for {' and '.join(TAILNET_RANGES)} on 25, 465, 587, 143 and 993",
+            remedy="run the deploy again; the override takes effect at a restart of Stalwart, not at a reload",
+        )
+    farewells = {"25": "221 ", "587": "221 ", "143": "BYE"}
+    silent = [port for port, farewell in farewells.items() if farewell not in answers.get(port, "")]
+    return f"no proof of trust on {', '.join(silent)}: no answer through the sidecar" if silent else ""
+
+
+def listening(table: str) -> set[int]:
+    """The ports in the kernel's socket table that are listened on."""
+    rows = (line.split() for line in table.splitlines())
+    return {
+        int(row[1].rpartition(":")[2], 16)
+        for row in rows
+        if len(row) > 3 and row[3] == _LISTENING and not row[1].startswith("0100007F")
+    }

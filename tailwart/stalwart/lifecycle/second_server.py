@@ -1,0 +1,125 @@
+"""Who else uses the data store: two Stalwarts on one store corrupt orders, limits and bans (lesson 16).
+
+Postgres is asked through the sidecar, the way Stalwart itself goes, so that the operator's machine need not reach it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pg8000.native
+from pyinfra.api.host import Host
+from pyinfra.connectors.ssh import SSHConnector
+
+from tailwart.environment import Environment
+from tailwart.errors import TailwartError
+from tailwart.mailbox import names
+from tailwart.stalwart.lifecycle.hoststate import HostState
+
+# A dead sidecar's connections stay until the keepalive ends them, under their last address. A server that lives asks
+# its store at least every minute, so only addresses with a query since our own server started count as alive.
+_QUERY = """
+select coalesce(host(client_addr), 'local'), count(*),
+       extract(epoch from now() - max(greatest(state_change, backend_start)))::int
+from pg_stat_activity
+where usename = :user and datname = :name and pid <> pg_backend_pid()
+group by 1 order by 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One address that is connected as our role; `idle_seconds` since its last query."""
+
+    address: str
+    connections: int
+    idle_seconds: int
+
+
+class _Stream:
+    """A command's input and output on the host, in the shape of a socket."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    def makefile(self, mode: str) -> Any:
+        """paramiko takes the mode by position only, where a socket's name for it is used."""
+        return self._channel.makefile(mode)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+
+def clients(host: Host, environment: Environment) -> list[Client]:
+    """The addresses connected with Stalwart's role; raises TailwartError when the store cannot be asked."""
+    connector = host.connector
+    if not isinstance(connector, SSHConnector) or connector.client is None:
+        return []
+    transport = connector.client.get_transport()
+    if transport is None:
+        return []
+    target = f"{shlex.quote(str(environment.stalwart_db_host))} {environment.stalwart_db_port}"
+    channel = transport.open_session()
+    channel.settimeout(30)
+    channel.exec_command(f"docker exec -i {names.SIDECAR} nc {target}")
+    password = environment.stalwart_db_password
+    try:
+        connection = pg8000.native.Connection(
+            environment.stalwart_db_user,
+            database=environment.stalwart_db_name,
+            password=password.get_secret_value() if password else None,
+            sock=_Stream(channel),
+            # The tailnet encrypts already, and this stream is no socket that TLS could wrap.
+            ssl_context=False,
+        )
+        rows = connection.run(_QUERY, user=environment.stalwart_db_user, name=environment.stalwart_db_name)
+        connection.close()
+    except (pg8000.native.InterfaceError, pg8000.native.DatabaseError, OSError) as problem:
+        raise TailwartError(
+            "Postgres cannot be asked who is connected to it",
+            seen=_reason(problem),
+            expected=f"{environment.stalwart_db_host}:{environment.stalwart_db_port} to answer the sidecar",
+            remedy="check STALWART_DB_HOST, STALWART_DB_USER and STALWART_DB_PASSWORD in .env",
+        ) from None
+    finally:
+        channel.close()
+    return [Client(str(address), int(count), int(idle or 0)) for address, count, idle in rows]
+
+
+def check(host: Host, environment: Environment, state: HostState) -> None:
+    """Raises TailwartError when another live server uses the store; embedded stores have no second user."""
+    if environment.stalwart_store != "postgres" or not state.started_at:
+        return
+    _, output = host.run_shell_command(
+        f"docker exec {names.SIDECAR} sh -c 'tailscale ip; hostname -i' 2>/dev/null; echo since "
+        f"$(($(date +%s) - $(date -d {shlex.quote(state.started_at)} +%s)))",
+        print_output=False,
+        print_input=False,
+    )
+    words, _, age = output.stdout.partition("since ")
+    refuse_second_server(others(clients(host, environment), frozenset(words.split()), int(age.strip() or 0)))
+
+
+def others(found: Sequence[Client], own: frozenset[str], started_seconds_ago: int) -> list[Client]:
+    """Those who have asked the store since our server started, and are not us."""
+    return [item for item in found if item.address not in own and item.idle_seconds < started_seconds_ago]
+
+
+def refuse_second_server(found: Sequence[Client]) -> None:
+    """Raises TailwartError naming the other servers."""
+    if found:
+        raise TailwartError(
+            "another Stalwart works on the same store",
+            seen=", ".join(f"{item.address} ({item.connections} connections)" for item in found),
+            expected="exactly one live client address of the role in pg_stat_activity",
+            remedy="stop the other server, or give this one a database of its own (STALWART_DB_NAME)",
+            lesson=16,
+        )
+
+
+def _reason(problem: BaseException) -> str:
+    detail = problem.args[0] if problem.args else problem
+    return str(detail.get("M", detail) if isinstance(detail, dict) else detail)[:200] or type(problem).__name__

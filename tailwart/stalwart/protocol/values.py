@@ -1,0 +1,168 @@
+"""Values of Stalwart's objects as this project writes them, and how they compare with what the server gives back.
+
+JMAP carries sets as ``{"a": true}`` and lists as ``{"0": …}``, fills in defaults, and rewrites some strings
+(``ops@example.org`` comes back as ``mailto:ops@example.org``). Desired objects are therefore written with Python's own
+types: a ``frozenset`` must match exactly, a ``tuple`` is an ordered list, a ``Bag`` an unordered one, and a ``dict``
+holds only the properties that we own: whatever else the server has in that object is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Any
+
+TYPE = "@type"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """The id of another object, named by its kind and key: known only once that object exists."""
+
+    kind: str
+    key: str
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Bag(tuple[Any, ...]):
+    """A list whose order has no meaning (aliases)."""
+
+    __slots__ = ()
+
+
+Resolve = Callable[[Ref], str | None]
+
+
+def canonical(value: Any) -> Any:
+    """A scalar in the one form in which it is compared: networks without host bits, addresses without `mailto:`."""
+    if not isinstance(value, str):
+        return value
+    text = value.removeprefix("mailto:")
+    if "/" in text or text.count(":") > 1 or text.count(".") == 3:
+        try:
+            network = ip_network(text, strict=False)
+        except ValueError:
+            return text
+        return str(network.network_address) if network.num_addresses == 1 else str(network)
+    return text
+
+
+def same(desired: Any, live: Any, resolve: Resolve) -> bool:
+    """Whether the server already holds what is desired."""
+    if isinstance(desired, Ref):
+        return live is not None and resolve(desired) == live
+    if isinstance(desired, frozenset):
+        return _same_set(desired, live, resolve)
+    if isinstance(desired, Bag):
+        return _same_bag(desired, live, resolve)
+    if isinstance(desired, tuple):
+        items = listed(live)
+        return len(items) == len(desired) and all(
+            same(one, other, resolve) for one, other in zip(desired, items, strict=True)
+        )
+    if isinstance(desired, Mapping):
+        return isinstance(live, Mapping) and all(
+            same(value, live.get(name), resolve) for name, value in desired.items()
+        )
+    return bool(canonical(desired) == canonical(live))
+
+
+def _same_set(desired: frozenset[Any], live: Any, resolve: Resolve) -> bool:
+    members = {resolve(item) if isinstance(item, Ref) else canonical(item) for item in desired}
+    return members == {canonical(item) for item in members_of(live)}
+
+
+def _same_bag(desired: Bag, live: Any, resolve: Resolve) -> bool:
+    rest = listed(live)
+    if len(rest) != len(desired):
+        return False
+    for item in desired:
+        match = next((index for index, other in enumerate(rest) if same(item, other, resolve)), None)
+        if match is None:
+            return False
+        rest.pop(match)
+    return True
+
+
+def members_of(live: Any) -> list[str]:
+    """The members of a set as the server writes it (`{"a": true}`); an absent set is empty."""
+    return [name for name, present in live.items() if present] if isinstance(live, Mapping) else []
+
+
+def listed(live: Any) -> list[Any]:
+    """The items of a list as the server writes it (`{"0": …, "1": …}`), in order; an absent list is empty."""
+    if not isinstance(live, Mapping):
+        return []
+    return [live[index] for index in sorted(live, key=lambda text: (len(text), text))]
+
+
+def at(live: Mapping[str, Any], path: str) -> Any:
+    """The value at a property path (`quotas/maxDiskQuota`), None when any part is absent."""
+    value: Any = live
+    for part in path.split("/"):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value
+
+
+def encode(desired: Any, resolve: Resolve) -> Any:
+    """The JSON form; raises KeyError with the `Ref` when an object it points to does not exist yet."""
+    if isinstance(desired, Ref):
+        found = resolve(desired)
+        if found is None:
+            raise KeyError(desired)
+        return found
+    if isinstance(desired, frozenset):
+        return {encode(item, resolve): True for item in sorted(desired, key=str)}
+    if isinstance(desired, tuple):
+        return {str(index): encode(item, resolve) for index, item in enumerate(desired)}
+    if isinstance(desired, Mapping):
+        return {name: encode(value, resolve) for name, value in desired.items()}
+    return desired
+
+
+def references(desired: Any) -> set[Ref]:
+    """Every `Ref` inside a value."""
+    if isinstance(desired, Ref):
+        return {desired}
+    if isinstance(desired, Mapping):
+        return {found for value in desired.values() for found in references(value)}
+    if isinstance(desired, (frozenset, tuple)):
+        return {found for value in desired for found in references(value)}
+    return set()
+
+
+def merged(desired: Any, encoded: Any, live: Any) -> Any:
+    """What to send for a value: of a partly owned sub-object, the server's other properties stay as they are.
+
+    Only within one variant: a changed `@type` has other properties, and the old ones would be refused. Sets and lists
+    are owned as a whole.
+    """
+    if isinstance(desired, Mapping) and isinstance(live, Mapping) and desired.get(TYPE) == live.get(TYPE):
+        return {**live, **encoded}
+    return encoded
+
+
+def shown(desired: Any, keys: Callable[[str], str] = str) -> Any:
+    """A value for human eyes: sets and lists as sorted lists, references by name; `keys` turns ids into names."""
+    if isinstance(desired, Ref):
+        return desired.key
+    if isinstance(desired, frozenset):
+        return sorted(str(shown(item)) for item in desired)
+    if isinstance(desired, tuple):
+        return [shown(item, keys) for item in desired]
+    if isinstance(desired, Mapping):
+        return _shown_mapping(desired, keys)
+    return keys(desired) if isinstance(desired, str) else desired
+
+
+def _shown_mapping(value: Mapping[str, Any], keys: Callable[[str], str]) -> Any:
+    if value and all(present is True for present in value.values()):
+        return sorted(keys(canonical(name)) for name in value)
+    if value and all(name.isdigit() for name in value):
+        return [shown(item, keys) for item in listed(value)]
+    return {name: shown(item, keys) for name, item in value.items()}

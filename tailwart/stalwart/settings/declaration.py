@@ -1,0 +1,147 @@
+"""The operator's terms from one installation's `.env` and group data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tailwart.environment import Environment
+from tailwart.errors import TailwartError
+from tailwart.stalwart.settings.groupdata import GroupData, full_address
+from tailwart.stalwart.settings.inputs import AccountInput, Acme, DnsServer, MailboxSettings, S3Store, Smarthost
+
+
+def from_environment(environment: Environment, data: Mapping[str, Any] | None = None) -> MailboxSettings:
+    """The input from `.env` and the group data; raises TailwartError naming the key that does not fit."""
+    given = GroupData(data or {}, environment.domain)
+    settings = MailboxSettings(
+        domains=environment.domains,
+        hostname=environment.mail_host,
+        accounts=_accounts(environment) + given.accounts(),
+        groups=given.groups(),
+        lists=given.lists(),
+        edges={
+            edge.name: tuple(str(address) for address in (edge.ipv4, edge.ipv6) if address)
+            for edge in environment.edges
+        },
+        optional_listeners=given.optional_listeners(),
+        ip_lookup=given.ip_lookup(),
+        smarthost=_smarthost(environment),
+        redis_url=str(environment.redis_url) if environment.redis_url else None,
+        s3=_s3(environment),
+        acme=_acme(environment),
+        metrics=given.switch("mailbox_metrics"),
+        offline=environment.offline,
+        blob_store_may_move=given.switch("mailbox_blob_store_may_move"),
+        data_store=_data_store(environment),
+    )
+    _check_addresses(settings)
+    return settings
+
+
+def _accounts(environment: Environment) -> tuple[AccountInput, ...]:
+    admin = AccountInput(
+        f"{environment.stalwart_admin}@{environment.domain}", environment.stalwart_admin_password, admin=True
+    )
+    return (
+        admin,
+        *(
+            AccountInput(
+                f"{account.name}@{environment.domain}",
+                account.password,
+                tuple(full_address(alias, environment.domain) for alias in account.aliases),
+                account.quota,
+            )
+            for account in environment.accounts
+        ),
+    )
+
+
+def _smarthost(environment: Environment) -> Smarthost | None:
+    if not environment.smarthost_address:
+        return None
+    return Smarthost(
+        str(environment.smarthost_address),
+        environment.smarthost_port,
+        environment.smarthost_username,
+        environment.smarthost_password is not None,
+        environment.smarthost_implicit_tls,
+        environment.smarthost_allow_invalid_certs,
+    )
+
+
+def _s3(environment: Environment) -> S3Store | None:
+    if not environment.s3_endpoint:
+        return None
+    return S3Store(
+        str(environment.s3_endpoint), environment.s3_region, environment.s3_bucket, environment.s3_access_key or ""
+    )
+
+
+def _data_store(environment: Environment) -> Mapping[str, Any]:
+    if environment.stalwart_store == "rocksdb":
+        return {"@type": "RocksDb"}
+    return {
+        "@type": "PostgreSql",
+        "host": str(environment.stalwart_db_host),
+        "port": environment.stalwart_db_port,
+        "database": environment.stalwart_db_name,
+        "authUsername": environment.stalwart_db_user,
+    }
+
+
+def _acme(environment: Environment) -> Acme | None:
+    """A wildcard comes by DNS-01 only (lesson 4), so without a DNS provider there is no certificate management."""
+    directory = environment.acme_directory_in_use
+    if not directory or environment.acme_dns == "none":
+        return None
+    if environment.acme_dns == "spaceship":
+        key = environment.spaceship_api_key
+        dns = DnsServer("spaceship", api_key=key.get_secret_value() if key else "")
+    elif environment.acme_dns != "rfc2136":
+        raise TailwartError(
+            "Stalwart cannot answer ACME challenges there",
+            seen=f"DNS provider {environment.acme_dns}",
+            expected="spaceship or rfc2136",
+            remedy="set ACME_DNS_PROVIDER in .env, or leave ACME_DIRECTORY empty",
+        )
+    else:
+        dns = DnsServer(
+            "rfc2136",
+            host=str(environment.rfc2136_server),
+            port=environment.rfc2136_port,
+            key_name=environment.rfc2136_key_name or "",
+            algorithm=environment.rfc2136_algorithm,
+        )
+    return Acme(str(directory), environment.acme_contact or f"postmaster@{environment.domain}", dns)
+
+
+def _check_addresses(settings: MailboxSettings) -> None:
+    """Every local address once, in a domain of ours: the server would refuse the second one halfway through."""
+    seen: dict[str, str] = {}
+    for holder in settings.holders:
+        for address in (holder.address, *holder.aliases):
+            domain = address.rpartition("@")[2]
+            if domain not in settings.domains:
+                raise TailwartError(
+                    f"{address} is not in a domain of this server",
+                    seen=domain,
+                    expected=f"one of {', '.join(settings.domains)}",
+                    remedy="add the domain to EXTRA_DOMAINS in .env, or correct the address",
+                )
+            if address in seen:
+                raise TailwartError(
+                    f"{address} is given twice",
+                    seen=f"for {seen[address]} and for {holder.address}",
+                    remedy="keep it in one place of .env and group_data/mailbox.py",
+                )
+            seen[address] = holder.address
+    users = {account.address for account in settings.accounts}
+    for group in settings.groups:
+        for member in group.members:
+            if member not in users:
+                raise TailwartError(
+                    f"{member} is a member of {group.address} but no account",
+                    expected="an account of .env or group_data/mailbox.py",
+                    remedy="add the account, or take it out of the group",
+                )

@@ -1,0 +1,145 @@
+"""`group_data/mailbox.py` read into the operator's terms, every value checked with the name it stands under."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import SecretStr
+
+from tailwart.errors import TailwartError
+from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput
+
+# The names that group_data/mailbox.py may set; anything else beginning with `mailbox_` is a typing mistake.
+GROUP_DATA = {
+    "mailbox_accounts": "further accounts: a list of {address, password?, aliases?, quota?, description?, admin?}",
+    "mailbox_groups": "shared mailboxes: a list of {address, members?, aliases?, description?}",
+    "mailbox_lists": "mailing lists: a list of {address, recipients?, aliases?, description?}",
+    "mailbox_optional_listeners": "listeners besides the seven: pop3s, managesieve",
+    "mailbox_ip_lookup": "address family for direct delivery: v4ThenV6, v6ThenV4, v4Only, v6Only (lesson 8)",
+    "mailbox_metrics": "True: Prometheus metrics on 8080, which only the tailnet reaches",
+    "mailbox_blob_store_may_move": "True: accept that messages in the old blob store become unreadable",
+}
+IP_LOOKUPS = ("v4ThenV6", "v6ThenV4", "v4Only", "v6Only")
+OPTIONAL_LISTENERS = ("pop3s", "managesieve")
+
+
+class GroupData:
+    """The `mailbox_…` names of one host; `domain` completes bare names. Raises TailwartError naming what misfits."""
+
+    def __init__(self, data: Mapping[str, Any], domain: str) -> None:
+        self._data = data
+        self._domain = domain
+
+    def accounts(self) -> tuple[AccountInput, ...]:
+        return tuple(_account(self._domain, item) for item in _items(self._data, "mailbox_accounts"))
+
+    def groups(self) -> tuple[GroupInput, ...]:
+        return tuple(_group(self._domain, item) for item in _items(self._data, "mailbox_groups"))
+
+    def lists(self) -> tuple[ListInput, ...]:
+        return tuple(_list(self._domain, item) for item in _items(self._data, "mailbox_lists"))
+
+    def optional_listeners(self) -> frozenset[str]:
+        return frozenset(_choices(self._data, "mailbox_optional_listeners", OPTIONAL_LISTENERS))
+
+    def ip_lookup(self) -> str:
+        return _choice(self._data, "mailbox_ip_lookup", IP_LOOKUPS)
+
+    def switch(self, key: str) -> bool:
+        """A yes or no."""
+        return bool(self._data.get(key, False))
+
+
+def _items(data: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+    value = data.get(key) or ()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, Mapping) for item in value):
+        raise _misfit(key, value, f"{GROUP_DATA[key]}")
+    return value
+
+
+def _taken(key: str, item: Mapping[str, Any], known: Mapping[str, type | tuple[type, ...]]) -> None:
+    for name, value in item.items():
+        if name not in known:
+            raise _misfit(key, name, f"one of {', '.join(known)}")
+        if value is not None and not isinstance(value, known[name]):
+            raise _misfit(f"{key}, {name} of {item.get('address', '?')}", type(value).__name__, str(known[name]))
+    if not item.get("address"):
+        raise _misfit(key, "an entry without address", "every entry has one")
+
+
+_TEXTS = (list, tuple)
+
+
+def _account(domain: str, item: Mapping[str, Any]) -> AccountInput:
+    known: dict[str, type | tuple[type, ...]] = {
+        "address": str,
+        "password": (str, SecretStr),
+        "aliases": _TEXTS,
+        "quota": int,
+        "admin": bool,
+        "description": str,
+    }
+    _taken("mailbox_accounts", item, known)
+    password = item.get("password")
+    return AccountInput(
+        full_address(item["address"], domain),
+        SecretStr(password) if isinstance(password, str) else password,
+        _addresses(item.get("aliases"), domain),
+        item.get("quota"),
+        bool(item.get("admin", False)),
+        item.get("description"),
+    )
+
+
+def _group(domain: str, item: Mapping[str, Any]) -> GroupInput:
+    _taken("mailbox_groups", item, {"address": str, "members": _TEXTS, "aliases": _TEXTS, "description": str})
+    return GroupInput(
+        full_address(item["address"], domain),
+        _addresses(item.get("members"), domain),
+        _addresses(item.get("aliases"), domain),
+        item.get("description"),
+    )
+
+
+def _list(domain: str, item: Mapping[str, Any]) -> ListInput:
+    _taken("mailbox_lists", item, {"address": str, "recipients": _TEXTS, "aliases": _TEXTS, "description": str})
+    return ListInput(
+        full_address(item["address"], domain),
+        _addresses(item.get("recipients"), domain),
+        _addresses(item.get("aliases"), domain),
+        item.get("description"),
+    )
+
+
+def full_address(text: str, domain: str) -> str:
+    """A full address, lower case; a bare local part belongs to the main domain."""
+    text = text.strip().lower()
+    return text if "@" in text else f"{text}@{domain}"
+
+
+def _addresses(value: Sequence[str] | None, domain: str) -> tuple[str, ...]:
+    return tuple(full_address(text, domain) for text in value or ())
+
+
+def _choices(data: Mapping[str, Any], key: str, known: Sequence[str]) -> Sequence[str]:
+    value = data.get(key) or ()
+    if isinstance(value, str) or not all(item in known for item in value):
+        raise _misfit(key, value, f"a list of {', '.join(known)}")
+    return tuple(value)
+
+
+def _choice(data: Mapping[str, Any], key: str, known: Sequence[str]) -> str:
+    value = data.get(key) or known[0]
+    if value not in known:
+        raise _misfit(key, value, f"one of {', '.join(known)}")
+    return str(value)
+
+
+def _misfit(key: str, seen: object, expected: str) -> TailwartError:
+    return TailwartError(
+        f"group_data/mailbox.py: {key} does not fit",
+        seen=str(seen)[:100],
+        expected=expected,
+        remedy="correct group_data/mailbox.py",
+    )

@@ -1,0 +1,61 @@
+"""What must hold before anything is written: the stores answer, and no mail would be hidden by the write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tailwart.errors import TailwartError
+from tailwart.plan.model import Action
+from tailwart.runner import Runner
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.jmap import SINGLETON, Call
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.protocol.values import TYPE
+from tailwart.stalwart.settings import stores
+from tailwart.stalwart.settings.inputs import MailboxSettings
+from tailwart.stalwart.settings.planning import ObjectChange
+
+# Another key for the same bucket moves nothing.
+_PLACE = frozenset({TYPE, "bucket", "region"})
+
+
+def data_store(client: Client, settings: MailboxSettings) -> None:
+    """The store that runs must be the one of `.env`: it comes from config.json, and no write here changes it."""
+    (answer,) = client.call([Call("DataStore", "get", {"ids": [SINGLETON]})])
+    for found in answer.objects:
+        differing = [name for name, value in settings.data_store.items() if found.get(name) != value]
+        if differing:
+            raise TailwartError(
+                "Stalwart runs on another data store than .env names",
+                seen=", ".join(f"{name} {found.get(name)}" for name in differing),
+                expected=", ".join(f"{name} {settings.data_store[name]}" for name in differing),
+                remedy="pyinfra inventory.py deploy.py --limit mailbox, which writes config.json and restarts; "
+                "or correct STALWART_STORE and STALWART_DB_… in .env",
+            )
+
+
+def before_writing(run: Runner, settings: MailboxSettings, operations: Sequence[ObjectChange], live: Live) -> None:
+    """Raises TailwartError where writing would be unsafe; the server itself accepts every endpoint without a word."""
+    for text in warnings(settings, operations, live):
+        raise TailwartError(
+            "the blob store would move",
+            seen=text,
+            remedy="move the mail first (docs), or set mailbox_blob_store_may_move = True in group_data/mailbox.py",
+        )
+    kinds = {operation.ref.kind for operation in operations}
+    if "BlobStore" in kinds and settings.s3:
+        stores.probe_s3(run, settings.s3)
+    if "InMemoryStore" in kinds and settings.redis_url:
+        stores.probe_redis(run, settings.redis_url, settings.hostname)
+
+
+def warnings(settings: MailboxSettings, operations: Sequence[ObjectChange], live: Live) -> tuple[str, ...]:
+    """What `before_writing` would refuse, for a plan that is only shown."""
+    moves = any(
+        operation.ref.kind == "BlobStore" and operation.action is Action.UPDATE and _PLACE & operation.values.keys()
+        for operation in operations
+    )
+    used = sum(int(item.get("usedDiskQuota") or 0) for item in live.of("Account"))
+    if not moves or not used or settings.blob_store_may_move:
+        return ()
+    return (f"{used} bytes of mail have their bodies in the present blob store and would become unreadable",)

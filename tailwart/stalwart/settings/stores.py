@@ -1,0 +1,117 @@
+"""The stores, asked from inside the sidecar's namespace before they are written: the server accepts any endpoint.
+
+S3 is asked with the very credentials that Stalwart would use, which are in its container's environment; Redis must
+give an index that is empty or ours, because two users of one index destroy each other's locks and limits.
+"""
+
+from __future__ import annotations
+
+import shlex
+from urllib.parse import unquote, urlsplit
+
+from tailwart.errors import TailwartError
+from tailwart.mailbox import names
+from tailwart.runner import Runner
+from tailwart.stalwart.protocol.container import quoted
+from tailwart.stalwart.settings.inputs import S3Store
+
+OWNER_KEY = "tailwart:owner"
+
+_S3_MEANING = {
+    "301": ("the region is wrong", "check S3_REGION"),
+    "400": ("the region or the endpoint is wrong", "check S3_REGION and S3_ENDPOINT"),
+    "403": (
+        "the key is refused, or may not read this bucket",
+        "check S3_ACCESS_KEY and S3_SECRET_KEY, and their grant",
+    ),
+    "404": ("the bucket does not exist", "create it, or check S3_BUCKET"),
+}
+
+
+def probe_s3(run: Runner, store: S3Store, container: str = names.CONTAINER) -> None:
+    """List the bucket; raises TailwartError naming the setting that does not fit."""
+    url = f"{store.endpoint.rstrip('/')}/{store.bucket}?list-type=2&max-keys=1"
+    user = quoted(store.access_key, "")
+    inside = (
+        "curl --silent --show-error --max-time 20 --output /dev/null --write-out 'code %{http_code}\\n' "
+        f"--aws-sigv4 {shlex.quote(f'aws:amz:{store.region}:s3')} --config /dev/fd/3 {shlex.quote(url)} 3<<END\n"
+        f'user = "{user}${names.ENV_S3}"\nEND\n'
+    )
+    done = run(f"docker exec {shlex.quote(container)} sh -c {shlex.quote(inside)} 2>&1", timeout=60)
+    code = next((line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")), "000")
+    if code == "200":
+        return
+    if code == "000":
+        said = [line for line in done.stdout.splitlines() if line.startswith("curl:")]
+        raise TailwartError(
+            f"the blob store at {store.endpoint} cannot be reached from inside the mailbox's namespace",
+            seen=said[-1] if said else "no answer",
+            expected="an S3 endpoint with its full MagicDNS name and port",
+            remedy="check S3_ENDPOINT, and the grant of the tailnet policy from TAG_STALWART to TAG_S3 (lesson 11)",
+        )
+    meaning, fix = _S3_MEANING.get(code, ("the store refuses", "look at the store's log"))
+    raise TailwartError(f"the blob store does not serve {store.bucket}", seen=f"HTTP {code}: {meaning}", remedy=fix)
+
+
+def probe_redis(run: Runner, url: str, owner: str, sidecar: str = names.SIDECAR) -> None:
+    """The index must be empty, or carry our mark; an empty one gets it. Raises TailwartError otherwise."""
+    parts = urlsplit(url)
+    index = parts.path.strip("/") or "0"
+    commands = [["SELECT", index], ["DBSIZE"], ["GET", OWNER_KEY]]
+    replies = _redis(run, url, commands, sidecar)
+    selected, size, held = replies[0], replies[1], replies[2]
+    if selected.startswith("-"):
+        raise TailwartError(
+            "Redis does not give that index",
+            seen=selected.lstrip("-")[:200],
+            remedy="check REDIS_URL: its password, and the index after the last slash (0 to 15 by default)",
+        )
+    count = int(size.removeprefix(":")) if size.startswith(":") else -1
+    if held == owner:
+        return
+    if count != 0:
+        raise TailwartError(
+            f"index {index} of Redis at {parts.hostname} is in use by something else",
+            seen=f"{count} keys" + (f", owned by {held}" if held else ", no mark of this server"),
+            expected="an empty index, or one that this server has used before",
+            remedy="give REDIS_URL another index (the number after the last slash)",
+        )
+    _redis(run, url, [["SELECT", index], ["SET", OWNER_KEY, owner]], sidecar)
+
+
+def _redis(run: Runner, url: str, commands: list[list[str]], sidecar: str) -> list[str]:
+    parts = urlsplit(url)
+    login = (
+        [["AUTH", *([unquote(parts.username)] if parts.username else []), unquote(parts.password)]]
+        if (parts.password)
+        else []
+    )
+    wire = "".join(_encoded(words) for words in [*login, *commands, ["QUIT"]])
+    target = f"{shlex.quote(parts.hostname or '')} {parts.port or 6379}"
+    done = run(f"docker exec -i {shlex.quote(sidecar)} nc -w 5 {target}", stdin=wire, timeout=60)
+    replies = _replies(done.stdout)
+    if len(replies) < len(login) + len(commands):
+        raise TailwartError(
+            f"Redis at {parts.hostname} cannot be reached from inside the mailbox's namespace",
+            seen=done.stderr.strip()[-200:] or "no answer",
+            expected="a Redis with its full MagicDNS name and port",
+            remedy="check REDIS_URL, and the grant of the tailnet policy from TAG_STALWART to TAG_REDIS (lesson 11)",
+        )
+    return replies[len(login) :]
+
+
+def _encoded(words: list[str]) -> str:
+    """A command as an array of bulk strings (the RESP specification)."""
+    return f"*{len(words)}\r\n" + "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
+
+
+def _replies(text: str) -> list[str]:
+    """Simple strings, errors, integers and bulk strings; a missing value is empty."""
+    replies: list[str] = []
+    lines = iter(text.replace("\r", "").split("\n"))
+    for line in lines:
+        if line.startswith("$"):
+            replies.append("" if line == "$-1" else next(lines, ""))
+        elif line[:1] in ("+", "-", ":"):
+            replies.append(line)
+    return replies
