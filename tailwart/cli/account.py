@@ -12,9 +12,10 @@ import click
 
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
+from tailwart.network import SMTP, Services
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.entries import Accounts, check_password, entries
-from tailwart.stalwart.accounts.signin import prove_sign_in
+from tailwart.stalwart.accounts.signin import prove_sign_in, sign_in_protocol
 from tailwart.stalwart.accounts.sizes import parse_size, show_size
 from tailwart.stalwart.mailbox_host import declared, mailbox_host
 from tailwart.stalwart.protocol.client import Client
@@ -67,11 +68,18 @@ _STDIN = click.option("--password-stdin", is_flag=True, help="Read the password 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
+def _client_ports(services: Services) -> str:
+    """The next step: what a mail client is set up with."""
+    public = [f"{item.name} {item.port}" for item in services.public if item is not SMTP]
+    inside = [f"{item.name} {item.port} (tailnet only)" for item in services.tailnet]
+    return f"Next: set up a mail client: {', '.join(public + inside) or 'JMAP'}"
+
+
 @click.group()
 def account() -> None:
     """Mail accounts: list, add, passwd, alias, quota, disable.
 
-    Passwords are asked for, never taken from the command line, hashed here, and proven by a sign-in over IMAP.
+    Passwords are asked for, never taken from the command line, hashed here, and proven by a sign-in.
     A bare name belongs to the main domain. Accounts of .env stay what .env says: change them there.
     """
 
@@ -110,8 +118,9 @@ def add(address: str, aliases: tuple[str, ...], quota: str | None, password_stdi
         session.refuse_declared(address, "an account")
         password = _password(address, password_stdin)
         session.accounts.add(address, password, [session.full(alias) for alias in aliases], quota_bytes)
-        prove_sign_in(session.run, address, password)
-    _done(as_json, address, "created, and signed in over IMAP", "Next: set up a mail client (IMAP 993, submission 465)")
+        services = session.declared.services
+        prove_sign_in(session.run, address, password, services)
+    _done(as_json, address, f"created, and signed in over {sign_in_protocol(services)}", _client_ports(services))
 
 
 @account.command()
@@ -127,8 +136,14 @@ def passwd(address: str, password_stdin: bool, as_json: bool) -> None:
             session.refuse_declared(address, "the administrator's password")
         password = _password(address, password_stdin)
         session.accounts.set_password(address, password)
-        prove_sign_in(session.run, address, password)
-    _done(as_json, address, "has the new password, and signed in over IMAP", "It stays until .env gives another one.")
+        services = session.declared.services
+        prove_sign_in(session.run, address, password, services)
+    _done(
+        as_json,
+        address,
+        f"has the new password, and signed in over {sign_in_protocol(services)}",
+        "It stays until .env gives another one.",
+    )
 
 
 @account.command()

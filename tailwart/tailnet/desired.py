@@ -13,12 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tailwart.environment import Environment
+from tailwart.network import HTTP, HTTPS, SMTP, SSH_PORT, ports
 
-MAIL_PORTS = (25, 465, 587, 143, 993)
-# Passed through by SNI to the mailbox (lesson 5).
-HTTPS_PORT = 443
-HTTP_PORT = 8080
-SSH_PORT = 22
 _DEFAULT_PORTS = {"redis": 6379, "http": 80, "https": 443}
 
 
@@ -86,10 +82,14 @@ def desired(environment: Environment) -> Desired:
 
 
 def _grants(env: Environment) -> Iterator[Grant]:
-    web = (HTTPS_PORT, HTTP_PORT) if env.jmap_vhost else (HTTPS_PORT,)
-    yield Grant("edge-to-mailbox", (env.tag_edge,), env.tag_stalwart, (*MAIL_PORTS, *web), "the edge cannot deliver")
+    web = (HTTPS, HTTP) if env.jmap_vhost else (HTTPS,)
+    public = ports((*env.mail_services.public, *web))
+    yield Grant("edge-to-mailbox", (env.tag_edge,), env.tag_stalwart, public, "the edge cannot deliver")
+    if env.mail_services.tailnet:
+        inside = ports(env.mail_services.tailnet)
+        yield Grant("tailnet-to-mailbox", tuple(env.ts_mail_src), env.tag_stalwart, inside, "MAIL_SERVICES :tailnet")
     if env.ts_admin_src:
-        yield Grant("administration", tuple(env.ts_admin_src), env.tag_stalwart, (HTTP_PORT,), "TS_ADMIN_SRC")
+        yield Grant("administration", tuple(env.ts_admin_src), env.tag_stalwart, (HTTP.port,), "TS_ADMIN_SRC")
     without_store = "the mailbox cannot reach its store (lesson 1)"
     if env.stalwart_store == "postgres":
         yield _from_mailbox(env, "postgres", env.tag_postgres, env.stalwart_db_port, without_store)
@@ -118,11 +118,12 @@ def _tests(env: Environment, grants: tuple[Grant, ...]) -> Iterator[PolicyTest]:
         dict.fromkeys((grant.tag, port) for grant in grants if mailbox in grant.sources for port in grant.ports)
     )
     tags_behind = list(dict.fromkeys(tag for tag, _ in behind))
+    not_public = ports(env.mail_services.tailnet)
     # A mailbox that was broken into must not become a stepping stone, and neither must an edge.
     closed = {
-        edge: [(mailbox, SSH_PORT), (mailbox, HTTP_PORT), *behind],
-        mailbox: [(edge, SSH_PORT), (edge, 25), *((tag, SSH_PORT) for tag in tags_behind)],
-    } | {tag: [(mailbox, 25), (mailbox, HTTP_PORT)] for tag in tags_behind if tag not in (mailbox, edge)}
+        edge: [(mailbox, port) for port in (SSH_PORT, HTTP.port, *not_public)] + behind,
+        mailbox: [(edge, SSH_PORT), (edge, SMTP.port), *((tag, SSH_PORT) for tag in tags_behind)],
+    } | {tag: [(mailbox, SMTP.port), (mailbox, HTTP.port)] for tag in tags_behind if tag not in (mailbox, edge)}
     for source, ways in closed.items():
         accept = [(grant.tag, port) for grant in grants if source in grant.sources for port in grant.ports]
         deny = [way for way in dict.fromkeys(ways) if way not in accept and way[0] != source]

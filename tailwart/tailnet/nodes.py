@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment, SshTarget
 from tailwart.errors import TailwartError
-from tailwart.tailnet.desired import HTTP_PORT, HTTPS_PORT, MAIL_PORTS, SSH_PORT, port_of
+from tailwart.network import SMTP, SSH_PORT
+from tailwart.network import ports as ports_of
+from tailwart.tailnet.desired import port_of
 from tailwart.tailnet.matrix import Run, Source, Target
 
 SIDECAR = "ts-stalwart"
@@ -46,7 +48,7 @@ class Nodes:
     def targets(self) -> list[Target]:
         """Every port of ours: granted ones, and those that must stay closed."""
         env = self._environment
-        ports = (SSH_PORT, *MAIL_PORTS, HTTPS_PORT, HTTP_PORT)
+        ports = (SSH_PORT, *ports_of(env.mail_services.listeners))
         found = [Target("mailbox", "mailbox", env.magic_host, (env.tag_stalwart,), port) for port in ports]
         home = env.stalwart_db_host
         for label, host, tag, port in _backends(env):
@@ -55,7 +57,9 @@ class Nodes:
         if env.smarthost_address is not None:
             relay = next((name for name, tags, _ in self._extra if env.tag_mail in tags), "smarthost")
             address = str(env.smarthost_address)
-            found += [Target("smarthost", relay, address, (env.tag_mail,), port) for port in (env.smarthost_port, 25)]
+            found += [
+                Target("smarthost", relay, address, (env.tag_mail,), port) for port in (env.smarthost_port, SMTP.port)
+            ]
         return found + self._edge_targets()
 
     def _edge_targets(self) -> list[Target]:
@@ -66,7 +70,7 @@ class Nodes:
             Target(edge.name, edge.name, address, (self._environment.tag_edge,), port)
             for edge, address in zip(edges, addresses, strict=True)
             if address
-            for port in (SSH_PORT, 25)
+            for port in (SSH_PORT, SMTP.port)
         ]
 
     def _address(self, target: SshTarget) -> str:

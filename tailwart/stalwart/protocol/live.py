@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+from tailwart.network import BY_PORT
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.values import TYPE, Ref, canonical, members_of
 
@@ -100,7 +101,7 @@ def _ours_first(item: Object) -> int:
     return 0 if item.get("name") in _LISTENER_NAMES else 1
 
 
-_LISTENER_NAMES = ("smtp", "submissions", "submission", "imap", "imaps", "https", "http", "pop3s", "managesieve")
+_LISTENER_NAMES = frozenset(service.name for service in BY_PORT.values())
 
 
 def ports(item: Object) -> tuple[str, ...]:

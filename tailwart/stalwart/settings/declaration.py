@@ -14,6 +14,7 @@ from tailwart.stalwart.settings.inputs import AccountInput, Acme, DnsServer, Mai
 def from_environment(environment: Environment, data: Mapping[str, Any] | None = None) -> MailboxSettings:
     """The input from `.env` and the group data; raises TailwartError naming the key that does not fit."""
     given = GroupData(data or {}, environment.domain)
+    given.refuse_moved()
     settings = MailboxSettings(
         domains=environment.domains,
         hostname=environment.mail_host,
@@ -24,7 +25,7 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
             edge.name: tuple(str(address) for address in (edge.ipv4, edge.ipv6) if address)
             for edge in environment.edges
         },
-        optional_listeners=given.optional_listeners(),
+        services=environment.mail_services,
         ip_lookup=given.ip_lookup(),
         smarthost=_smarthost(environment),
         redis_url=str(environment.redis_url) if environment.redis_url else None,
