@@ -15,7 +15,7 @@ from pathlib import Path
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Plan
 from tailwart.tailnet import snapshots
-from tailwart.tailnet.client import Conflict, PolicyClient, PolicyFile, Unsettled, Verdict
+from tailwart.tailnet.client import Conflict, OutcomeUnknown, PolicyClient, PolicyFile, Verdict
 from tailwart.tailnet.desired import Desired, PolicyTest
 from tailwart.tailnet.hujson import value
 from tailwart.tailnet.merge import merge_into
@@ -95,7 +95,7 @@ class Push:
             tell(f"snapshot from before the write: {snapshots.save(planned.live.text, self.backup)}")
             try:
                 self.client.write(planned.text, planned.live.etag)
-            except (Conflict, Unsettled) as error:
+            except (Conflict, OutcomeUnknown) as error:
                 trouble = f"{error.what} ({error.seen})"
                 tell(f"{error.what}; starting over from the live file")
                 planned = None
