@@ -38,7 +38,7 @@ class OutcomeUnknown(TailwartError):
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """The live text and the ETag that a write has to name."""
+    """The live text, and its ETag, which a write names in `If-Match`."""
 
     text: str
     etag: str
@@ -46,7 +46,10 @@ class PolicyFile:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What validation said: ``problems`` refuse the file (source, error), ``notes`` do not."""
+    """The result of a validation, true for an accepted file.
+
+    ``problems`` are the reasons of a refusal as (source, error), ``notes`` are warnings of an accepted file.
+    """
 
     message: str = ""
     problems: tuple[tuple[str, str], ...] = ()
@@ -88,7 +91,7 @@ class PolicyClient:
         self._token = ""
 
     def read(self) -> PolicyFile:
-        """The live file. Raises `TailwartError` for anything that is not surely the whole file."""
+        """The live file. Raises `TailwartError` for anything that is not certainly the whole file."""
         response = self._call("GET", "/tailnet/-/acl", headers={"Accept": HUJSON}, what="read the policy")
         self._succeed(response, "read the policy", scope="policy_file:read")
         etag = response.headers.get("ETag", "")
@@ -103,7 +106,7 @@ class PolicyClient:
         if not etag:
             raise TailwartError(
                 "The policy API sent no ETag, so nothing was written",
-                expected="an ETag, without which a write could undo somebody else's edit",
+                expected="an ETag; without one, a write could undo another edit",
                 remedy="check TS_API_URL, and proxies that strip headers",
             )
         digest = _SHA256.fullmatch(etag)
@@ -115,7 +118,7 @@ class PolicyClient:
             raise _incomplete(f"bytes that are not UTF-8 at offset {error.start}") from None
 
     def validate(self, text: str) -> Verdict:
-        """What the server says of a text, its tests included; failures come with status 200."""
+        """The server's verdict on a text and its tests. The API sends a refusal as status 200 too."""
         response = self._call(
             "POST",
             "/tailnet/-/acl/validate",
@@ -142,7 +145,11 @@ class PolicyClient:
         return Verdict(message, tuple(problems), tuple(notes))
 
     def write(self, text: str, etag: str) -> PolicyFile | None:
-        """Replace the file that has this ETag; None when the answer has no text. Raises `Conflict`, `OutcomeUnknown`."""
+        """Replace the file that has this ETag; returns the stored file, None when the answer does not hold it.
+
+        Raises `Conflict` for an ETag that is not the current one (RFC 9110 §13.1.1), `OutcomeUnknown` when only a read
+        can say whether the file was replaced, and `TailwartError` for everything that certainly wrote nothing.
+        """
         response = self._call(
             "POST",
             "/tailnet/-/acl",
@@ -153,7 +160,7 @@ class PolicyClient:
         )
         if response.status_code == 412:
             raise Conflict(
-                "The policy was changed by somebody else since it was read; nothing was written",
+                "The policy changed after it was read; nothing was written",
                 seen=f"412 Precondition Failed: the ETag is no longer {etag}",
             )
         if response.status_code >= 500:
@@ -305,7 +312,7 @@ class PolicyClient:
         return self._masked(str(answer.get("message") or "")) if isinstance(answer, dict) else ""
 
     def _masked(self, text: str) -> str:
-        """The server's words, without our secrets in case it repeats them."""
+        """The server's text without the credentials, which it may repeat."""
         for secret in (self._credentials.client_secret, self._credentials.api_key, self._token):
             if secret:
                 text = text.replace(secret, "********")
