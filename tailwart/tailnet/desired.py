@@ -1,8 +1,7 @@
-"""What the policy shall hold for one installation: tag owners, grants and tests, as system.md's tailnet role lists
-them.
+"""The desired policy entries of one installation: tag owners, grants and tests (docs/tailnet.md lists them).
 
-Pure data from an `Environment`. Every grant comes with a test that it works and every closed way with one that it
-does not, because the server runs the tests at every later write by anybody (lessons 5 and 11).
+Pure data from an `Environment`. Every grant comes with a test that it works, and every connection that must stay
+closed with a test that it is: the server runs the tests at every later write, whoever writes (lessons 5 and 11).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _DEFAULT_PORTS = {"redis": 6379, "http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One grant of ours; ``name`` is the name in its marker, ``why`` what breaks without it."""
+    """One managed grant; ``name`` is the name in its mark, ``why`` what fails without it."""
 
     name: str
     sources: tuple[str, ...]
@@ -35,7 +34,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTest:
-    """What the server shall check for one source at every write."""
+    """What the server checks for one source at every write."""
 
     name: str
     source: str
@@ -53,7 +52,11 @@ class PolicyTest:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything of ours. ``scope`` tells installations on one tailnet apart; an empty one asks for removal."""
+    """All managed entries of one installation.
+
+    ``scope`` is its domain, which keeps the installations on one tailnet apart. Without entries, `Desired(scope)` asks
+    for the removal of all managed entries of that installation.
+    """
 
     scope: str
     mailbox: str = ""
@@ -63,7 +66,7 @@ class Desired:
     tests: tuple[PolicyTest, ...] = ()
 
     def granted(self, source: str, tag: str) -> set[int]:
-        """The TCP ports that our grants open from a source to a tag."""
+        """The TCP ports that the managed grants open from a source to a tag."""
         return {port for grant in self.grants if source in grant.sources and grant.tag == tag for port in grant.ports}
 
 
@@ -107,7 +110,7 @@ def _from_mailbox(env: Environment, name: str, tag: str, port: int, why: str) ->
 
 
 def port_of(url: str) -> int:
-    """The TCP port of a store's URL."""
+    """The TCP port of a store's URL, explicit or that of its scheme. `KeyError` for a scheme without a known port."""
     parts = urlsplit(url)
     return parts.port or _DEFAULT_PORTS[parts.scheme]
 
