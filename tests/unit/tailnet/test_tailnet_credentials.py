@@ -1,4 +1,4 @@
-"""The keys are looked at before they are needed."""
+"""The keys are checked before they are needed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_unknown_key_is_named() -> None:
     )
 
 
-def test_a_client_may_hand_out_a_tag_that_its_own_tag_owns() -> None:
+def test_a_client_may_assign_a_tag_that_its_own_tag_owns() -> None:
     keys = {"kClient": {**CLIENT, "tags": ["tag:deploy"]}, "kEdge": EDGE_KEY}
     assert problems(keys, {"tag:stalwart": ["tag:deploy"]}) == ()
     assert len(problems(keys, {"tag:stalwart": ["tag:else"]})) == 1
