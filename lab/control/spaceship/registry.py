@@ -101,7 +101,7 @@ class Registry:
             ]
 
     def put(self, domain: str, items: list[Item], force: bool) -> None:
-        """Adds items by value. Raises Unprocessable, and adds nothing; without `force` also for a CNAME beside others."""
+        """Adds items by value. Raises Unprocessable and adds nothing; a CNAME beside others needs `force`."""
         with self._lock:
             zone = self._zone(domain)
             self._take_over(domain, zone)
