@@ -59,7 +59,7 @@ def test_what_is_wrong_is_named_with_its_setting(client: dict[str, Any], edge: d
 
 def test_an_unknown_key_is_named() -> None:
     assert problems({"kClient": CLIENT}) == (
-        "TS_EDGE_AUTHKEY: this tailnet does not know the key; it was revoked, or is of another tailnet",
+        "TS_EDGE_AUTHKEY: this tailnet does not know the key; it was revoked, or belongs to another tailnet",
     )
 
 
