@@ -14,7 +14,7 @@ from lab.control import download, policy, spaceship
 from lab.control.faults import Faults
 from lab.control.server import listen
 
-#: What the owner of a domain finds in the provider's list without having put it there.
+#: Items that the provider adds to the list of every domain itself: those of its products and name servers.
 FOREIGN_ITEMS = (
     {"type": "CNAME", "name": "shop", "cname": "shops.lab.test", "ttl": 3600, "group": {"type": "product"}},
     {"type": "A", "name": "ns1", "address": "198.51.100.2", "ttl": 3600, "group": {"type": "personalNs"}},
@@ -22,6 +22,7 @@ FOREIGN_ITEMS = (
 
 
 def main(arguments: list[str]) -> None:
+    """Serve one fake API until the process ends. Exits with a message when a secret is missing."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(prog="lab.control", description=__doc__)
     apis = parser.add_subparsers(dest="api", required=True)

@@ -7,7 +7,7 @@ Administration (header ``X-Lab-Admin: TOKEN`` when the API has a token, otherwis
     DELETE /lab/faults    disarms all → 204
     GET    /lab/requests  ``[{"method","path","query","status","fault"}]`` since the last DELETE
     DELETE /lab/requests  → 204
-    *      /lab/…         whatever the API itself offers to tests
+    *      /lab/…         what the API itself offers to tests
     GET    /lab/health    ``{"healthy": true}``, never subject to faults
 """
 
@@ -61,7 +61,7 @@ class Fault:
 
     @classmethod
     def parse(cls, document: object) -> Fault:
-        """Raises ValueError or TypeError that names the wrong member."""
+        """A fault from its JSON document. Raises ValueError or TypeError that names the wrong member."""
         if not isinstance(document, dict):
             raise TypeError(f"a fault is an object, not {type(document).__name__}")
         known = {f.name for f in fields(cls)}
@@ -79,7 +79,7 @@ class Fault:
         return fault
 
     def hits(self, method: str, path: str) -> bool:
-        """Whether this request is hit; counts it."""
+        """Whether this request is hit. Each call counts: it lowers `skip` or `times`."""
         if self.times == 0 or (self.method and self.method != method) or not re.search(self.path, path):
             return False
         if self.skip > 0:
@@ -102,16 +102,18 @@ class Faults:
         self._requests: list[dict[str, Any]] = []
 
     def arm(self, fault: Fault) -> None:
-        """For tests in the same process."""
+        """Add a fault, for tests in the same process."""
         with self._lock:
             self._armed.append(fault)
 
     def disarm(self) -> None:
+        """Remove all faults."""
         with self._lock:
             self._armed.clear()
 
     @property
     def requests(self) -> list[dict[str, Any]]:
+        """A copy of the record, as at `/lab/requests`."""
         with self._lock:
             return list(self._requests)
 
@@ -205,14 +207,14 @@ class Faults:
         if (method, path) == ("POST", "/lab/faults"):
             return self._arm(body)
         with self._lock:
-            shelves: dict[str, list[Any]] = {"/lab/faults": self._armed, "/lab/requests": self._requests}
-            shelf = shelves.get(path)
-            if shelf is None or method not in {"GET", "DELETE"}:
+            lists: dict[str, list[Any]] = {"/lab/faults": self._armed, "/lab/requests": self._requests}
+            found = lists.get(path)
+            if found is None or method not in {"GET", "DELETE"}:
                 return 404, {"message": f"{method} {path} is no administration endpoint"}
             if method == "DELETE":
-                shelf.clear()
+                found.clear()
                 return 204, None
-            return 200, [asdict(item) if isinstance(item, Fault) else item for item in shelf]
+            return 200, [asdict(item) if isinstance(item, Fault) else item for item in found]
 
     def _arm(self, body: bytes) -> tuple[int, object]:
         try:

@@ -37,7 +37,7 @@ def test_check_tells_roles_and_what_is_left_out(tmp_path: Path) -> None:
     checked = run(path, "tailwart", "env", "check")
     assert checked.returncode == 0, checked.stderr
     assert "edge     edge-1" in checked.stdout
-    assert "mailbox  left out: MAILBOX_SSH is not set" in checked.stdout
+    assert "mailbox  skipped: MAILBOX_SSH is not set" in checked.stdout
     assert checked.stdout.rstrip().splitlines()[-1].startswith("Next: pyinfra")
     assert json.loads(run(path, "tailwart", "env", "check", "--json").stdout)["roles"]["edge"] == ["edge-1"]
 

@@ -1,4 +1,4 @@
-"""The policy API's contract (apis.md), stated against a real headscale."""
+"""The policy API's contract (https://tailscale.com/api), tested against a real headscale."""
 
 from __future__ import annotations
 
@@ -177,13 +177,13 @@ class TestCredentials:
 
 
 class TestKeys:
-    WANTED: ClassVar = {
+    REQUEST: ClassVar = {
         "capabilities": {"devices": {"create": {"reusable": True, "ephemeral": True, "tags": ["tag:mail"]}}}
     }
 
-    def test_a_minted_key_opens_headscale_and_tells_its_tags(self, api: Api, headscale: Running) -> None:
+    def test_a_created_key_works_in_headscale_and_shows_its_tags(self, api: Api, headscale: Running) -> None:
         bearer = {"Authorization": "Bearer " + api.token(CLIENT).json()["access_token"]}
-        minted = api.call("POST", "/api/v2/tailnet/-/keys", headers=bearer, json=self.WANTED).json()
+        minted = api.call("POST", "/api/v2/tailnet/-/keys", headers=bearer, json=self.REQUEST).json()
         assert minted["key"].startswith(f"hskey-auth-{minted['id']}-")
         read = api.call("GET", f"/api/v2/tailnet/-/keys/{minted['id']}").json()
         assert read["capabilities"]["devices"]["create"]["tags"] == ["tag:mail"]
@@ -192,8 +192,8 @@ class TestKeys:
 
     def test_an_oauth_client_mints_only_its_own_tags(self, api: Api) -> None:
         bearer = {"Authorization": "Bearer " + api.token(CLIENT).json()["access_token"]}
-        foreign = {"capabilities": {"devices": {"create": {"tags": ["tag:stalwart"]}}}}
-        refused = api.call("POST", "/api/v2/tailnet/-/keys", headers=bearer, json=foreign)
+        others = {"capabilities": {"devices": {"create": {"tags": ["tag:stalwart"]}}}}
+        refused = api.call("POST", "/api/v2/tailnet/-/keys", headers=bearer, json=others)
         assert refused.status_code == 400
         assert "tag:stalwart" in refused.json()["message"]
         assert api.call("POST", "/api/v2/tailnet/-/keys", headers=bearer, json={}).status_code == 400

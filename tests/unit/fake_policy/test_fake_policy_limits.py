@@ -1,4 +1,4 @@
-"""What a tailnet accepts and headscale alone does not; the decision must be headscale's all the same."""
+"""Policies that a tailnet accepts and headscale alone does not; headscale still makes the decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Spaceship API's contract (apis.md), stated call by call on the list alone."""
+"""The Spaceship API's contract (https://docs.spaceship.dev), call by call on the list alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TestAuthentication:
 
 
 class TestListing:
-    def test_an_item_tells_its_members_ttl_and_group(self, api: Api) -> None:
+    def test_an_item_shows_its_members_ttl_and_group(self, api: Api) -> None:
         api.put({**A, "ttl": 600})
         assert api.items() == [{**A, "ttl": 600, "group": {"type": "custom"}}]
 
@@ -51,12 +51,12 @@ class TestListing:
         assert refused.json()["data"][0]["field"] == field
 
     def test_pages_cover_everything_once(self, api: Api) -> None:
-        wanted = {f"192.0.2.{n}" for n in range(1, 13)}
-        api.put(*({**A, "address": address} for address in wanted))
+        addresses = {f"192.0.2.{n}" for n in range(1, 13)}
+        api.put(*({**A, "address": address} for address in addresses))
         pages = [api.call("GET", params={"take": 5, "skip": skip}).json() for skip in (0, 5, 10, 15)]
         assert [len(page["items"]) for page in pages] == [5, 5, 2, 0]
         assert {page["total"] for page in pages} == {12}
-        assert {item["address"] for page in pages for item in page["items"]} == wanted
+        assert {item["address"] for page in pages for item in page["items"]} == addresses
 
     def test_order_by_type(self, api: Api) -> None:
         api.put(SPF, A)

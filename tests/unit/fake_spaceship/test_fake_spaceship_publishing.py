@@ -1,4 +1,4 @@
-"""What the fake API's list looks like at a real authoritative server."""
+"""How the fake API's list is published by a real authoritative server."""
 
 from __future__ import annotations
 
