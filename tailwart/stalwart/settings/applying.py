@@ -32,7 +32,7 @@ class Outcome:
         if self.failures:
             raise SettingsError(
                 f"Stalwart refused {len(self.failures)} change{'s' * (len(self.failures) > 1)}; the others are done",
-                seen="\n            ".join(self.failures),
+                seen="\n".join(self.failures),
                 remedy="; ".join(dict.fromkeys(self.remedies)) + ". The next run finishes what is missing",
             )
 
