@@ -13,12 +13,14 @@ import click
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.runner import Runner
-from tailwart.stalwart.accounts.entries import Accounts, check_password, entries
-from tailwart.stalwart.accounts.signin import prove_sign_in
+from tailwart.stalwart.accounts.directory import Accounts, entries
+from tailwart.stalwart.accounts.passwords import check_password, prove_sign_in
 from tailwart.stalwart.accounts.sizes import parse_size, show_size
 from tailwart.stalwart.mailbox_host import declared, mailbox_host
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
+from tailwart.stalwart.settings.declaration import administrator_address
+from tailwart.stalwart.settings.groupdata import full_address
 from tailwart.stalwart.settings.inputs import MailboxSettings
 
 
@@ -30,12 +32,11 @@ class _Session:
     environment: Environment
 
     def full(self, address: str) -> str:
-        """A bare local part belongs to the main domain."""
-        address = address.strip().lower()
-        return address if "@" in address else f"{address}@{self.environment.domain}"
+        """The whole address: a bare name belongs to the main domain."""
+        return full_address(address, self.environment.domain)
 
     def refuse_declared(self, address: str, what: str) -> None:
-        """What is declared would be put back by the next deploy: it has to be changed there."""
+        """Refuse a change that the next deploy would undo: what is declared is changed where it is declared."""
         if any(holder.address == address for holder in self.declared.holders):
             raise TailwartError(
                 f"{address} is declared in .env or group_data/mailbox.py",
@@ -71,15 +72,21 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result a
 def account() -> None:
     """Mail accounts: list, add, passwd, alias, quota, disable.
 
-    Passwords are asked for, never taken from the command line, hashed here, and proven by a sign-in over IMAP.
-    A bare name belongs to the main domain. Accounts of .env stay what .env says: change them there.
+    \b
+      tailwart account add carol --quota 5G      asks for the password, twice
+      tailwart account alias carol sales         sales@ reaches carol, too
+      tailwart account passwd carol --password-stdin < file
+
+    A bare name belongs to the main domain. Passwords are never arguments: they are asked for or read from standard
+    input, hashed on this machine, and proven by a sign-in over IMAP. What .env or group_data/mailbox.py declares is
+    changed there.
     """
 
 
 @account.command("list")
 @_JSON
 def list_(as_json: bool) -> None:
-    """Every account, group and mailing list, with aliases, quota and use."""
+    """List every account, group and mailing list, with aliases, quota and use."""
     with _session() as session:
         found = entries(session.accounts.live)
         known = {holder.address for holder in session.declared.holders}
@@ -98,12 +105,12 @@ def list_(as_json: bool) -> None:
 
 @account.command()
 @click.argument("address")
-@click.option("--alias", "aliases", multiple=True, help="A further address; may be given several times.")
-@click.option("--quota", help="Largest size, such as 5G.")
+@click.option("--alias", "aliases", multiple=True, help="A further address; repeat it for more.")
+@click.option("--quota", help="Largest size of the mailbox, such as 500M or 5G.")
 @_STDIN
 @_JSON
 def add(address: str, aliases: tuple[str, ...], quota: str | None, password_stdin: bool, as_json: bool) -> None:
-    """Create an account."""
+    """Create an account, and sign in to it over IMAP as a proof."""
     quota_bytes = parse_size(quota) if quota else None
     with _session() as session:
         address = session.full(address)
@@ -119,22 +126,24 @@ def add(address: str, aliases: tuple[str, ...], quota: str | None, password_stdi
 @_STDIN
 @_JSON
 def passwd(address: str, password_stdin: bool, as_json: bool) -> None:
-    """Set another password."""
+    """Set another password, and sign in with it over IMAP as a proof."""
     with _session() as session:
         address = session.full(address)
         session.accounts.find(address)
-        if address == f"{session.environment.stalwart_admin}@{session.environment.domain}":
+        if address == administrator_address(session.environment):
             session.refuse_declared(address, "the administrator's password")
         password = _password(address, password_stdin)
         session.accounts.set_password(address, password)
         prove_sign_in(session.run, address, password)
-    _done(as_json, address, "has the new password, and signed in over IMAP", "It stays until .env gives another one.")
+    _done(
+        as_json, address, "has the new password, and signed in over IMAP", "It stays until .env declares another one."
+    )
 
 
 @account.command()
 @click.argument("address")
 @click.argument("alias")
-@click.option("--remove", is_flag=True, help="Take the alias away.")
+@click.option("--remove", is_flag=True, help="Remove the alias.")
 @_JSON
 def alias(address: str, alias: str, remove: bool, as_json: bool) -> None:
     """Add a further address to an account, or remove one."""
@@ -153,7 +162,7 @@ def alias(address: str, alias: str, remove: bool, as_json: bool) -> None:
 @click.argument("size")
 @_JSON
 def quota(address: str, size: str, as_json: bool) -> None:
-    """Limit the size of a mailbox: SIZE such as 5G, or none."""
+    """Limit the size of a mailbox: SIZE such as 500M or 5G, or none."""
     quota_bytes = None if size == "none" else parse_size(size)
     with _session() as session:
         address = session.full(address)
@@ -171,7 +180,7 @@ def disable(address: str, undo: bool, as_json: bool) -> None:
     """Forbid signing in. Mail is still received, nothing is lost."""
     with _session() as session:
         address = session.full(address)
-        if address == f"{session.environment.stalwart_admin}@{session.environment.domain}":
+        if address == administrator_address(session.environment):
             session.refuse_declared(address, "a disabled administrator")
         session.accounts.set_disabled(address, not undo)
     said = "may sign in again" if undo else "cannot sign in any more; mail is still received"

@@ -1,4 +1,7 @@
-"""The mailbox host for the commands beside the deploy: the same inventory data, connection and privileges."""
+"""The mailbox host and its server, wired for a deploy and for the commands beside it.
+
+The commands open their own SSH connection, with the same inventory data and privileges as the deploy.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 from pyinfra.api.config import Config
 from pyinfra.api.connect import connect_all, disconnect_all
 from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 
@@ -31,7 +35,10 @@ GROUP_DATA_FILE = Path("group_data/mailbox.py")
 
 
 def declared(environment: Environment, path: Path = GROUP_DATA_FILE) -> MailboxSettings:
-    """What `.env` and `group_data/mailbox.py` ask for; without that file, `.env` alone."""
+    """What `.env` and `group_data/mailbox.py` declare; without that file, `.env` alone.
+
+    Raises TailwartError naming the key or name whose value is not valid.
+    """
     values = runpy.run_path(str(path)) if path.exists() else {}
     return from_environment(environment, {name: values[name] for name in GROUP_DATA if name in values})
 
@@ -41,11 +48,14 @@ def mailbox_host(environment: Environment) -> Iterator[HostRunner]:
     """A connection to the mailbox host; raises TailwartError naming MAILBOX_SSH when there is none."""
     if environment.mailbox_ssh is None:
         raise TailwartError(
-            "no mailbox host is configured", seen="MAILBOX_SSH is empty", remedy="set MAILBOX_SSH in .env"
+            "no mailbox host is configured",
+            seen="MAILBOX_SSH is empty",
+            expected="USER@HOST of the mailbox host",
+            remedy="set MAILBOX_SSH in .env",
         )
     data = ssh_data(environment, environment.mailbox_ssh)
     inventory = Inventory((["mailbox"], {}), mailbox=([("mailbox", data)], {}))
-    # One host fails the run: connect_all must say so rather than go on without it.
+    # With one host, any failure must stop the run: by default connect_all continues without the failed host.
     state = State(inventory, Config(FAIL_PERCENT=0))
     try:
         connect_all(state)
@@ -63,11 +73,11 @@ def mailbox_host(environment: Environment) -> Iterator[HostRunner]:
 
 
 def recreation(run: Runner, environment: Environment) -> Callable[[], None]:
-    """Makes the container anew with its present environment files."""
+    """A function that recreates the container with its current environment files (Compose "recreate")."""
     return partial(bring_up, run, compose_project(environment))
 
 
-def server(run: HostRunner, environment: Environment, settings: MailboxSettings, log: Log) -> Server:
-    """The server on that host."""
-    check = partial(second_server.check, run.host, environment)
+def server(run: Runner, host: Host, environment: Environment, settings: MailboxSettings, log: Log) -> Server:
+    """The server on that host; refuses to write while a second server uses the same store."""
+    check = partial(second_server.check, host, environment)
     return Server(run, settings, recreation(run, environment), log=log, check=check)

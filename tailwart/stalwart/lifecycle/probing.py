@@ -1,6 +1,6 @@
-"""Looking at the running server itself, from inside its namespace: is it up, and does it listen where it must.
+"""Probes of the running server, from inside its namespace: it answers, listens on every port, and trusts the edges.
 
-Only 8080 and the kernel's table of sockets are asked. The mail ports are not polled: their auto-ban counts (lesson 3).
+Only 8080 and the kernel's table of sockets are polled. The mail ports are asked once: their auto-ban counts (lesson 3).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LISTENING = "0A"  # TCP_LISTEN in include/net/tcp_states.h, as /proc/net/tcp pr
 
 
 def wait_until_live(run: Runner, container: str = names.CONTAINER, base: str = names.BASE, seconds: int = 120) -> None:
-    """Until `/healthz/live` answers; raises NotReachable with the end of the server's log."""
+    """Wait until `/healthz/live` answers; raises NotReachable after `seconds`, with the end of the server's log."""
     script = (
         f"i=0; while [ $i -lt {seconds * 2} ]; do "
         f"docker exec {container} curl --silent --fail --max-time 5 --output /dev/null "
@@ -30,14 +30,14 @@ def wait_until_live(run: Runner, container: str = names.CONTAINER, base: str = n
             "Stalwart does not come up",
             seen=log[-800:] or "no log at all",
             expected=f"{base}/healthz/live to answer within {seconds} s",
-            remedy="look at `docker logs stalwart` on the mailbox host (most often its store), then deploy again",
+            remedy="read `docker logs stalwart` on the mailbox host (most often it is the store), then deploy again",
         )
 
 
 def prove_sockets(run: Runner, container: str, desired: set[int], seconds: int = 60) -> None:
-    """Every desired port is listened on; raises SettingsError with the missing ones.
+    """Wait until every desired port is listened on; raises SettingsError with the missing ones after `seconds`.
 
-    A listener that cannot bind is only logged by the server, and its port stays silent.
+    A listener that cannot bind is only logged by the server, and its port does not answer.
     """
     script = f"docker exec {container} cat /proc/net/tcp /proc/net/tcp6"
     missing = desired
@@ -50,7 +50,7 @@ def prove_sockets(run: Runner, container: str, desired: set[int], seconds: int =
         "Stalwart does not listen on every port",
         seen=f"nothing listens on {', '.join(map(str, sorted(missing)))}",
         expected=f"listeners on {', '.join(map(str, sorted(desired)))}",
-        remedy="`docker logs stalwart | grep listen` on the mailbox host says why it could not bind",
+        remedy="read on the mailbox host why it cannot bind: `docker logs stalwart | grep listen`",
     )
 
 
@@ -73,9 +73,10 @@ rm -r "$work"
 
 
 def prove_trust(run: Runner, sidecar: str = names.SIDECAR) -> str:
-    """Ask the clear-text mail ports once each, as an edge would; the same table serves 465 and 993.
+    """Ask the clear-text mail ports once each, as an edge does; the same trust applies to 465 and 993.
 
-    Raises SettingsError when a port does not take the PROXY header. Gives back what could not be found out.
+    Raises SettingsError when a port does not accept the PROXY header. Returns a sentence on what could not be verified,
+    or an empty text.
     """
     done = run(f"docker exec -i {sidecar} sh -c {shlex.quote(_ASK)} 2>/dev/null", timeout=90)
     sections = done.stdout.split("port ")[1:]
@@ -83,7 +84,7 @@ def prove_trust(run: Runner, sidecar: str = names.SIDECAR) -> str:
     refusing = [port for port, text in answers.items() if "500 " in text or " BAD " in text]
     if refusing:
         raise SettingsError(
-            "the mail ports do not take the edges' PROXY header",
+            "the mail ports do not accept the edges' PROXY header",
             seen=f"{', '.join(refusing)} read the header as a command",
             expected=f"trust for {' and '.join(TAILNET_RANGES)} on 25, 465, 587, 143 and 993",
             remedy="run the deploy again; the override takes effect at a restart of Stalwart, not at a reload",
@@ -94,7 +95,7 @@ def prove_trust(run: Runner, sidecar: str = names.SIDECAR) -> str:
 
 
 def listening(table: str) -> set[int]:
-    """The ports in the kernel's socket table that are listened on."""
+    """The listening ports in the kernel's socket table (`/proc/net/tcp` and `tcp6`), without those on loopback."""
     rows = (line.split() for line in table.splitlines())
     return {
         int(row[1].rpartition(":")[2], 16)

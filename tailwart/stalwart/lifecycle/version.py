@@ -1,4 +1,4 @@
-"""The one version series this deploy knows: 0.16.x."""
+"""The one version series that this deploy supports: 0.16.x."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def find(text: str) -> str:
 
 
 def check(version: str) -> None:
-    """Raises TailwartError for another series. An unknown version passes: the image's tag was checked with `.env`."""
+    """Raises TailwartError for another series; an unknown version (empty) passes, `.env` was checked for its tag."""
     if not version or tuple(map(int, version.split(".")[:2])) == SUPPORTED:
         return
     newer = tuple(map(int, version.split(".")[:2])) > SUPPORTED

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 @dataclass(frozen=True, slots=True)
 class AccountInput:
-    """A person's account. `password` None: the account is created without one, or keeps the one it has."""
+    """A person's account. `password` None: created without one, or keeps its own. `quota_bytes` None: no limit."""
 
     address: str
     password: SecretStr | None = None
@@ -59,6 +59,8 @@ class Smarthost:
 
 @dataclass(frozen=True, slots=True)
 class S3Store:
+    """Where message bodies are stored. `endpoint`: URL with the full name and the port, for the sidecar's namespace."""
+
     endpoint: str
     region: str
     bucket: str
@@ -86,7 +88,7 @@ class Acme:
 
 @dataclass(frozen=True, slots=True)
 class MailboxSettings:
-    """Everything the settings plane is told."""
+    """Everything that the settings plane makes true on the server. Addresses are complete and in lower case."""
 
     domains: tuple[str, ...]
     hostname: str
@@ -103,7 +105,7 @@ class MailboxSettings:
     metrics: bool = False
     offline: bool = False
     blob_store_may_move: bool = False
-    # What config.json tells of the data store, as the server shows it; empty: not compared.
+    # What config.json says of the data store, as the server returns it; empty: not compared.
     data_store: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -16,7 +16,7 @@ from tailwart.environment import load
 from tailwart.errors import TailwartError
 from tailwart.stalwart.protocol.container import stored_login
 from tailwart.stalwart.settings.declaration import from_environment
-from tests.plans.stalwart.household import Household
+from tests.plans.stalwart.stalwart_host import StalwartHost
 
 ENV = """DOMAIN=example.org
 MAILBOX_SSH=root@192.0.2.10
@@ -32,7 +32,7 @@ OFFLINE=true
 class Commands:
     """`tailwart …` against one host."""
 
-    def __init__(self, host: Household, env: Path) -> None:
+    def __init__(self, host: StalwartHost, env: Path) -> None:
         self.host = host
         self.env = env
 
@@ -44,16 +44,16 @@ class Commands:
 
 
 @pytest.fixture
-def commands(host: Household, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+def commands(host: StalwartHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     env = tmp_path / ".env"
     env.touch(mode=0o600)
     env.write_text(ENV)
 
     @contextmanager
-    def reached(_: object) -> Iterator[Household]:
+    def reached(_: object) -> Iterator[StalwartHost]:
         yield host
 
-    def plane(run: Household, _: object, wanted: Any, log: Any) -> Any:
+    def plane(run: StalwartHost, _: object, wanted: Any, log: Any) -> Any:
         return run.plane(wanted, log)
 
     for module in (settings, account, recover):

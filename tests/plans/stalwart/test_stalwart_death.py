@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.plans.stalwart.household import Household, Killed, household
-from tests.unit.stalwart.given import settings
+from tests.plans.stalwart.stalwart_host import Killed, StalwartHost, stalwart_host
+from tests.unit.stalwart.sample import settings
 
 
 def _dies_at(directory: Path, step: int) -> bool:
     """One host; whether the deploy got that far at all."""
     directory.mkdir()
-    with household(directory) as host:
+    with stalwart_host(directory) as host:
         host.kill_at = step
         try:
             host.deploy(settings())
@@ -27,7 +27,7 @@ def _dies_at(directory: Path, step: int) -> bool:
     return True
 
 
-def _healthy(host: Household) -> None:
+def _healthy(host: StalwartHost) -> None:
     assert host.plane(settings()).observe().up_to_date
     assert not [name for name in host.running_environment() if name.startswith("STALWART_RECOVERY")]
     assert {item["name"] for item in host.objects("MtaRoute")} >= {"mx", "local", "smarthost"}

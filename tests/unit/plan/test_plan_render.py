@@ -18,7 +18,7 @@ PLAN = Plan(
     ),
     unmanaged=("x:Account carol@example.org",),
     warnings=("look here",),
-    consequence="restart",
+    post_apply="restart",
 )
 
 
@@ -30,7 +30,7 @@ def test_a_plan_reads_like_one() -> None:
         "    port: 25 → 587",
         "- x:AllowedIp 203.0.113.9",
         "! look here",
-        "  not managed: x:Account carol@example.org",
+        "  unmanaged: x:Account carol@example.org",
         "settings: 1 to create, 1 to update, 1 to delete; then restart",
     ]
 
@@ -53,4 +53,4 @@ def test_no_secret_is_ever_shown(old: str, new: str, colour: bool) -> None:
 def test_json_is_complete() -> None:
     document = json.loads(json.dumps(to_json(PLAN)))
     assert [change["action"] for change in document["changes"]] == ["create", "update", "delete"]
-    assert document["consequence"] == "restart"
+    assert document["post_apply"] == "restart"

@@ -1,4 +1,4 @@
-"""Transport over plain HTTP, for a server that this machine reaches itself."""
+"""Transport over plain HTTP, for a server that this host reaches itself."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwart.stalwart.protocol.values import Bag, Ref, at, canonical, encode, merged, references, same, shown
-from tailwart.stalwart.settings.fingerprints import fresh, parse
+from tailwart.stalwart.settings.fingerprints import empty, parse
 
 TEXT = st.text(alphabet="abcdefgh@.-", min_size=1, max_size=12)
 SCALARS = st.one_of(st.booleans(), st.integers(0, 1 << 40), TEXT)
@@ -77,7 +77,7 @@ def test_references_are_compared_by_id() -> None:
 
 @given(st.dictionaries(TEXT, TEXT, max_size=4), TEXT, TEXT)
 def test_fingerprints_tell_the_last_written_value_only(values: dict[str, str], name: str, value: str) -> None:
-    marks = fresh().having({**values, name: value})
+    marks = empty().having({**values, name: value})
     again = parse(marks.dump())
     assert again.matches(name, value)
     assert not again.matches(name, value + "x")

@@ -23,7 +23,7 @@ from tailwart.runner import Completed
 from tailwart.stalwart.lifecycle import bootstrap
 from tailwart.stalwart.lifecycle.server import Server
 from tailwart.stalwart.settings.inputs import MailboxSettings
-from tests.unit.stalwart.scripted import Scripted
+from tests.unit.stalwart.scripted_server import ScriptedServer
 
 DOCKER = """#!/bin/sh
 # Plays docker for one container whose state is in files beside this script.
@@ -51,11 +51,11 @@ class Killed(Exception):
 
 
 @dataclass
-class Machine:
+class SimulatedHost:
     """Stalwart starts with `up`; what its process was started with is in `environment`."""
 
     directory: Path
-    server: Scripted = field(default_factory=Scripted)
+    server: ScriptedServer = field(default_factory=ScriptedServer)
     environment: dict[str, str] = field(default_factory=dict)
     starts: int = 0
     commands: int = 0
@@ -69,14 +69,14 @@ class Machine:
         self.home.mkdir()
         (self.bin / "docker").write_text(DOCKER)
         (self.bin / "docker").chmod(0o755)
-        machine = self
+        host = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                machine.answer(self, None)
+                host.answer(self, None)
 
             def do_POST(self) -> None:
-                machine.answer(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                host.answer(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tailwart.stalwart.protocol.jmap import SINGLETON
-from tailwart.stalwart.protocol.live import COLLECTIONS, SINGLETONS
+from tailwart.stalwart.protocol.kinds import KINDS
 from tailwart.stalwart.protocol.transport import Response
 
 Refusal = Callable[[str, dict[str, Any]], dict[str, Any] | None]
@@ -63,12 +63,12 @@ AFTER_FIRST_START = {
 }
 
 
-class Scripted:
+class ScriptedServer:
     """`Transport` onto a dictionary; `requests` counts round trips, `refuse` may turn a write into an error."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in (*COLLECTIONS, "Action")}
-        self.objects |= {kind: {SINGLETON: copy.deepcopy(IN_SINGLETONS[kind])} for kind in (*SINGLETONS, "DataStore")}
+        self.objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in (*KINDS, "Action")}
+        self.objects |= {kind: {SINGLETON: copy.deepcopy(values)} for kind, values in IN_SINGLETONS.items()}
         self.requests = 0
         self.writes: list[tuple[str, str, dict[str, Any]]] = []
         self.refuse: Refusal = lambda kind, arguments: None

@@ -89,7 +89,7 @@ class Killed(Exception):
     """The run dies here."""
 
 
-class Household:
+class StalwartHost:
     """One host with one server; `run` is a `Runner`, `deploy` does what the mailbox role does."""
 
     def __init__(self, directory: Path, space: Namespace) -> None:
@@ -207,10 +207,10 @@ class Household:
 
 
 @contextmanager
-def household(directory: Path) -> Iterator[Household]:
+def stalwart_host(directory: Path) -> Iterator[StalwartHost]:
     """A host of a test's own."""
     with namespace() as space:
-        made = Household(directory, space)
+        made = StalwartHost(directory, space)
         try:
             yield made
         finally:
