@@ -86,7 +86,10 @@ def account() -> None:
 @account.command("list")
 @_JSON
 def list_(as_json: bool) -> None:
-    """List every account, group and mailing list, with aliases, quota and use."""
+    """List every address with its aliases, quota and use.
+
+    `declared` marks accounts, groups and mailing lists of .env or group_data/mailbox.py.
+    """
     with _session() as session:
         found = entries(session.accounts.live)
         known = {holder.address for holder in session.declared.holders}
@@ -110,7 +113,10 @@ def list_(as_json: bool) -> None:
 @_STDIN
 @_JSON
 def add(address: str, aliases: tuple[str, ...], quota: str | None, password_stdin: bool, as_json: bool) -> None:
-    """Create an account, and sign in to it over IMAP as a proof."""
+    """Create an account, and prove it by a sign-in.
+
+    Next: set up a mail client (IMAP 993, submission 465).
+    """
     quota_bytes = parse_size(quota) if quota else None
     with _session() as session:
         address = session.full(address)
@@ -126,7 +132,10 @@ def add(address: str, aliases: tuple[str, ...], quota: str | None, password_stdi
 @_STDIN
 @_JSON
 def passwd(address: str, password_stdin: bool, as_json: bool) -> None:
-    """Set another password, and sign in with it over IMAP as a proof."""
+    """Set another password, and prove it by a sign-in.
+
+    App passwords and keys of the account stay.
+    """
     with _session() as session:
         address = session.full(address)
         session.accounts.find(address)
@@ -177,7 +186,10 @@ def quota(address: str, size: str, as_json: bool) -> None:
 @click.option("--undo", is_flag=True, help="Allow signing in again.")
 @_JSON
 def disable(address: str, undo: bool, as_json: bool) -> None:
-    """Forbid signing in. Mail is still received, nothing is lost."""
+    """Forbid signing in; mail is still received.
+
+    Nothing is lost, and --undo allows signing in again.
+    """
     with _session() as session:
         address = session.full(address)
         if address == administrator_address(session.environment):

@@ -87,10 +87,10 @@ def apply(yes: bool, as_json: bool) -> None:
 @settings.command()
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file (mode 0600).")
 def export(output: Path | None) -> None:
-    """Write what the server holds as a plan of Stalwart's own client (NDJSON, for `stalwart-cli apply`).
+    """Write what the server holds, for `stalwart-cli apply`.
 
-    Secrets are references to environment variables; passwords are skipped. Order and names do not depend on ids, so two
-    exports can be compared with diff.
+    The format is the plan of Stalwart's own client (NDJSON). Secrets are references to environment variables; passwords
+    are skipped. Order and names do not depend on ids, so two exports can be compared with diff.
     """
     environment = load().environment
     desired = declared(environment)

@@ -53,8 +53,8 @@ def commands(host: StalwartHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def reached(_: object) -> Iterator[StalwartHost]:
         yield host
 
-    def plane(run: StalwartHost, _: object, wanted: Any, log: Any) -> Any:
-        return run.plane(wanted, log)
+    def plane(run: StalwartHost, _host: object, _environment: object, desired: Any, log: Any) -> Any:
+        return run.plane(desired, log)
 
     for module in (settings, account, recover):
         monkeypatch.setattr(module, "mailbox_host", reached)

@@ -1,4 +1,4 @@
-"""Drift made by hand on the server is shown and repaired; what is not ours survives as it is."""
+"""Drift on the server is shown and repaired; unmanaged objects survive as they are."""
 
 from __future__ import annotations
 
@@ -85,21 +85,21 @@ def test_drift_is_shown_and_repaired(
     assert deployed.starts - starts == (1 if post_apply is PostApply.RESTART else 0)
 
 
-FOREIGN: dict[str, dict[str, Any]] = {
+UNMANAGED: dict[str, dict[str, Any]] = {
     "NetworkListener": {"name": "lmtp", "bind": {"127.0.0.1:11200": True}, "protocol": "lmtp"},
     "MtaRoute": {"@type": "Relay", "name": "other", "address": "192.0.2.99", "port": 2525, "description": "by hand"},
     "AllowedIp": {"address": "192.0.2.0/24", "reason": "the office"},
-    "Domain": {"name": "foreign.example", "dkimManagement": {"@type": "Manual"}},
+    "Domain": {"name": "unmanaged.example", "dkimManagement": {"@type": "Manual"}},
 }
 
 
-def test_foreign_objects_are_listed_and_survive_as_they_are(deployed: StalwartHost) -> None:
-    for kind, document in FOREIGN.items():
+def test_unmanaged_objects_are_listed_and_survive_as_they_are(deployed: StalwartHost) -> None:
+    for kind, document in UNMANAGED.items():
         assert deployed.call(kind, "set", create={"x": document})["created"]
-    (domain,) = (item for item in deployed.objects("Domain") if item["name"] == "foreign.example")
+    (domain,) = (item for item in deployed.objects("Domain") if item["name"] == "unmanaged.example")
     person = {"@type": "User", "name": "guest", "domainId": domain["id"]}
     assert deployed.call("Account", "set", create={"x": person})["created"]
-    before = {kind: deployed.objects(kind) for kind in (*FOREIGN, "Account")}
+    before = {kind: deployed.objects(kind) for kind in (*UNMANAGED, "Account")}
     _distrust_smtp(deployed)
     deployed.deploy(settings())
     observed = deployed.plane(settings()).observe()
@@ -108,8 +108,8 @@ def test_foreign_objects_are_listed_and_survive_as_they_are(deployed: StalwartHo
         "NetworkListener 11200",
         "MtaRoute other",
         "AllowedIp 192.0.2.0/24",
-        "Domain foreign.example",
-        "Account guest@foreign.example",
+        "Domain unmanaged.example",
+        "Account guest@unmanaged.example",
     } <= set(observed.planned.unmanaged)
     for kind, objects in before.items():
         after = {item["id"]: _timeless(item) for item in deployed.objects(kind)}
@@ -134,7 +134,7 @@ def test_a_doubled_listener_is_removed(deployed: StalwartHost) -> None:
     assert [item["name"] for item in deployed.objects("NetworkListener") if "[::]:25" in item["bind"]] == ["smtp"]
 
 
-def test_a_reload_that_a_foreign_object_prevents_names_it_and_is_made_up_for(deployed: StalwartHost) -> None:
+def test_a_reload_that_an_unmanaged_object_prevents_names_it_and_is_done_later(deployed: StalwartHost) -> None:
     bad = {
         "@type": "Relay",
         "name": "broken",

@@ -1,4 +1,4 @@
-"""A thousand accounts: few requests, and every account is seen although one answer holds 500."""
+"""A thousand accounts: few requests, and every account is read although one answer holds 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one look of all plans, and that no secret gets into it."""
+"""The one form of all plans, and that no secret gets into it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAN = Plan(
         Change(Action.DELETE, "x:AllowedIp", "203.0.113.9"),
     ),
     unmanaged=("x:Account carol@example.org",),
-    warnings=("look here",),
+    warnings=("check the key",),
     post_apply="restart",
 )
 
@@ -29,7 +29,7 @@ def test_a_plan_reads_like_one() -> None:
         "~ x:MtaRoute smarthost  (lesson 10)",
         "    port: 25 → 587",
         "- x:AllowedIp 203.0.113.9",
-        "! look here",
+        "! check the key",
         "  unmanaged: x:Account carol@example.org",
         "settings: 1 to create, 1 to update, 1 to delete; then restart",
     ]

@@ -1,6 +1,6 @@
-"""A scripted responder: as much of the recorded contract as the pure parts of the settings plane need, in memory.
+"""A scripted server in memory: as much of the recorded contract as the pure parts of the settings plane need.
 
-Not a server: the stand-in and the real server are tested elsewhere. Objects are kept as the server gives them back.
+The stand-in and the real server are tested elsewhere. Objects are kept as the server returns them.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class ScriptedServer:
         return self._set(kind, arguments)
 
     def _get(self, kind: str, ids: list[str] | None) -> dict[str, Any]:
-        wanted = sorted(self.objects[kind])[:500] if ids is None else ids
-        return {"list": [self._shown(kind, identifier) for identifier in wanted], "notFound": []}
+        asked = sorted(self.objects[kind])[:500] if ids is None else ids
+        return {"list": [self._shown(kind, identifier) for identifier in asked], "notFound": []}
 
     def _shown(self, kind: str, identifier: str) -> dict[str, Any]:
         item = {**copy.deepcopy(self.objects[kind][identifier]), "id": identifier}

@@ -1,6 +1,6 @@
-"""A mailbox host small enough for a unit test: a directory, a `docker` on PATH, and a scripted server behind real HTTP.
+"""A simulated mailbox host: a directory, a `docker` on PATH, and a scripted server behind real HTTP.
 
-The shell scripts of the settings plane run as they are, with the real curl; only docker and Stalwart are played.
+The shell scripts of the settings plane run as they are, with the real curl; only docker and Stalwart are simulated.
 `kill_at` lets a run die before or after its n-th command on the host, as a broken connection or a killed deploy would.
 """
 
@@ -26,7 +26,7 @@ from tailwart.stalwart.settings.inputs import MailboxSettings
 from tests.unit.stalwart.scripted_server import ScriptedServer
 
 DOCKER = """#!/bin/sh
-# Plays docker for one container whose state is in files beside this script.
+# Stands in for docker, with one container whose state is in files beside this script.
 here=$(dirname "$0")
 case "$1" in
 inspect)
@@ -154,10 +154,10 @@ class SimulatedHost:
         return Completed(done.returncode == 0, done.stdout, done.stderr)
 
     def up(self) -> None:
-        """Compose: starts the container, or makes it anew when its environment differs from the file."""
+        """Compose: starts the container, or recreates it when its environment differs from the file."""
         lines = (self.home / "bootstrap.env").read_text().splitlines()
-        wanted = dict(line.split("=", 1) for line in lines if "=" in line)
-        if not (self.bin / "running").exists() or wanted != self.environment:
+        desired = dict(line.split("=", 1) for line in lines if "=" in line)
+        if not (self.bin / "running").exists() or desired != self.environment:
             self.start()
 
     def plane(self, settings: MailboxSettings) -> Server:

@@ -102,7 +102,7 @@ def test_a_second_live_server_is_refused_and_a_ghost_is_not() -> None:
         second_server.Client("100.64.0.9", 3, 10),
     ]
     others = second_server.others(found, frozenset({"100.64.0.7"}), started_seconds_ago=600)
-    assert [item.address for item in others] == ["100.64.0.9"], "the ghost has not asked since our start"
+    assert [item.address for item in others] == ["100.64.0.9"], "the ghost has not queried since this server started"
     with pytest.raises(TailwartError, match=r"another Stalwart[^§]*100\.64\.0\.9[^§]*lesson:   16"):
         second_server.refuse_second_server(others)
 

@@ -1,4 +1,4 @@
-"""A first deploy that dies after any of its steps on the host is finished by the next one, on a server that runs."""
+"""A first deploy that crashes after any of its steps on the host is finished by the next one, on a real server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _healthy(host: StalwartHost) -> None:
     assert host.starts == starts, "nothing is left to be done"
 
 
-def test_death_at_every_step_is_healed(tmp_path: Path) -> None:
+def test_a_crash_at_every_step_is_repaired(tmp_path: Path) -> None:
     for step in range(1, 60):
         if not _dies_at(tmp_path / str(step), step):
             assert step > 10

@@ -1,4 +1,4 @@
-"""A whole run on one host: first start, second run, and death at every step, healed by the next run."""
+"""A whole run on one host: first start, second run, and a crash at every step, repaired by the next run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_first_deploy_restarts_once_and_the_second_does_nothing(hosts: Callable[
     before = host.commands
     host.deploy(settings())
     assert host.starts == 2
-    assert host.commands - before == 2, "one look at the bootstrap file, one at everything else"
+    assert host.commands - before == 2, "one command for the bootstrap file, one for everything else"
 
 
 def test_no_secret_is_in_any_command(hosts: Callable[[], SimulatedHost]) -> None:
@@ -79,7 +79,7 @@ def _steps(hosts: Callable[[], SimulatedHost]) -> int:
     return host.commands
 
 
-def test_death_at_every_step_is_healed_by_the_next_run(hosts: Callable[[], SimulatedHost]) -> None:
+def test_a_crash_at_every_step_is_repaired_by_the_next_run(hosts: Callable[[], SimulatedHost]) -> None:
     steps = _steps(hosts)
     assert steps > 8
     for step in range(1, steps + 1):
@@ -103,7 +103,7 @@ def test_a_changed_admin_password_is_an_ordinary_update(hosts: Callable[[], Simu
     assert host.starts == 2
 
 
-def test_a_password_change_that_died_before_it_was_stored_is_healed(hosts: Callable[[], SimulatedHost]) -> None:
+def test_a_password_change_that_crashed_before_it_was_stored_is_repaired(hosts: Callable[[], SimulatedHost]) -> None:
     changed = settings(
         accounts=(AccountInput("admin@example.org", SecretStr("another-1"), admin=True), settings().accounts[1])
     )
@@ -138,7 +138,7 @@ def test_a_listener_change_is_followed_by_one_restart(hosts: Callable[[], Simula
     healthy(host)
 
 
-def test_a_restart_that_never_came_is_made_up_for(hosts: Callable[[], SimulatedHost]) -> None:
+def test_a_noted_restart_that_did_not_happen_is_done_by_the_next_run(hosts: Callable[[], SimulatedHost]) -> None:
     host = hosts()
     host.deploy(settings())
     (host.home / "restart-required").write_text((host.bin / "started").read_text())
