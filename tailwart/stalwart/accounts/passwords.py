@@ -62,7 +62,7 @@ def all_hashed(passwords: Mapping[str, str]) -> dict[str, str]:
         return dict(zip(passwords, pool.map(hashed, passwords.values()), strict=True))
 
 
-def try_sign_in(run: Runner, address: str, password: str, container: str = names.CONTAINER) -> str:
+def try_sign_in(run: Runner, address: str, password: str) -> str:
     """curl's exit code: "0" signed in, "67" refused, another number or "docker": IMAP could not be reached."""
     inside = (
         "IFS= read -r login; curl --silent --insecure --max-time 30 --output /dev/null "
@@ -71,16 +71,16 @@ def try_sign_in(run: Runner, address: str, password: str, container: str = names
         "echo code $?"
     )
     done = run(
-        f"docker exec -i {shlex.quote(container)} sh -c {shlex.quote(inside)}",
+        f"docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)}",
         stdin=quoted(address, password) + "\n",
         timeout=60,
     )
     return next((line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")), "docker")
 
 
-def prove_sign_in(run: Runner, address: str, password: str, container: str = names.CONTAINER) -> None:
+def prove_sign_in(run: Runner, address: str, password: str) -> None:
     """Raises SettingsError unless the account can sign in over IMAP right now."""
-    code = try_sign_in(run, address, password, container)
+    code = try_sign_in(run, address, password)
     if code == "0":
         return
     raise SettingsError(

@@ -14,12 +14,16 @@ from tailwart.mailbox import names
 from tailwart.runner import Runner
 from tailwart.stalwart.settings.fingerprints import Fingerprints, parse
 
+# Prints the start of the process that runs now.
+_STARTED = f"docker inspect --format '{{{{.State.StartedAt}}}}' {names.CONTAINER}"
+
 
 @dataclass(frozen=True, slots=True)
 class HostNotes:
-    """`started_at`: empty when no container runs. `restart_since`: the start of the process that a restart replaces.
+    """What the notes say, and which process runs.
 
-    Both are times in the form of `docker inspect`, compared for equality only.
+    `started_at` is empty when no container runs, `restart_since` is the start of the process that a noted restart
+    replaces; both are times in the form of `docker inspect`.
     """
 
     initialised: bool
@@ -40,7 +44,7 @@ class HostNotes:
         return bool(self.restart_since) and self.restart_since == self.started_at
 
 
-def read_script(mark: str, directory: str = names.DIRECTORY, container: str = names.CONTAINER) -> str:
+def read_script(mark: str, directory: str = names.DIRECTORY) -> str:
     """A script that prints one marked section per note; works on a host that has neither the directory nor docker."""
     inspect = "{{.State.Status}} {{.State.StartedAt}} {{.Config.Image}}"
     return (
@@ -50,7 +54,7 @@ def read_script(mark: str, directory: str = names.DIRECTORY, container: str = na
         f"echo {mark} restart; cat {directory}/{names.RESTART_REQUIRED} 2>/dev/null\n"
         f"echo {mark} reload; [ -f {directory}/{names.RELOAD_REQUIRED} ] && echo yes\n"
         f"echo {mark} fingerprints; cat {directory}/{names.FINGERPRINTS} 2>/dev/null; echo\n"
-        f"echo {mark} container; docker inspect --format {shlex.quote(inspect)} {container} 2>/dev/null\n"
+        f"echo {mark} container; docker inspect --format {shlex.quote(inspect)} {names.CONTAINER} 2>/dev/null\n"
         f"echo {mark} end\n"
     )
 
@@ -101,20 +105,18 @@ def write(run: Runner, name: str, content: str, directory: str = names.DIRECTORY
         )
 
 
-def remember(restart: bool, directory: str = names.DIRECTORY, container: str = names.CONTAINER) -> str:
+def remember(restart: bool, directory: str = names.DIRECTORY) -> str:
     """A shell command that notes the post-apply action, before anything is written: so that no crash can lose it.
 
     A restart is noted with the start of the process that it replaces.
     """
     name = names.RESTART_REQUIRED if restart else names.RELOAD_REQUIRED
-    started = f"docker inspect --format '{{{{.State.StartedAt}}}}' {container}"
-    return f"{started} | {place(name, directory)}"
+    return f"{_STARTED} | {place(name, directory)}"
 
 
-def replaced(directory: str = names.DIRECTORY, container: str = names.CONTAINER) -> str:
+def replaced(directory: str = names.DIRECTORY) -> str:
     """A shell command that succeeds when the process that was noted for a restart no longer runs."""
-    started = f"docker inspect --format '{{{{.State.StartedAt}}}}' {container}"
-    return f'[ "$({started})" != "$(cat {directory}/{names.RESTART_REQUIRED} 2>/dev/null)" ]'
+    return f'[ "$({_STARTED})" != "$(cat {directory}/{names.RESTART_REQUIRED} 2>/dev/null)" ]'
 
 
 def forget(directory: str = names.DIRECTORY) -> str:

@@ -13,35 +13,37 @@ from tailwart.runner import Runner
 from tailwart.stalwart.protocol.failures import NotReachable, SettingsError
 
 _LISTENING = "0A"  # TCP_LISTEN in include/net/tcp_states.h, as /proc/net/tcp prints it
+_START_SECONDS = 120
+_BIND_SECONDS = 60
 
 
-def wait_until_live(run: Runner, container: str = names.CONTAINER, base: str = names.BASE, seconds: int = 120) -> None:
-    """Wait until `/healthz/live` answers; raises NotReachable after `seconds`, with the end of the server's log."""
+def wait_until_live(run: Runner, base: str = names.BASE) -> None:
+    """Wait until `/healthz/live` answers; raises NotReachable after two minutes, with the end of the server's log."""
     script = (
-        f"i=0; while [ $i -lt {seconds * 2} ]; do "
-        f"docker exec {container} curl --silent --fail --max-time 5 --output /dev/null "
+        f"i=0; while [ $i -lt {_START_SECONDS * 2} ]; do "
+        f"docker exec {names.CONTAINER} curl --silent --fail --max-time 5 --output /dev/null "
         f"{base}/healthz/live && exit 0; "
-        f"docker inspect --format '{{{{.State.Status}}}}' {container} >/dev/null 2>&1 || exit 3; "
+        f"docker inspect --format '{{{{.State.Status}}}}' {names.CONTAINER} >/dev/null 2>&1 || exit 3; "
         "i=$((i+1)); sleep 0.5; done; exit 1"
     )
-    if not run(script, timeout=seconds * 6.0).ok:
-        log = run(f"docker logs --tail 8 {container} 2>&1", timeout=30).stdout.strip()
+    if not run(script, timeout=_START_SECONDS * 6.0).ok:
+        log = run(f"docker logs --tail 8 {names.CONTAINER} 2>&1", timeout=30).stdout.strip()
         raise NotReachable(
             "Stalwart does not come up",
             seen=log[-800:] or "no log at all",
-            expected=f"{base}/healthz/live to answer within {seconds} s",
+            expected=f"{base}/healthz/live to answer within {_START_SECONDS} s",
             remedy="read `docker logs stalwart` on the mailbox host (most often it is the store), then deploy again",
         )
 
 
-def prove_sockets(run: Runner, container: str, desired: set[int], seconds: int = 60) -> None:
-    """Wait until every desired port is listened on; raises SettingsError with the missing ones after `seconds`.
+def prove_sockets(run: Runner, desired: set[int]) -> None:
+    """Wait until every desired port is listened on; raises SettingsError with the missing ones after a minute.
 
     A listener that cannot bind is only logged by the server, and its port does not answer.
     """
-    script = f"docker exec {container} cat /proc/net/tcp /proc/net/tcp6"
+    script = f"docker exec {names.CONTAINER} cat /proc/net/tcp /proc/net/tcp6"
     missing = desired
-    for _ in range(seconds):
+    for _ in range(_BIND_SECONDS):
         missing = desired - listening(run(script, timeout=30).stdout)
         if not missing:
             return
@@ -72,13 +74,13 @@ rm -r "$work"
 """
 
 
-def prove_trust(run: Runner, sidecar: str = names.SIDECAR) -> str:
+def prove_trust(run: Runner) -> str:
     """Ask the clear-text mail ports once each, as an edge does; the same trust applies to 465 and 993.
 
     Raises SettingsError when a port does not accept the PROXY header. Returns a sentence on what could not be verified,
     or an empty text.
     """
-    done = run(f"docker exec -i {sidecar} sh -c {shlex.quote(_ASK)} 2>/dev/null", timeout=90)
+    done = run(f"docker exec -i {names.SIDECAR} sh -c {shlex.quote(_ASK)} 2>/dev/null", timeout=90)
     sections = done.stdout.split("port ")[1:]
     answers = {section.splitlines()[0].strip(): section for section in sections if section.strip()}
     refusing = [port for port, text in answers.items() if "500 " in text or " BAD " in text]

@@ -35,14 +35,12 @@ class Recovery:
         recreate: Callable[[], None],
         *,
         directory: str = names.DIRECTORY,
-        container: str = names.CONTAINER,
         base: str = names.BASE,
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._run = run
         self._recreate = recreate
         self._directory = directory
-        self._container = container
         self._base = base
         self._log = log
 
@@ -76,10 +74,10 @@ class Recovery:
     def _environment(self, content: str) -> None:
         notes.write(self._run, names.BOOTSTRAP_ENV, content, self._directory)
         self._recreate()
-        probing.wait_until_live(self._run, self._container, self._base)
+        probing.wait_until_live(self._run, self._base)
 
     def _client(self, user: str, password: str) -> Client:
-        return Client(ContainerTransport(self._run, login(user, password), container=self._container, base=self._base))
+        return Client(ContainerTransport(self._run, login(user, password), base=self._base))
 
     def _reset(self, address: str, password: str, recovery: str) -> None:
         client = self._client(RECOVERY_USER, recovery)
@@ -106,6 +104,6 @@ class Recovery:
 
     def _note_password(self, address: str, password: str) -> None:
         mark = secrets.token_hex(12)
-        done = self._run(notes.read_script(mark, self._directory, self._container), timeout=60)
+        done = self._run(notes.read_script(mark, self._directory), timeout=60)
         marks = notes.parse_notes(done.stdout, mark).fingerprints.having({f"Account/{address}": password})
         notes.write(self._run, names.FINGERPRINTS, marks.dump(), self._directory)

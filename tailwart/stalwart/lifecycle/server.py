@@ -83,7 +83,6 @@ class Server:
         recreate: Callable[[], None],
         *,
         directory: str = names.DIRECTORY,
-        container: str = names.CONTAINER,
         base: str = names.BASE,
         log: Log = lambda _: None,
         check: Callable[[HostNotes], None] = lambda _: None,
@@ -96,7 +95,6 @@ class Server:
         self._settings = settings
         self._recreate = recreate
         self._directory = directory
-        self._container = container
         self._base = base
         self._log = log
         self._check = check
@@ -114,8 +112,8 @@ class Server:
         transport = self._transport(accepted)
         inside, stdin, answer_mark = transport.command(Client.bodies(self._reading))
         script = (
-            notes.read_script(mark, self._directory, self._container)
-            + f"docker inspect --format '{{{{.State.Running}}}}' {self._container} 2>/dev/null | grep -q true"
+            notes.read_script(mark, self._directory)
+            + f"docker inspect --format '{{{{.State.Running}}}}' {names.CONTAINER} 2>/dev/null | grep -q true"
             " || exit 0\n" + inside
         )
         done = self._run(script, stdin=stdin, timeout=180)
@@ -153,7 +151,7 @@ class Server:
         return (account.address, account.password.get_secret_value()) if account.password else None
 
     def _transport(self, accepted: Login, before: str = "") -> ContainerTransport:
-        return ContainerTransport(self._run, accepted, container=self._container, base=self._base, before=before)
+        return ContainerTransport(self._run, accepted, base=self._base, before=before)
 
     def apply(self, observed: Observed | None = None) -> None:
         """Make the server as desired; `observed` is read first where it is None or no server ran then.
@@ -161,7 +159,7 @@ class Server:
         Raises TailwartError; what could be done until then is done, and the next run continues.
         """
         if observed is None or observed.live is None:
-            probing.wait_until_live(self._run, self._container, self._base)
+            probing.wait_until_live(self._run, self._base)
             observed = self.observe()
         if observed.live is None:
             raise SettingsError(
@@ -176,7 +174,7 @@ class Server:
             self._leave_bootstrap(host)
         elif restart or host.restart_due:
             self._log("restarting Stalwart: it binds sockets and builds routes only at the start of its process")
-            self._do(f"docker restart {self._container}", "Stalwart cannot be restarted")
+            self._do(f"docker restart {names.CONTAINER}", "Stalwart cannot be restarted")
         if not host.initialised or host.bootstrap_pending or restart or host.restart_since:
             self._prove_restart()
         self._renew_credentials(observed, outcome)
@@ -204,13 +202,13 @@ class Server:
         restart = planned.post_apply is PostApply.RESTART
         if not early:
             return restart
-        version.check(version.running(self._run, observed.host.image, self._container))
+        version.check(version.running(self._run, observed.host.image))
         guards.data_store(Client(self._transport(observed.login)), self._settings)
         guards.before_writing(self._run, self._settings, early, live)
         self._check(observed.host)
         before = ""
         if planned.post_apply is not PostApply.NOTHING:
-            before = notes.remember(restart, self._directory, self._container)
+            before = notes.remember(restart, self._directory)
         transport = self._transport(observed.login, before)
         try:
             apply(Client(transport), early, live, self._hashes(early), outcome)
@@ -232,7 +230,7 @@ class Server:
         if not host.initialised:
             self._prove_administrator()
             self._do(
-                f"{notes.remember(True, self._directory, self._container)} "
+                f"{notes.remember(True, self._directory)} "
                 f"&& echo yes | {notes.place(names.INITIALISED, self._directory)}",
                 _NOTES_FAILED,
             )
@@ -259,13 +257,13 @@ class Server:
             self._prove_administrator()
 
     def _prove_restart(self) -> None:
-        probing.wait_until_live(self._run, self._container, self._base)
-        if not self._run(notes.replaced(self._directory, self._container), timeout=60).ok:
+        probing.wait_until_live(self._run, self._base)
+        if not self._run(notes.replaced(self._directory), timeout=60).ok:
             # The process that was noted still runs: the restart above did not replace it.
-            self._do(f"docker restart {self._container}", "Stalwart cannot be restarted")
-            probing.wait_until_live(self._run, self._container, self._base)
+            self._do(f"docker restart {names.CONTAINER}", "Stalwart cannot be restarted")
+            probing.wait_until_live(self._run, self._base)
         desired = {int(item.key) for item in self._desired if item.kind == "NetworkListener"}
-        probing.prove_sockets(self._run, self._container, desired)
+        probing.prove_sockets(self._run, desired)
         if unproven := probing.prove_trust(self._run):
             self._log(unproven)
         self._do(notes.forget(self._directory), _NOTES_FAILED)

@@ -89,14 +89,12 @@ class ContainerTransport:
         run: Runner,
         login: Login,
         *,
-        container: str = names.CONTAINER,
         base: str = names.BASE,
         seconds: int = 60,
         before: str = "",
     ) -> None:
         self._run = run
         self._login = login
-        self._container = container
         self._base = base
         self._seconds = seconds
         self._before = before
@@ -115,7 +113,7 @@ class ContainerTransport:
         variables = f"MARK={mark} BASE={shlex.quote(self._base)} SECONDS_EACH={self._seconds}"
         inside = f"{variables}; {_INSIDE}"
         first = f"{self._login.command}; cat" if self._login.command else "cat"
-        script = f"{{ {first}; }} | docker exec -i {shlex.quote(self._container)} sh -c {shlex.quote(inside)}"
+        script = f"{{ {first}; }} | docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)}"
         lines = [self._login.text, *bodies] if self._login.text else list(bodies)
         return script, "\n".join(lines) + "\n", mark
 
