@@ -43,10 +43,11 @@ test-fast: setup ## Tests that need no lab
 test-lab: setup ## Tests on the lab (starts it)
 	@$(RUN) pytest tests/lab
 
-lint: setup ## ruff, mypy, gofmt and go vet
+lint: setup ## ruff, mypy, the layers of the architecture, gofmt and go vet
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
+	@$(RUN) lint-imports --no-logo --no-cache
 	@export PATH="$$($(RUN) python -m lab.programs.toolchains):$$PATH"; \
 		cd lab/standin && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 go vet ./...
 

@@ -20,10 +20,6 @@ mailbox_accounts: list[dict[str, Any]] = []
 mailbox_groups: list[dict[str, Any]] = []
 mailbox_lists: list[dict[str, Any]] = []
 
-# Listeners besides 25, 465, 587, 143, 993, 443 and 8080. The server's own defaults open `pop3s` (995) and
-# `managesieve` (4190); what is not named here is closed, and the plan shows it.
-mailbox_optional_listeners: list[str] = []
-
 # Which address family direct delivery prefers: v4ThenV6, v6ThenV4, v4Only, v6Only. `v4Only` helps where the mailbox
 # has no IPv6 egress (lesson 8). Without effect behind a smarthost.
 mailbox_ip_lookup = "v4ThenV6"

@@ -1,13 +1,13 @@
-"""Faults on demand and a record of requests, as one WSGI layer around every façade.
+"""Faults on demand and a record of requests, as one WSGI layer around every fake API.
 
-Administration (header ``X-Lab-Admin: TOKEN`` when the façade has a token, otherwise from loopback only):
+Administration (header ``X-Lab-Admin: TOKEN`` when the API has a token, otherwise from loopback only):
 
     POST   /lab/faults    one fault or a list of faults, see :class:`Fault` → 201
     GET    /lab/faults    the faults that are still armed
     DELETE /lab/faults    disarms all → 204
     GET    /lab/requests  ``[{"method","path","query","status","fault"}]`` since the last DELETE
     DELETE /lab/requests  → 204
-    *      /lab/…         whatever the façade itself offers to tests
+    *      /lab/…         whatever the API itself offers to tests
     GET    /lab/health    ``{"healthy": true}``, never subject to faults
 """
 
@@ -37,7 +37,7 @@ Kind = Literal["status", "html", "truncate", "slow", "cut", "cut-after"]
 class Fault:
     """How matching requests misbehave.
 
-    kind:    ``status`` answers `status` with `body` or the façade's own error document; ``html`` answers `status`
+    kind:    ``status`` answers `status` with `body` or the API's own error document; ``html`` answers `status`
              (default 200) with a web page; ``truncate`` closes the connection in the middle of the real answer;
              ``slow`` waits `seconds` first; ``cut`` closes the connection before the request has any effect,
              ``cut-after`` after it.
@@ -91,7 +91,7 @@ class Fault:
 
 
 class Faults:
-    """The WSGI layer. `error_document` renders a status as the façade's API would: (content type, body)."""
+    """The WSGI layer. `error_document` renders a status as the API would: (content type, body)."""
 
     def __init__(self, app: WsgiApp, error_document: Callable[[int], tuple[str, bytes]], token: str = "") -> None:
         self._app = app
@@ -184,7 +184,7 @@ class Faults:
         self, environ: Environ, start_response: Callable[..., Any], path: str, body: bytes
     ) -> Iterable[bytes]:
         if path not in {"/lab/health", "/lab/faults", "/lab/requests"} and self._admitted(environ):
-            # What a façade offers to a test beyond faults.
+            # What a fake API offers to a test beyond faults.
             own_status, own_headers, own_content = self._run(environ)
             start_response(own_status, own_headers)
             return [own_content]

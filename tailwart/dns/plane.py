@@ -129,6 +129,8 @@ def intent(environment: Environment, overrides: Overrides, zone: str, facts: Ser
         main=environment.domain,
         ttl=environment.dns_ttl,
         edges=edge_addresses(environment),
+        services=environment.mail_services,
+        web_mail=environment.jmap_vhost and any(edge.web for edge in environment.edges),
         zone_text=facts.zone_files.get(zone),
         spf_terms=sender_terms(environment, overrides),
         direct_delivery=environment.smarthost_address is None,

@@ -106,7 +106,12 @@ def running_config() -> str:
 def of(environment: Environment, edge: Edge) -> EdgePlan:
     """The plan for ``edge`` under these settings."""
     return EdgePlan(
-        routes=EdgeRoutes(environment.magic_host, environment.domains, web=edge.web is not None),
+        routes=EdgeRoutes(
+            environment.magic_host,
+            environment.domains,
+            web=edge.web is not None,
+            services=environment.mail_services.public,
+        ),
         inputs=ImageInputs(
             environment.edge_base_image,
             environment.caddy_download_url,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from tailwart.edge.caddy_config import WEB_HTTPS_PORT
 from tailwart.edge.caddyfile import BYTE_ORDER_MARK, Token, tokens
 from tailwart.errors import TailwartError
+from tailwart.network import HTTP
 
 _OPTION = "https_port"
 _LINE_NOTE = "# tailwart: the mail edge owns :443 and hands the web's connections on to this port"
@@ -47,7 +48,7 @@ def edited(text: str) -> bool:
 
 def jmap_site(mail_host: str, upstream: str) -> str:
     """The site file for JMAP and webmail: the mail server's HTTP port over the tailnet, by name."""
-    return f"{mail_host} {{\n\treverse_proxy http://{upstream}:8080\n}}\n"
+    return f"{mail_host} {{\n\treverse_proxy http://{upstream}:{HTTP.port}\n}}\n"
 
 
 def _with_port(text: str) -> str:

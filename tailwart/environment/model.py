@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from tailwart.environment import values as v
+from tailwart.network import DEFAULT_SERVICES
 
 
 def _key(section: str, description: str, example: str = "", default: Any = ..., secret: bool = False) -> Any:
@@ -70,6 +71,14 @@ class Environment(BaseModel):
         "Names of mail accounts; each has keys of its own: ACCOUNT_<NAME>_PASSWORD, …_ALIASES, …_QUOTA.",
         "alice",
         (),
+    )
+
+    mail_services: v.MailServices = _key(
+        "Mail",
+        "The mail services: smtp, submissions, submission, imap, imaps, pop3s, sieve. Named alone: public, through the "
+        "edges; with :tailnet behind the name: for the tailnet only (TS_MAIL_SRC); not named: off.",
+        "smtp,submissions,imaps,sieve:tailnet",
+        DEFAULT_SERVICES,
     )
 
     mailbox_ssh: v.Ssh | None = _key("Hosts", "SSH of the mailbox host: user@host[:port].", "root@192.0.2.10", None)
@@ -139,6 +148,12 @@ class Environment(BaseModel):
     tag_owners: v.Texts = _key("Tailnet", "Who may hand out these tags.", "autogroup:admin", ("autogroup:admin",))
     ts_admin_src: v.Texts = _key(
         "Tailnet", "Who may reach the mailbox's own HTTP port 8080 for administration.", "group:admins", ()
+    )
+    ts_mail_src: v.Texts = _key(
+        "Tailnet",
+        "Who may reach the mail services that MAIL_SERVICES keeps for the tailnet.",
+        "autogroup:member",
+        ("autogroup:member",),
     )
     ts_acknowledged: v.Texts = _key(
         "Tailnet",

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 
 from tailwart import providers
-from tailwart.network import TAILNET_V6
+from tailwart.network import TAILNET_V6, Services
 
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
@@ -235,6 +235,10 @@ def _list(value: object) -> object:
     return value
 
 
+def _services(value: object) -> object:
+    return Services.parse(value) if isinstance(value, str) else value
+
+
 def _pattern(pattern: re.Pattern[str], expected: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.match(value):
@@ -284,6 +288,7 @@ IPv4 = Annotated[ipaddress.IPv4Address, _address(4)]
 IPv6 = Annotated[ipaddress.IPv6Address, _address(6)]
 DnsProvider = Annotated[str, AfterValidator(_dns_provider)]
 SocketV6 = Annotated[str, AfterValidator(_socket_v6)]
+MailServices = Annotated[Services, BeforeValidator(_services)]
 Ttl = Annotated[int, BeforeValidator(_ttl)]
 HostLabel = Annotated[str, _pattern(_NAME, "a short name: a lower-case letter, then letters, digits and hyphens")]
 LocalPart = Annotated[

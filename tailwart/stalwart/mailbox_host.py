@@ -1,32 +1,25 @@
-"""The mailbox host and its server, wired for a deploy and for the commands beside it.
+"""The mailbox host for the commands beside the deploy: what it declares, and an SSH connection to it.
 
-The commands open their own SSH connection, with the same inventory data and privileges as the deploy.
+The commands use the same inventory data and privileges as the deploy.
 """
 
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from pyinfra.api.config import Config
 from pyinfra.api.connect import connect_all, disconnect_all
 from pyinfra.api.exceptions import PyinfraError
-from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 
 from tailwart.connectors.ssh import ssh_data
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.mailbox.project import compose_project
-from tailwart.operations.compose import bring_up
 from tailwart.operations.remote import HostRunner
-from tailwart.runner import Runner
-from tailwart.stalwart.lifecycle import second_server
-from tailwart.stalwart.lifecycle.server import Log, Server
 from tailwart.stalwart.settings.declaration import from_environment
 from tailwart.stalwart.settings.groupdata import GROUP_DATA
 from tailwart.stalwart.settings.inputs import MailboxSettings
@@ -70,14 +63,3 @@ def mailbox_host(environment: Environment) -> Iterator[HostRunner]:
         yield HostRunner(inventory.get_host("mailbox"))
     finally:
         disconnect_all(state)
-
-
-def recreation(run: Runner, environment: Environment) -> Callable[[], None]:
-    """A function that recreates the container with its current environment files (Compose "recreate")."""
-    return partial(bring_up, run, compose_project(environment))
-
-
-def server(run: Runner, host: Host, environment: Environment, settings: MailboxSettings, log: Log) -> Server:
-    """The server on that host; refuses to write while a second server uses the same store."""
-    check = partial(second_server.check, host, environment)
-    return Server(run, settings, recreation(run, environment), log=log, check=check)

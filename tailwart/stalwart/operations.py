@@ -12,8 +12,8 @@ from tailwart.environment import Environment
 from tailwart.operations.remote import HostRunner, command
 from tailwart.plan import render
 from tailwart.runner import Runner
+from tailwart.stalwart.lifecycle.assembly import server
 from tailwart.stalwart.lifecycle.bootstrap import prepare, prepared
-from tailwart.stalwart.mailbox_host import server
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.declaration import from_environment
 from tailwart.stalwart.settings.groupdata import GROUP_DATA

@@ -1,4 +1,4 @@
-"""headscale's own HTTP API (v1), as far as the façade needs it."""
+"""headscale's own HTTP API (v1), as far as the fake API needs it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Node:
 
 
 class Headscale:
-    """`key` is asked for at each call: the key file may be written after the façade has started."""
+    """`key` is asked for at each call: the key file may be written after the API has started."""
 
     def __init__(self, url: str, key: Callable[[], str]) -> None:
         self._url = url.rstrip("/") + "/api/v1"

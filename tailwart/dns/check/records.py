@@ -13,6 +13,7 @@ from tailwart.dns.desired import Desired, is_dkim
 from tailwart.dns.ownership import ADDRESS_TYPES, Ledger, is_spf, purpose, slot
 from tailwart.dns.zonefile import line
 from tailwart.dns.zoneplan import ZonePlan, compare
+from tailwart.network import MAIL_SERVICES, SRV_LABELS, ports
 from tailwart.providers.record import APEX, Record, absolute
 
 AREA = "records"
@@ -59,7 +60,8 @@ def _rrsets(desired: Desired) -> set[tuple[str, str]]:
     intent = desired.intent
     rrsets = {entry.rrset for entry in desired.records}
     rrsets |= {(name, rtype) for name in intent.edge_names for rtype in ADDRESS_TYPES}
-    rrsets |= {(f"_{port}._tcp.mail", "TLSA") for port in (25, 465, 587, 993) if intent.zone == intent.main}
+    rrsets |= {(f"_{port}._tcp.mail", "TLSA") for port in ports(MAIL_SERVICES) if intent.zone == intent.main}
+    rrsets |= {(label, "SRV") for label in SRV_LABELS}
     return rrsets | {(APEX, "TXT"), (APEX, "MX"), (APEX, "CAA"), ("_dmarc", "TXT")}
 
 

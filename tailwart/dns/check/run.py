@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from tailwart.dns.authority import locate
-from tailwart.dns.check import policy, records, resolving, tls
+from tailwart.dns.check import policy, records, resolving, services, tls
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
 from tailwart.dns.desired import Desired
 from tailwart.dns.plane import Plane, edge_addresses, sender_terms
 from tailwart.dns.reachability import judge
 from tailwart.environment import Edge, Environment
+from tailwart.network import SMTP
 from tailwart.providers import Provider
 from tailwart.providers.record import Record
 
@@ -38,6 +39,7 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
         found, at_zone = records.check(zone_desired, servers, plane.archive.ledger(zone), plane.txt)
         findings += found
         findings += [resolving.check_records(zone_desired, server) for server in public]
+        findings += services.check(zone_desired, at_zone)
         findings += _mta_sts(environment, zone, zone_desired)
         if zone == environment.domain:
             served = at_zone
@@ -74,29 +76,37 @@ def _ipv6(plane: Plane) -> Iterator[Finding]:
 
 def _certificates(environment: Environment, served: dict[tuple[str, str], list[Record]]) -> Iterator[Finding]:
     name = environment.mail_host
+    # By implicit TLS where there is such a service; port 25 is always there, and speaks STARTTLS.
+    port = next((service.port for service in environment.mail_services.public if service.implicit_tls), SMTP.port)
     # A lab's CA and a staging CA are trusted by nobody, which is as it should be.
     required = environment.acme_directory is not None and not (environment.acme_staging or environment.offline)
     for edge in environment.edges:
         for address in _of(edge):
             where = f"{edge.name} {address}"
             try:
-                seen = tls.fetch(address, tls.IMAPS, name)
+                seen = tls.fetch(address, port, name)
             except OSError as error:
                 yield wrong(
                     "certificate",
                     f"{name} at {where}",
-                    f"port {tls.IMAPS} shows none ({error or type(error).__name__})",
+                    f"port {port} shows none ({error or type(error).__name__})",
                     remedy="run the edge role; look at the way from here to that port",
                     required=address.version == 4,
                 )
                 continue
             acme = environment.acme_directory is not None
             yield from tls.check_certificate(where, seen, name, acme=acme, trust_required=required)
-            yield from _dane(served, address, where, name)
+            yield from _dane(environment, served, address, where)
 
 
-def _dane(served: dict[tuple[str, str], list[Record]], address: Address, where: str, name: str) -> Iterator[Finding]:
-    for port in (tls.SMTP, tls.SUBMISSIONS, tls.IMAPS):
+def _dane(
+    environment: Environment, served: dict[tuple[str, str], list[Record]], address: Address, where: str
+) -> Iterator[Finding]:
+    name = environment.mail_host
+    for service in environment.mail_services.public:
+        port = service.port
+        if service is not SMTP and not service.implicit_tls:
+            continue
         published = served.get((f"_{port}._tcp.mail", "TLSA"), [])
         if not published:
             continue

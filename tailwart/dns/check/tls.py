@@ -15,10 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
+from tailwart.network import SMTP
 from tailwart.providers.record import Record
 
 TIMEOUT = 8.0
-IMAPS, SUBMISSIONS, SMTP = 993, 465, 25
 
 _RENEWAL_DUE = timedelta(days=14)
 
@@ -137,7 +137,7 @@ def _association(certificate: x509.Certificate, selector: str, matching: str) ->
 
 
 def _certificate(address: IPv4Address | IPv6Address, port: int, name: str, context: ssl.SSLContext) -> x509.Certificate:
-    if port == SMTP:
+    if port == SMTP.port:
         return _starttls(address, port, name, context)
     with (
         socket.create_connection((str(address), port), timeout=TIMEOUT) as plain,

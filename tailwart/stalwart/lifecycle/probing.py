@@ -6,9 +6,10 @@ Only 8080 and the kernel's table of sockets are polled. The mail ports are asked
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 
 from tailwart.mailbox import names
-from tailwart.network import TAILNET_RANGES
+from tailwart.network import TAILNET_RANGES, Service
 from tailwart.runner import Runner
 from tailwart.stalwart.protocol.failures import NotReachable, SettingsError
 
@@ -56,43 +57,48 @@ def prove_sockets(run: Runner, desired: set[int]) -> None:
     )
 
 
+# The command that ends a session in each clear-text protocol, and what a server that understood it answers.
+_FAREWELLS = {"smtp": ("QUIT", "221 "), "imap": ("a LOGOUT", "BYE"), "manageSieve": ("LOGOUT", "OK")}
+
 # Sends a PROXY v2 header (its specification, section 2.2) from the sidecar's own tailnet address to itself: a peer that
 # the listeners must trust, and an address that no ban can hit. A listener that trusts it reads the header and answers
-# QUIT; one that does not takes the header for a command and says 500 (SMTP) or BAD (IMAP).
+# the farewell; one that does not takes the header for a command and says 500 (SMTP), BAD (IMAP) or NO (ManageSieve).
 _ASK = r"""
 ip=$(tailscale ip -4 2>/dev/null | head -n 1); [ -n "$ip" ] || exit 4
 octets() { for part in $(echo "$1" | tr . ' '); do printf "\\$(printf %03o "$part")"; done; }
 header() { printf '\r\n\r\n\000\r\nQUIT\n\041\021\000\014'; octets "$ip"; octets "$ip"; printf '\234\100\000\031'; }
 work=$(mktemp -d) || exit 4
-for port in 25 587 143; do
-  { header; [ $port = 143 ] && printf 'a LOGOUT\r\n' || printf 'QUIT\r\n'; sleep 1; } |
-    nc -w 10 "$ip" $port > "$work/$port" &
-done
+ask() { { header; printf '%s\r\n' "$2"; sleep 1; } | nc -w 10 "$ip" "$1" > "$work/$1"; }
+@asks@
 wait
-for port in 25 587 143; do echo "port $port"; cat "$work/$port"; done
+for port in @ports@; do echo "port $port"; cat "$work/$port"; done
 rm -r "$work"
 """
 
 
-def prove_trust(run: Runner) -> str:
-    """Ask the clear-text mail ports once each, as an edge does; the same trust applies to 465 and 993.
+def prove_trust(run: Runner, services: Iterable[Service]) -> str:
+    """Ask the clear-text services among ``services`` once each, as an edge does; all others have the same setting.
 
     Raises SettingsError when a port does not accept the PROXY header. Returns a sentence on what could not be verified,
     or an empty text.
     """
-    done = run(f"docker exec -i {names.SIDECAR} sh -c {shlex.quote(_ASK)} 2>/dev/null", timeout=90)
+    asked = [item for item in services if not item.implicit_tls and item.protocol in _FAREWELLS]
+    if not asked:
+        return ""
+    asks = "\n".join(f"ask {item.port} '{_FAREWELLS[item.protocol][0]}' &" for item in asked)
+    script = _ASK.replace("@asks@", asks).replace("@ports@", " ".join(str(item.port) for item in asked))
+    done = run(f"docker exec -i {names.SIDECAR} sh -c {shlex.quote(script)} 2>/dev/null", timeout=90)
     sections = done.stdout.split("port ")[1:]
     answers = {section.splitlines()[0].strip(): section for section in sections if section.strip()}
-    refusing = [port for port, text in answers.items() if "500 " in text or " BAD " in text]
+    refusing = [port for port, text in answers.items() if "500 " in text or " BAD " in text or "\nNO " in text]
     if refusing:
         raise SettingsError(
             "the mail ports do not accept the edges' PROXY header",
             seen=f"{', '.join(refusing)} read the header as a command",
-            expected=f"trust for {' and '.join(TAILNET_RANGES)} on 25, 465, 587, 143 and 993",
+            expected=f"trust for {' and '.join(TAILNET_RANGES)} on every public mail service",
             remedy="run the deploy again; the override takes effect at a restart of Stalwart, not at a reload",
         )
-    farewells = {"25": "221 ", "587": "221 ", "143": "BYE"}
-    silent = [port for port, farewell in farewells.items() if farewell not in answers.get(port, "")]
+    silent = [str(item.port) for item in asked if _FAREWELLS[item.protocol][1] not in answers.get(str(item.port), "")]
     return f"no proof of trust on {', '.join(silent)}: no answer through the sidecar" if silent else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from tailwart.network import BY_PORT
 from tailwart.stalwart.protocol.jmap import SINGLETON
 from tailwart.stalwart.protocol.kinds import KINDS, Object
 from tailwart.stalwart.protocol.values import Ref
@@ -62,4 +63,4 @@ def _project_names_first(item: Object) -> int:
     return 0 if item.get("name") in _LISTENER_NAMES else 1
 
 
-_LISTENER_NAMES = ("smtp", "submissions", "submission", "imap", "imaps", "https", "http", "pop3s", "managesieve")
+_LISTENER_NAMES = frozenset(service.name for service in BY_PORT.values())

@@ -18,6 +18,7 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
     in a domain of the server.
     """
     group_data = GroupData(data or {}, environment.domain)
+    group_data.refuse_moved()
     settings = MailboxSettings(
         domains=environment.domains,
         hostname=environment.mail_host,
@@ -28,7 +29,7 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
             edge.name: tuple(str(address) for address in (edge.ipv4, edge.ipv6) if address)
             for edge in environment.edges
         },
-        optional_listeners=group_data.optional_listeners(),
+        services=environment.mail_services,
         ip_lookup=group_data.ip_lookup(),
         smarthost=_smarthost(environment),
         redis_url=str(environment.redis_url) if environment.redis_url else None,

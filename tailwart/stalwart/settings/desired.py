@@ -175,48 +175,22 @@ def _aliases(addresses: tuple[str, ...]) -> Bag:
     return Bag({"name": name, "domainId": Ref("Domain", domain), "enabled": True} for name, _, domain in pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One of the listeners this project knows; `proxied` ones are reached through an edge's PROXY header."""
-
-    name: str
-    port: int
-    protocol: str
-    tls_implicit: bool = False
-    use_tls: bool = True
-    proxied: bool = False
-
-
-LISTENERS = (
-    Listener("smtp", 25, "smtp", proxied=True),
-    Listener("submissions", 465, "smtp", tls_implicit=True, proxied=True),
-    Listener("submission", 587, "smtp", proxied=True),
-    Listener("imap", 143, "imap", proxied=True),
-    Listener("imaps", 993, "imap", tls_implicit=True, proxied=True),
-    # The edge passes :443 through untouched and without a PROXY header, and 8080 is asked directly: demanding the
-    # header there would shut out both.
-    Listener("https", 443, "http", tls_implicit=True),
-    Listener("http", 8080, "http", use_tls=False),
-)
-OPTIONAL = (
-    Listener("pop3s", 995, "pop3", tls_implicit=True),
-    Listener("managesieve", 4190, "manageSieve"),
-)
-
-
 def _listeners(settings: MailboxSettings) -> Iterator[DesiredObject]:
-    for listener in (*LISTENERS, *(item for item in OPTIONAL if item.name in settings.optional_listeners)):
+    proxied = frozenset(settings.services.public)
+    for service in settings.services.listeners:
         yield DesiredObject(
             "NetworkListener",
-            str(listener.port),
+            str(service.port),
             {
-                "bind": frozenset({f"[::]:{listener.port}"}),
-                "protocol": listener.protocol,
-                "useTls": listener.use_tls,
-                "tlsImplicit": listener.tls_implicit,
-                "overrideProxyTrustedNetworks": frozenset(TAILNET_RANGES if listener.proxied else ()),
+                "bind": frozenset({f"[::]:{service.port}"}),
+                "protocol": service.protocol,
+                "useTls": not service.clear,
+                "tlsImplicit": service.implicit_tls,
+                # Only where every connection comes through an edge. A trusted peer without the header hangs: the edge
+                # passes :443 through untouched, 8080 and the tailnet's own services are asked directly.
+                "overrideProxyTrustedNetworks": frozenset(TAILNET_RANGES if service in proxied else ()),
             },
-            at_creation={"name": listener.name},
+            at_creation={"name": service.name},
         )
 
 

@@ -15,13 +15,13 @@ GROUP_DATA = {
     "mailbox_accounts": "further accounts: a list of {address, password?, aliases?, quota?, description?, admin?}",
     "mailbox_groups": "shared mailboxes: a list of {address, members?, aliases?, description?}",
     "mailbox_lists": "mailing lists: a list of {address, recipients?, aliases?, description?}",
-    "mailbox_optional_listeners": "listeners besides the seven: pop3s, managesieve",
+    "mailbox_optional_listeners": "moved: MAIL_SERVICES in .env",
     "mailbox_ip_lookup": "address family for direct delivery: v4ThenV6, v6ThenV4, v4Only, v6Only (lesson 8)",
     "mailbox_metrics": "True: Prometheus metrics on 8080, which only the tailnet reaches",
     "mailbox_blob_store_may_move": "True: accept that messages in the old blob store become unreadable",
 }
+MOVED = {"mailbox_optional_listeners": "MAIL_SERVICES in .env"}
 IP_LOOKUPS = ("v4ThenV6", "v6ThenV4", "v4Only", "v6Only")
-OPTIONAL_LISTENERS = ("pop3s", "managesieve")
 
 
 class GroupData:
@@ -43,8 +43,15 @@ class GroupData:
     def lists(self) -> tuple[ListInput, ...]:
         return tuple(_list(self._domain, item) for item in _items(self._data, "mailbox_lists"))
 
-    def optional_listeners(self) -> frozenset[str]:
-        return frozenset(_choices(self._data, "mailbox_optional_listeners", OPTIONAL_LISTENERS))
+    def refuse_moved(self) -> None:
+        """Raises TailwartError for a setting that has another home now: otherwise it would be ignored."""
+        for key, home in MOVED.items():
+            if self._data.get(key):
+                raise TailwartError(
+                    f"group_data/mailbox.py: {key} is now {home}",
+                    seen=str(self._data[key])[:100],
+                    remedy=f"set {home}, and remove {key} from group_data/mailbox.py",
+                )
 
     def ip_lookup(self) -> str:
         return _choice(self._data, "mailbox_ip_lookup", IP_LOOKUPS)
@@ -126,13 +133,6 @@ def full_address(text: str, domain: str) -> str:
 
 def _addresses(value: Sequence[str] | None, domain: str) -> tuple[str, ...]:
     return tuple(full_address(text, domain) for text in value or ())
-
-
-def _choices(data: Mapping[str, Any], key: str, known: Sequence[str]) -> Sequence[str]:
-    value = data.get(key) or ()
-    if isinstance(value, str) or not all(item in known for item in value):
-        raise _invalid(key, value, f"a list of {', '.join(known)}")
-    return tuple(value)
 
 
 def _choice(data: Mapping[str, Any], key: str, known: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What an operator asks of the mail server, in the operator's terms: the input of the desired state.
 
 It is made from `.env` (`Environment`) and from the group data of `group_data/mailbox.py`, which adds what does not fit
-into keys of a file: accounts of further domains, groups, mailing lists, optional listeners.
+into keys of a file: accounts of further domains, groups, mailing lists.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import SecretStr
+
+from tailwart.network import DEFAULT_SERVICES, Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class MailboxSettings:
     groups: tuple[GroupInput, ...] = ()
     lists: tuple[ListInput, ...] = ()
     edges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    optional_listeners: frozenset[str] = frozenset()
+    services: Services = DEFAULT_SERVICES
     ip_lookup: str = "v4ThenV6"
     smarthost: Smarthost | None = None
     redis_url: str | None = None

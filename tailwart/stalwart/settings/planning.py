@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailwart.errors import TailwartError
+from tailwart.network import BY_PORT
 from tailwart.plan.model import Action, Change, FieldChange, Plan
 from tailwart.stalwart.protocol.kinds import KINDS, MARK, Object, PostApply, ports
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, Ref, at, same, shown
-from tailwart.stalwart.settings.desired import LISTENERS, OPTIONAL, SMARTHOST, DesiredObject
+from tailwart.stalwart.settings.desired import SMARTHOST, DesiredObject
 from tailwart.stalwart.settings.fingerprints import Fingerprints
 
 PASSWORD = "password"  # noqa: S105 - the name of a field, not a password
@@ -139,17 +140,13 @@ def _deletions(desired: Sequence[DesiredObject], live: Live) -> Iterator[ObjectC
                 yield ObjectChange(Action.DELETE, Ref(kind, live.key(kind, item)), str(item["id"]), {}, item, why=why)
 
 
-_PORTS = frozenset(str(listener.port) for listener in (*LISTENERS, *OPTIONAL))
-_OPTIONAL_PORTS = {str(listener.port): listener.name for listener in OPTIONAL}
-
-
-def _retired_listener(item: Object, _: Live) -> str:
+def _retired_listener(item: Object, live: Live) -> str:
     bound = ports(item)
-    if len(bound) != 1 or bound[0] not in _PORTS:
+    if len(bound) != 1 or int(bound[0]) not in BY_PORT:
         return ""
-    if bound[0] in _OPTIONAL_PORTS:
-        return f"{_OPTIONAL_PORTS[bound[0]]} is not in mailbox_optional_listeners"
-    return f"a second listener on port {bound[0]}: half of the connections would miss our settings"
+    if sum(ports(other) == bound for other in live.of("NetworkListener")) > 1:
+        return f"a second listener on port {bound[0]}: half of the connections would miss the declared settings"
+    return f"{BY_PORT[int(bound[0])].name} is not in MAIL_SERVICES"
 
 
 def _retired_route(item: Object, _: Live) -> str:

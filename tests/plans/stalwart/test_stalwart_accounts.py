@@ -6,7 +6,8 @@ import pytest
 
 from tailwart.errors import TailwartError
 from tailwart.stalwart.accounts.directory import Accounts, Entry, entries
-from tailwart.stalwart.accounts.passwords import check_password, prove_sign_in, try_sign_in
+from tailwart.stalwart.accounts.passwords import check_password
+from tailwart.stalwart.accounts.signin import prove_sign_in, try_sign_in
 from tailwart.stalwart.lifecycle.recovery import Recovery
 from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
 from tests.plans.stalwart.stalwart_host import StalwartHost

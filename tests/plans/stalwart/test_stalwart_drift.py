@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tailwart.network import DEFAULT_SERVICES
 from tailwart.plan import render
 from tailwart.stalwart.lifecycle import probing
 from tailwart.stalwart.protocol.failures import SettingsError
@@ -153,12 +154,14 @@ def test_a_reload_that_an_unmanaged_object_prevents_names_it_and_is_done_later(d
 
 
 def test_trust_is_proven_by_asking_the_ports_themselves(deployed: StalwartHost) -> None:
-    assert probing.prove_trust(deployed) == ""
+    assert probing.prove_trust(deployed, DEFAULT_SERVICES.public) == ""
     _distrust_smtp(deployed)
-    assert probing.prove_trust(deployed) == "", "the running process still trusts: the override counts at its start"
+    assert probing.prove_trust(deployed, DEFAULT_SERVICES.public) == "", (
+        "the running process still trusts: the override counts at its start"
+    )
     assert deployed("docker restart stalwart").ok
     probing.wait_until_live(deployed)
     with pytest.raises(SettingsError, match=r"25 read the header as a command"):
-        probing.prove_trust(deployed)
+        probing.prove_trust(deployed, DEFAULT_SERVICES.public)
     deployed.deploy(settings())
-    assert probing.prove_trust(deployed) == ""
+    assert probing.prove_trust(deployed, DEFAULT_SERVICES.public) == ""

@@ -144,7 +144,19 @@ EDITS = (
     ),
     edit("the name server", {"update DnsServer rfc2136"}, RELOAD, RFC2136_SERVER="192.0.2.54"),
     edit("spam services off", {"update SpamPyzor singleton"}, RELOAD, OFFLINE="true"),
-    data("a listener more", {"create NetworkListener 995"}, RESTART, mailbox_optional_listeners=["pop3s"]),
+    edit(
+        "a service more",
+        {"create NetworkListener 995"},
+        RESTART,
+        MAIL_SERVICES="smtp,submissions,submission,imap,imaps,pop3s",
+    ),
+    edit("a service less", {"delete NetworkListener 143"}, RESTART, MAIL_SERVICES="smtp,submissions,submission,imaps"),
+    edit(
+        "a service for the tailnet only",
+        {"update NetworkListener 993"},
+        RESTART,
+        MAIL_SERVICES="smtp,submissions,submission,imap,imaps:tailnet",
+    ),
     data("IPv4 only", {"update MtaRoute mx"}, RESTART, mailbox_ip_lookup="v4Only"),
     data("metrics", {"update Metrics singleton"}, RELOAD, mailbox_metrics=True),
     data(

@@ -12,7 +12,7 @@ from tailwart.errors import TailwartError
 from tailwart.tailnet.client import Credentials, PolicyClient, PolicyFile
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.push import Push, make_plan
-from tests.unit.facade_policy.conftest import API_KEY, Api, api, headscale
+from tests.unit.fake_policy.conftest import API_KEY, Api, api, headscale
 from tests.unit.tailnet.policies import NOTHING, WANTED
 from tests.unit.tailnet.shapes import SHAPES
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.unit.facade_policy.conftest import API_KEY, CLIENT, READER, Api, Running
+from tests.unit.fake_policy.conftest import API_KEY, CLIENT, READER, Api, Running
 
 COMMENTED = """// mine
 {

@@ -1,4 +1,4 @@
-"""The façades as the control host's units start them: arguments, secrets from the environment, health."""
+"""The fake APIs as the control host's units start them: arguments, secrets from the environment, health."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRETS = {
 }
 
 
-def _command(facade: str, port: int, home: Path) -> list[str]:
+def _command(api: str, port: int, home: Path) -> list[str]:
     options = {
         "policy": ["--headscale-url", "http://127.0.0.1:1", "--headscale-key-file", str(home / "key")],
         "spaceship": [
@@ -35,12 +35,12 @@ def _command(facade: str, port: int, home: Path) -> list[str]:
         ],
         "download": ["--caddy", str(home / "caddy"), "--tailscale-dir", str(home)],
     }
-    return [sys.executable, "-m", "lab.control", facade, "--listen", f"[::]:{port}", *options[facade]]
+    return [sys.executable, "-m", "lab.control", api, "--listen", f"[::]:{port}", *options[api]]
 
 
-@pytest.mark.parametrize("facade", ["policy", "spaceship", "download"])
+@pytest.mark.parametrize("api", ["policy", "spaceship", "download"])
 def test_a_unit_starts_on_both_address_families_and_is_healthy(
-    facade: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
@@ -52,18 +52,18 @@ def test_a_unit_starts_on_both_address_families_and_is_healthy(
         except requests.ConnectionError:
             return False
 
-    with running(_command(facade, port, tmp_path), tmp_path / "log"):
-        until(lambda: healthy("127.0.0.1"), f"the {facade} façade; log: {tmp_path / 'log'}", 20, 0.05)
+    with running(_command(api, port, tmp_path), tmp_path / "log"):
+        until(lambda: healthy("127.0.0.1"), f"the fake {api} API; log: {tmp_path / 'log'}", 20, 0.05)
         assert healthy("[::1]")
         # The token of lab.env guards the faults.
         assert requests.get(f"http://127.0.0.1:{port}/lab/faults", timeout=5).status_code == 403
 
 
-@pytest.mark.parametrize(("facade", "missing"), [("policy", "TS_API_KEY"), ("spaceship", "TSIG_SECRET")])
-def test_a_missing_secret_is_named(facade: str, missing: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("api", "missing"), [("policy", "TS_API_KEY"), ("spaceship", "TSIG_SECRET")])
+def test_a_missing_secret_is_named(api: str, missing: str, tmp_path: Path) -> None:
     environ = {**os.environ, **SECRETS, missing: ""}
     done = subprocess.run(
-        _command(facade, free_port(), tmp_path), env=environ, capture_output=True, text=True, timeout=30, check=False
+        _command(api, free_port(), tmp_path), env=environ, capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode != 0
     assert missing in done.stderr

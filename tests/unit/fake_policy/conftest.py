@@ -1,4 +1,4 @@
-"""A real headscale with one owner, the policy façade in front of it, and clients with different rights."""
+"""A real headscale with one owner, the fake policy API in front of it, and clients with different rights."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _answers(url: str) -> bool:
 
 @dataclass(frozen=True)
 class Api:
-    """The façade over HTTP, as a client sees it."""
+    """The fake API over HTTP, as a client sees it."""
 
     url: str
     faults: Faults

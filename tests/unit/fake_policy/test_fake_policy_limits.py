@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.control.policy import hujson
-from tests.unit.facade_policy.conftest import Api
+from tests.unit.fake_policy.conftest import Api
 
 TAGS = {"tagOwners": {"tag:a": ["autogroup:admin"], "tag:b": ["tag:a"]}}
 A_TO_B = {"src": ["tag:a"], "dst": ["tag:b"], "ip": ["tcp:25"]}

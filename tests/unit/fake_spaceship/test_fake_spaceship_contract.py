@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lab.control.spaceship import Registry
-from tests.unit.facade_spaceship.conftest import ZONE, Api
+from tests.unit.fake_spaceship.conftest import ZONE, Api
 
 A = {"type": "A", "name": "mail", "address": "192.0.2.1"}
 SPF = {"type": "TXT", "name": "@", "value": "v=spf1 mx -all"}

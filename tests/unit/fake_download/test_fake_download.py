@@ -1,4 +1,4 @@
-"""The Caddy download façade, with small programs in place of the 60 MB builds."""
+"""The fake Caddy download service, with small programs in place of the 60 MB builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the façade's list looks like at a real authoritative server."""
+"""What the fake API's list looks like at a real authoritative server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from lab.control.spaceship import NameServer, Registry
 from tests.daemons import free_port
-from tests.unit.facade_spaceship.conftest import TSIG, ZONE, Api, Knot
+from tests.unit.fake_spaceship.conftest import TSIG, ZONE, Api, Knot
 from tests.waiting import until
 
 SPF = {"type": "TXT", "name": "@", "value": "v=spf1 mx -all"}

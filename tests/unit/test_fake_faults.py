@@ -1,4 +1,4 @@
-"""The fault layer that all façades share, seen by an HTTP client over real sockets."""
+"""The fault layer that all fake APIs share, seen by an HTTP client over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Knot with one empty zone, and the Spaceship façade in front of it."""
+"""A real Knot with one empty zone, and the fake Spaceship API in front of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.waiting import until
 
 ZONE = "example.test"
 KEY, SECRET = "key", "secret"
-TSIG = ("facade.", "hmac-sha256", base64.b64encode(b"0" * 32).decode())
+TSIG = ("fake-api.", "hmac-sha256", base64.b64encode(b"0" * 32).decode())
 
 _KNOT = """
 server:
@@ -91,7 +91,7 @@ def knot(tmp_path: Path) -> Iterator[Knot]:
 
 @dataclass(frozen=True)
 class Api:
-    """The façade over HTTP, as a client sees it."""
+    """The fake API over HTTP, as a client sees it."""
 
     url: str
     faults: Faults
@@ -115,7 +115,7 @@ class Api:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Api]]:
-    """A façade over any registry; all are closed at the end."""
+    """A fake API over any registry; all are closed at the end."""
     with ExitStack() as stack:
 
         def start(registry: Registry, rate: tuple[int, float] = (10_000, 300)) -> Api:
