@@ -1,7 +1,7 @@
 """A real sign-in, from inside the server's namespace, with the service that mail clients would use.
 
 Loopback is not trusted for the PROXY header, so the services answer there as they do to any client. The certificate is
-not judged: before the first ACME order it is self-signed.
+not verified: before the first ACME order it is self-signed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tailwart.runner import Runner
 from tailwart.stalwart.protocol.container import quoted
 from tailwart.stalwart.protocol.failures import SettingsError
 
-# curl's exit codes for a refused login: 67 in mail protocols, 22 (`--fail`) for HTTP 401.
+# curl's exit codes for a refused login (its manual, "EXIT CODES"): 67 in mail protocols, 22 (`--fail`) for HTTP 401.
 _LOGIN_DENIED = frozenset({"67", "22"})
 _SCHEMES = {IMAPS: "imaps", IMAP: "imap", POP3S: "pop3s", SUBMISSIONS: "smtps", SUBMISSION: "smtp"}
 
@@ -30,14 +30,12 @@ def sign_in_url(services: Services) -> str:
 
 
 def sign_in_protocol(services: Services) -> str:
-    """The name of the protocol that `sign_in_url` speaks, for people."""
+    """The name of the protocol that `sign_in_url` speaks, for the operator."""
     return {"imap": "IMAP", "pop3": "POP3", "smtp": "SMTP"}.get(sign_in_url(services)[:4].rstrip("s:"), "JMAP")
 
 
-def try_sign_in(
-    run: Runner, address: str, password: str, services: Services = DEFAULT_SERVICES, container: str = names.CONTAINER
-) -> str:
-    """curl's exit code: "0" signed in, "67" or "22" refused, anything else: the service could not be asked."""
+def try_sign_in(run: Runner, address: str, password: str, services: Services = DEFAULT_SERVICES) -> str:
+    """curl's exit code: "0" signed in, "67" or "22" refused, another number or "docker": it could not be reached."""
     url = sign_in_url(services)
     starttls = "" if url.startswith("http:") else "--ssl-reqd "
     inside = (
@@ -47,18 +45,16 @@ def try_sign_in(
         "echo code $?"
     )
     done = run(
-        f"docker exec -i {shlex.quote(container)} sh -c {shlex.quote(inside)}",
+        f"docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)}",
         stdin=quoted(address, password) + "\n",
         timeout=60,
     )
     return next((line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")), "docker")
 
 
-def prove_sign_in(
-    run: Runner, address: str, password: str, services: Services = DEFAULT_SERVICES, container: str = names.CONTAINER
-) -> None:
+def prove_sign_in(run: Runner, address: str, password: str, services: Services = DEFAULT_SERVICES) -> None:
     """Raises SettingsError unless the account can sign in right now."""
-    code = try_sign_in(run, address, password, services, container)
+    code = try_sign_in(run, address, password, services)
     if code == "0":
         return
     url = sign_in_url(services)
@@ -66,5 +62,5 @@ def prove_sign_in(
         f"{address} cannot sign in",
         seen="the server refused the login" if code in _LOGIN_DENIED else f"curl exit code {code}",
         expected=f"a login at {url} in the mailbox's namespace",
-        remedy="`docker logs --tail 50 stalwart` on the mailbox host names the reason",
+        remedy="read the reason on the mailbox host: `docker logs --tail 50 stalwart`",
     )

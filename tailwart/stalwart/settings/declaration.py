@@ -1,4 +1,4 @@
-"""The operator's terms from one installation's `.env` and group data."""
+"""One installation's `.env` and group data as `MailboxSettings`, checked for what only both together show."""
 
 from __future__ import annotations
 
@@ -12,38 +12,45 @@ from tailwart.stalwart.settings.inputs import AccountInput, Acme, DnsServer, Mai
 
 
 def from_environment(environment: Environment, data: Mapping[str, Any] | None = None) -> MailboxSettings:
-    """The input from `.env` and the group data; raises TailwartError naming the key that does not fit."""
-    given = GroupData(data or {}, environment.domain)
-    given.refuse_moved()
+    """The desired state in the operator's terms; `data` holds names of `GROUP_DATA`.
+
+    Raises TailwartError naming the key whose value is not valid, and for an address that is given twice or that is not
+    in a domain of the server.
+    """
+    group_data = GroupData(data or {}, environment.domain)
+    group_data.refuse_moved()
     settings = MailboxSettings(
         domains=environment.domains,
         hostname=environment.mail_host,
-        accounts=_accounts(environment) + given.accounts(),
-        groups=given.groups(),
-        lists=given.lists(),
+        accounts=_accounts(environment) + group_data.accounts(),
+        groups=group_data.groups(),
+        lists=group_data.lists(),
         edges={
             edge.name: tuple(str(address) for address in (edge.ipv4, edge.ipv6) if address)
             for edge in environment.edges
         },
         services=environment.mail_services,
-        ip_lookup=given.ip_lookup(),
+        ip_lookup=group_data.ip_lookup(),
         smarthost=_smarthost(environment),
         redis_url=str(environment.redis_url) if environment.redis_url else None,
         s3=_s3(environment),
         acme=_acme(environment),
-        metrics=given.switch("mailbox_metrics"),
+        metrics=group_data.switch("mailbox_metrics"),
         offline=environment.offline,
-        blob_store_may_move=given.switch("mailbox_blob_store_may_move"),
+        blob_store_may_move=group_data.switch("mailbox_blob_store_may_move"),
         data_store=_data_store(environment),
     )
     _check_addresses(settings)
     return settings
 
 
+def administrator_address(environment: Environment) -> str:
+    """The whole address of the administrator that `.env` declares."""
+    return f"{environment.stalwart_admin}@{environment.domain}"
+
+
 def _accounts(environment: Environment) -> tuple[AccountInput, ...]:
-    admin = AccountInput(
-        f"{environment.stalwart_admin}@{environment.domain}", environment.stalwart_admin_password, admin=True
-    )
+    admin = AccountInput(administrator_address(environment), environment.stalwart_admin_password, admin=True)
     return (
         admin,
         *(
@@ -118,8 +125,8 @@ def _acme(environment: Environment) -> Acme | None:
 
 
 def _check_addresses(settings: MailboxSettings) -> None:
-    """Every local address once, in a domain of ours: the server would refuse the second one halfway through."""
-    seen: dict[str, str] = {}
+    """Every local address once, in a declared domain: the server would refuse the second one in the middle of a run."""
+    holders: dict[str, str] = {}
     for holder in settings.holders:
         for address in (holder.address, *holder.aliases):
             domain = address.rpartition("@")[2]
@@ -130,19 +137,20 @@ def _check_addresses(settings: MailboxSettings) -> None:
                     expected=f"one of {', '.join(settings.domains)}",
                     remedy="add the domain to EXTRA_DOMAINS in .env, or correct the address",
                 )
-            if address in seen:
+            if address in holders:
                 raise TailwartError(
                     f"{address} is given twice",
-                    seen=f"for {seen[address]} and for {holder.address}",
+                    seen=f"for {holders[address]} and for {holder.address}",
                     remedy="keep it in one place of .env and group_data/mailbox.py",
                 )
-            seen[address] = holder.address
+            holders[address] = holder.address
     users = {account.address for account in settings.accounts}
     for group in settings.groups:
         for member in group.members:
             if member not in users:
                 raise TailwartError(
-                    f"{member} is a member of {group.address} but no account",
-                    expected="an account of .env or group_data/mailbox.py",
-                    remedy="add the account, or take it out of the group",
+                    f"{member} is a member of {group.address}, but not an account",
+                    seen=f"members of {group.address}: {', '.join(group.members)}",
+                    expected="accounts of .env or group_data/mailbox.py",
+                    remedy="add the account, or remove it from the group",
                 )

@@ -11,18 +11,20 @@ from pydantic import SecretStr
 from tailwart.mailbox import names
 from tailwart.network import TAILNET_RANGES
 from tailwart.stalwart.protocol.jmap import SINGLETON
-from tailwart.stalwart.protocol.live import MARK
+from tailwart.stalwart.protocol.kinds import KINDS, MARK
 from tailwart.stalwart.protocol.values import TYPE, Bag, Ref, canonical
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput, MailboxSettings
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredObject:
-    """One object as it shall be.
+    """One object as it should be on the server.
 
-    `fields` are owned: compared and repaired, by property or property path. `at_creation` is sent once and then left to
-    whoever changes it. `late` fields wait until the server has been restarted (see `deferred` in `apply`). `masked`
-    fields are never shown. `password` is compared by fingerprint, since the server only gives back `****`.
+    `fields` are managed: compared and repaired, by property or property path (`quotas/maxDiskQuota`). `at_creation` is
+    sent once; later changes to it are left alone. `late` fields are written after the restart (see `Server.apply`).
+    `masked` fields are never shown. `password` is compared by fingerprint: the server returns only `****`.
+
+    Raises ValueError for a kind that is not in `KINDS`: it would never be read, and so be created on every run.
     """
 
     kind: str
@@ -34,13 +36,17 @@ class DesiredObject:
     password: SecretStr | None = None
     why: str = ""
 
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind} is not in KINDS (protocol/kinds.py)")
+
     @property
     def ref(self) -> Ref:
         return Ref(self.kind, self.key)
 
 
 def desired(settings: MailboxSettings) -> tuple[DesiredObject, ...]:
-    """All objects, in an order in which each comes after those it refers to."""
+    """All objects, each after those that it refers to."""
     return tuple(_objects(settings))
 
 
@@ -65,13 +71,13 @@ RSA_ONLY = {TYPE: "Automatic", "algorithms": frozenset({"Dkim1RsaSha256"})}
 def _domain(settings: MailboxSettings, name: str) -> DesiredObject:
     fields: dict[str, Any] = {"isEnabled": True, "dkimManagement": RSA_ONLY}
     if settings.acme:
-        # One wildcard for the domain and its names (lesson 4); an empty set of further names means just that.
+        # One wildcard for the domain and its names (lesson 4): no further names.
         fields["certificateManagement"] = {
             TYPE: "Automatic",
             "acmeProviderId": Ref("AcmeProvider", settings.acme.directory),
             "subjectAlternativeNames": frozenset(),
         }
-        # Stalwart publishes the kind it rotates itself; every other record is the dns role's.
+        # Stalwart publishes the records that it rotates itself; every other record is the dns role's.
         fields["dnsManagement"] = {
             TYPE: "Automatic",
             "dnsServerId": Ref("DnsServer", settings.acme.dns.provider),
@@ -205,8 +211,8 @@ SMARTHOST = "smarthost"
 
 
 def _routing(settings: MailboxSettings) -> Iterator[DesiredObject]:
-    # Without these two nothing is delivered locally or directly. A store that was first set up in recovery mode lacks
-    # them, since the server adds defaults only to kinds that are empty at a normal start.
+    # Without these two nothing is delivered locally or directly. A store that was first started in recovery mode lacks
+    # them: the server adds defaults only to kinds that are empty at a normal start.
     yield DesiredObject("MtaRoute", "local", {TYPE: "Local"}, at_creation={"name": "local"})
     yield DesiredObject(
         "MtaRoute", "mx", {TYPE: "Mx", "ipLookupStrategy": settings.ip_lookup}, at_creation={"name": "mx"}
@@ -245,14 +251,14 @@ def _allowed(settings: MailboxSettings) -> Iterator[DesiredObject]:
     """Addresses that the auto-ban must never hit (lesson 3): a banned edge still relays but cannot reach 8080."""
     for network in TAILNET_RANGES:
         yield DesiredObject("AllowedIp", network, {}, at_creation={"address": network, "reason": _mark("tailnet")})
-    seen = set(TAILNET_RANGES)
+    known = set(TAILNET_RANGES)
     for edge, addresses in settings.edges.items():
         for address in addresses:
-            if address not in seen:
+            if address not in known:
                 yield DesiredObject(
                     "AllowedIp", canonical(address), {}, at_creation={"address": address, "reason": _mark(edge)}
                 )
-            seen.add(address)
+            known.add(address)
 
 
 def _stores(settings: MailboxSettings) -> Iterator[DesiredObject]:

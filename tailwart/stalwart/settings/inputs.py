@@ -17,7 +17,7 @@ from tailwart.network import DEFAULT_SERVICES, Services
 
 @dataclass(frozen=True, slots=True)
 class AccountInput:
-    """A person's account. `password` None: the account is created without one, or keeps the one it has."""
+    """A person's account. `password` None: created without one, or keeps its own. `quota_bytes` None: no limit."""
 
     address: str
     password: SecretStr | None = None
@@ -61,6 +61,8 @@ class Smarthost:
 
 @dataclass(frozen=True, slots=True)
 class S3Store:
+    """Where message bodies are stored. `endpoint`: URL with the full name and the port, for the sidecar's namespace."""
+
     endpoint: str
     region: str
     bucket: str
@@ -88,7 +90,7 @@ class Acme:
 
 @dataclass(frozen=True, slots=True)
 class MailboxSettings:
-    """Everything the settings plane is told."""
+    """Everything that the settings plane makes true on the server. Addresses are complete and in lower case."""
 
     domains: tuple[str, ...]
     hostname: str
@@ -105,7 +107,7 @@ class MailboxSettings:
     metrics: bool = False
     offline: bool = False
     blob_store_may_move: bool = False
-    # What config.json tells of the data store, as the server shows it; empty: not compared.
+    # What config.json says of the data store, as the server returns it; empty: not compared.
     data_store: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -1,4 +1,4 @@
-"""group_data/mailbox.py: what does not fit is told with its name, before any connection is opened."""
+"""group_data/mailbox.py: a wrong value is named, before any connection is opened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENVIRONMENT = Environment.model_validate(
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         ({"mailbox_accounts": "alice"}, "mailbox_accounts"),
         ({"mailbox_accounts": [{"adress": "bob"}]}, "adress"),
@@ -33,8 +33,8 @@ ENVIRONMENT = Environment.model_validate(
         ({"mailbox_ip_lookup": "v5Only"}, "v4ThenV6"),
     ],
 )
-def test_what_does_not_fit_is_named(data: dict[str, Any], told: str) -> None:
-    with pytest.raises(TailwartError, match=told):
+def test_a_wrong_value_is_named(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(TailwartError, match=message):
         from_environment(ENVIRONMENT, data)
 
 

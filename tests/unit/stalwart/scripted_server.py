@@ -1,6 +1,6 @@
-"""A scripted responder: as much of the recorded contract as the pure parts of the settings plane need, in memory.
+"""A scripted server in memory: as much of the recorded contract as the pure parts of the settings plane need.
 
-Not a server: the stand-in and the real server are tested elsewhere. Objects are kept as the server gives them back.
+The stand-in and the real server are tested elsewhere. Objects are kept as the server returns them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tailwart.stalwart.protocol.jmap import SINGLETON
-from tailwart.stalwart.protocol.live import COLLECTIONS, SINGLETONS
+from tailwart.stalwart.protocol.kinds import KINDS
 from tailwart.stalwart.protocol.transport import Response
 
 Refusal = Callable[[str, dict[str, Any]], dict[str, Any] | None]
@@ -63,12 +63,12 @@ AFTER_FIRST_START = {
 }
 
 
-class Scripted:
+class ScriptedServer:
     """`Transport` onto a dictionary; `requests` counts round trips, `refuse` may turn a write into an error."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in (*COLLECTIONS, "Action")}
-        self.objects |= {kind: {SINGLETON: copy.deepcopy(IN_SINGLETONS[kind])} for kind in (*SINGLETONS, "DataStore")}
+        self.objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in (*KINDS, "Action")}
+        self.objects |= {kind: {SINGLETON: copy.deepcopy(values)} for kind, values in IN_SINGLETONS.items()}
         self.requests = 0
         self.writes: list[tuple[str, str, dict[str, Any]]] = []
         self.refuse: Refusal = lambda kind, arguments: None
@@ -112,8 +112,8 @@ class Scripted:
         return self._set(kind, arguments)
 
     def _get(self, kind: str, ids: list[str] | None) -> dict[str, Any]:
-        wanted = sorted(self.objects[kind])[:500] if ids is None else ids
-        return {"list": [self._shown(kind, identifier) for identifier in wanted], "notFound": []}
+        asked = sorted(self.objects[kind])[:500] if ids is None else ids
+        return {"list": [self._shown(kind, identifier) for identifier in asked], "notFound": []}
 
     def _shown(self, kind: str, identifier: str) -> dict[str, Any]:
         item = {**copy.deepcopy(self.objects[kind][identifier]), "id": identifier}

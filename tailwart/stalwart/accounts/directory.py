@@ -1,4 +1,4 @@
-"""Mail accounts by hand: what the administration commands read and write, one request each."""
+"""The server's directory: every address that receives mail, and changes to accounts, one request each."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zxcvbn import zxcvbn
-
 from tailwart.errors import TailwartError
-from tailwart.stalwart.accounts.passwords import HASHER
+from tailwart.stalwart.accounts.passwords import hashed
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.failures import SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import Call
-from tailwart.stalwart.protocol.live import Live, Object
+from tailwart.stalwart.protocol.kinds import Object
+from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, Ref, listed, members_of
 
-MIN_LENGTH = 10
-# The server's own policy (`passwordMinStrength` three of `x:Authentication`), which a hash would get around.
-MIN_STRENGTH = 3
 _BLOCK = "authenticate"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One address with a mailbox or a list behind it."""
+    """One address with a mailbox or a list behind it; `kind` is "user", "group" or "list", sizes are in bytes."""
 
     address: str
     kind: str
@@ -35,7 +31,7 @@ class Entry:
     disabled: bool
 
     def document(self) -> dict[str, Any]:
-        """For `--json`."""
+        """The entry as plain values, for `--json`."""
         return {
             "address": self.address,
             "kind": self.kind,
@@ -78,26 +74,6 @@ def _aliases(live: Live, item: Object) -> tuple[str, ...]:
     )
 
 
-def check_password(password: str, address: str) -> None:
-    """Raises TailwartError with the reason when a password is too weak to be written."""
-    if len(password) < MIN_LENGTH:
-        raise TailwartError(
-            "the password is too short",
-            seen=f"{len(password)} characters",
-            expected=f"{MIN_LENGTH} or more",
-            remedy="choose a longer one, such as four random words",
-        )
-    judged = zxcvbn(password[:100], user_inputs=[address, *address.replace("@", ".").split(".")])
-    if judged["score"] < MIN_STRENGTH:
-        advice = [judged["feedback"]["warning"], *judged["feedback"]["suggestions"]]
-        raise TailwartError(
-            "the password is too easy to guess",
-            seen=f"strength {judged['score']} of 4" + "".join(f"; {text}" for text in advice if text)[:300],
-            expected=f"strength {MIN_STRENGTH}",
-            remedy="choose another one, such as four random words",
-        )
-
-
 class Accounts:
     """Changes to one server's accounts; every method raises SettingsError with the server's reason."""
 
@@ -112,7 +88,7 @@ class Accounts:
             TYPE: "User",
             "name": name,
             "domainId": self._domain(domain),
-            "credentials": {"0": {TYPE: "Password", "secret": HASHER.hash(password)}},
+            "credentials": {"0": {TYPE: "Password", "secret": hashed(password)}},
         }
         if aliases:
             document["aliases"] = self._alias_list(aliases)
@@ -120,20 +96,20 @@ class Accounts:
             document["quotas"] = {"maxDiskQuota": quota_bytes}
         self._set("create", address, {"create": {"account": document}})
 
-    def add_administrator(self, address: str, secret: str) -> None:
-        """An administrator whose password is already hashed."""
+    def add_administrator(self, address: str, password: str) -> None:
+        """A new administrator with this password."""
         name, _, domain = address.partition("@")
         document = {
             TYPE: "User",
             "name": name,
             "domainId": self._domain(domain),
             "roles": {TYPE: "Admin"},
-            "credentials": {"0": {TYPE: "Password", "secret": secret}},
+            "credentials": {"0": {TYPE: "Password", "secret": hashed(password)}},
         }
         self._set("create", address, {"create": {"account": document}})
 
     def make_administrator(self, address: str) -> None:
-        """The administrator's role, and nothing that forbids signing in."""
+        """Give the account the administrator's role, and allow it to sign in."""
         patch: dict[str, Any] = {}
         if (self.find(address).get("roles") or {}).get(TYPE) != "Admin":
             patch["roles"] = {TYPE: "Admin"}
@@ -143,25 +119,25 @@ class Accounts:
             self._update(address, patch)
 
     def set_password(self, address: str, password: str) -> None:
-        """Another password; app passwords and keys of the account stay."""
+        """Replace the password; app passwords and keys of the account stay."""
         held = self.find(address).get("credentials")
         index = next((key for key, item in (held or {}).items() if item.get(TYPE) == "Password"), None)
-        secret = HASHER.hash(password)
+        secret = hashed(password)
         patch: dict[str, Any] = {"credentials": {"0": {TYPE: "Password", "secret": secret}}}
         if len(held or {}) > 1 and index is not None:
             patch = {f"credentials/{index}/secret": secret}
         self._update(address, patch)
 
     def set_aliases(self, address: str, aliases: Sequence[str]) -> None:
-        """All aliases at once."""
+        """Replace all aliases of the account."""
         self._update(address, {"aliases": self._alias_list(aliases)})
 
     def set_quota(self, address: str, quota_bytes: int | None) -> None:
-        """The size the mailbox may reach; None for no limit."""
+        """Limit the mailbox to so many bytes; None for no limit."""
         self._update(address, {"quotas/maxDiskQuota": quota_bytes})
 
     def set_disabled(self, address: str, disabled: bool) -> None:
-        """Sign-in forbidden (or allowed again); mail is still received, nothing is lost."""
+        """Forbid signing in, or allow it again; mail is still received, nothing is lost."""
         permissions = dict(self.find(address).get("permissions") or {TYPE: "Inherit"})
         blocked = set(members_of(permissions.get("disabledPermissions"))) - {_BLOCK}
         if disabled:
@@ -175,12 +151,14 @@ class Accounts:
         self._update(address, {"permissions": permissions})
 
     def find(self, address: str) -> Object:
-        """The account; raises TailwartError with the nearest that exist."""
+        """The account; raises TailwartError with the first accounts that exist."""
         found = self.live.get(Ref("Account", address))
         if found is None:
             known = ", ".join(entry.address for entry in entries(self.live)[:8]) or "none"
             raise TailwartError(
-                f"there is no account {address}", seen=f"accounts: {known}", remedy="tailwart account list"
+                f"there is no account {address}",
+                seen=f"accounts: {known}",
+                remedy="check the spelling with: tailwart account list",
             )
         return found
 
@@ -191,7 +169,7 @@ class Accounts:
             raise TailwartError(
                 f"{name} is not a domain of this server",
                 expected=f"one of {domains}",
-                remedy="add it to EXTRA_DOMAINS in .env and deploy",
+                remedy="add it to EXTRA_DOMAINS in .env, then: tailwart settings apply",
             )
         return found
 

@@ -1,4 +1,4 @@
-"""A first deploy that dies after any of its steps on the host is finished by the next one, on a server that runs."""
+"""A first deploy that crashes after any of its steps on the host is finished by the next one, on a real server."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.plans.stalwart.household import Household, Killed, household
-from tests.unit.stalwart.given import settings
+from tests.plans.stalwart.stalwart_host import Killed, StalwartHost, stalwart_host
+from tests.unit.stalwart.sample import settings
 
 
 def _dies_at(directory: Path, step: int) -> bool:
     """One host; whether the deploy got that far at all."""
     directory.mkdir()
-    with household(directory) as host:
+    with stalwart_host(directory) as host:
         host.kill_at = step
         try:
             host.deploy(settings())
@@ -27,7 +27,7 @@ def _dies_at(directory: Path, step: int) -> bool:
     return True
 
 
-def _healthy(host: Household) -> None:
+def _healthy(host: StalwartHost) -> None:
     assert host.plane(settings()).observe().up_to_date
     assert not [name for name in host.running_environment() if name.startswith("STALWART_RECOVERY")]
     assert {item["name"] for item in host.objects("MtaRoute")} >= {"mx", "local", "smarthost"}
@@ -37,7 +37,7 @@ def _healthy(host: Household) -> None:
     assert host.starts == starts, "nothing is left to be done"
 
 
-def test_death_at_every_step_is_healed(tmp_path: Path) -> None:
+def test_a_crash_at_every_step_is_repaired(tmp_path: Path) -> None:
     for step in range(1, 60):
         if not _dies_at(tmp_path / str(step), step):
             assert step > 10

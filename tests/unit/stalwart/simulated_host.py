@@ -1,6 +1,6 @@
-"""A mailbox host small enough for a unit test: a directory, a `docker` on PATH, and a scripted server behind real HTTP.
+"""A simulated mailbox host: a directory, a `docker` on PATH, and a scripted server behind real HTTP.
 
-The shell scripts of the settings plane run as they are, with the real curl; only docker and Stalwart are played.
+The shell scripts of the settings plane run as they are, with the real curl; only docker and Stalwart are simulated.
 `kill_at` lets a run die before or after its n-th command on the host, as a broken connection or a killed deploy would.
 """
 
@@ -23,10 +23,10 @@ from tailwart.runner import Completed
 from tailwart.stalwart.lifecycle import bootstrap
 from tailwart.stalwart.lifecycle.server import Server
 from tailwart.stalwart.settings.inputs import MailboxSettings
-from tests.unit.stalwart.scripted import Scripted
+from tests.unit.stalwart.scripted_server import ScriptedServer
 
 DOCKER = """#!/bin/sh
-# Plays docker for one container whose state is in files beside this script.
+# Stands in for docker, with one container whose state is in files beside this script.
 here=$(dirname "$0")
 case "$1" in
 inspect)
@@ -51,11 +51,11 @@ class Killed(Exception):
 
 
 @dataclass
-class Machine:
+class SimulatedHost:
     """Stalwart starts with `up`; what its process was started with is in `environment`."""
 
     directory: Path
-    server: Scripted = field(default_factory=Scripted)
+    server: ScriptedServer = field(default_factory=ScriptedServer)
     environment: dict[str, str] = field(default_factory=dict)
     starts: int = 0
     commands: int = 0
@@ -69,14 +69,14 @@ class Machine:
         self.home.mkdir()
         (self.bin / "docker").write_text(DOCKER)
         (self.bin / "docker").chmod(0o755)
-        machine = self
+        host = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                machine.answer(self, None)
+                host.answer(self, None)
 
             def do_POST(self) -> None:
-                machine.answer(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                host.answer(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -154,10 +154,10 @@ class Machine:
         return Completed(done.returncode == 0, done.stdout, done.stderr)
 
     def up(self) -> None:
-        """Compose: starts the container, or makes it anew when its environment differs from the file."""
+        """Compose: starts the container, or recreates it when its environment differs from the file."""
         lines = (self.home / "bootstrap.env").read_text().splitlines()
-        wanted = dict(line.split("=", 1) for line in lines if "=" in line)
-        if not (self.bin / "running").exists() or wanted != self.environment:
+        desired = dict(line.split("=", 1) for line in lines if "=" in line)
+        if not (self.bin / "running").exists() or desired != self.environment:
             self.start()
 
     def plane(self, settings: MailboxSettings) -> Server:

@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.applying import Outcome, apply
 from tailwart.stalwart.settings.desired import desired
-from tailwart.stalwart.settings.fingerprints import Fingerprints, fresh
+from tailwart.stalwart.settings.fingerprints import Fingerprints, empty
 from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings, Smarthost
 from tailwart.stalwart.settings.planning import SettingsPlan, plan
-from tests.unit.stalwart.scripted import Scripted
+from tests.unit.stalwart.scripted_server import ScriptedServer
 
 
 def settings(**changed: Any) -> MailboxSettings:
@@ -35,21 +36,24 @@ class Deployed:
     """A scripted server and the fingerprints beside it."""
 
     def __init__(self, given: MailboxSettings | None = None) -> None:
-        self.server = Scripted()
-        self.fingerprints: Fingerprints = fresh()
+        self.server = ScriptedServer()
+        self.fingerprints: Fingerprints = empty()
         if given is not None:
             self.apply(given)
 
+    def read(self) -> Live:
+        return Client(self.server).read()
+
     def plan(self, given: MailboxSettings) -> SettingsPlan:
-        return plan(desired(given), Client(self.server).read(), self.fingerprints)
+        return plan(desired(given), self.read(), self.fingerprints)
 
     def apply(self, given: MailboxSettings) -> Outcome:
         """Plan and write; hashes are stand-ins, made without argon2's cost."""
-        live = Client(self.server).read()
+        live = self.read()
         planned = plan(desired(given), live, self.fingerprints)
         outcome = Outcome()
-        hashes = {item.secret_name: f"$argon2id$of:{item.password}" for item in planned.operations if item.password}
-        apply(Client(self.server), planned.operations, live, hashes, outcome)
+        hashes = {item.secret_name: f"$argon2id$of:{item.password}" for item in planned.changes if item.password}
+        apply(Client(self.server), planned.changes, live, hashes, outcome)
         self.fingerprints = self.fingerprints.having(
             {item.secret_name: item.password for item in outcome.passwords if item.password}
         )
@@ -58,4 +62,4 @@ class Deployed:
 
 def names(planned: SettingsPlan) -> set[str]:
     """Each change as `action kind key`."""
-    return {f"{item.action.value} {item.ref.kind} {item.ref.key}" for item in planned.operations}
+    return {f"{item.action.value} {item.ref.kind} {item.ref.key}" for item in planned.changes}

@@ -1,26 +1,31 @@
-"""The wildcard certificates and their renewal tasks, as the server tells of them. Pure.
+"""The wildcard certificates: which exist, which orders fail, and orders where the server starts none by itself.
 
-A process that is stopped during a renewal leaves that task pending and locked for ever: a new task for the domain makes
-up for it. Changing a domain's provider starts no order by itself, either. With a dead DNS key the task is tried again
-and again, and the old certificate stays.
+A process that is stopped during a renewal leaves that task pending and locked for ever: a new task for the domain
+replaces it. A change of a domain's provider starts no order by itself, either. With a dead DNS key the server retries,
+and the old certificate stays.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.failures import SettingsError
 from tailwart.stalwart.protocol.jmap import Call
-from tailwart.stalwart.protocol.live import Live, Object
+from tailwart.stalwart.protocol.kinds import Object
+from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, Ref, members_of
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tailwart.stalwart.settings.planning import ObjectChange
 
-# Read besides the rest where certificates are managed.
+# Read in addition where certificates are managed.
 CERTIFICATE_READ = (Call("Task", "get", {"ids": None}), Call("Certificate", "get", {"ids": None}))
 _LOCKED_AFTER = timedelta(minutes=15)
+# An order by DNS-01 takes some seconds where everything works; a slow provider's propagation is not awaited.
+_ATTEMPTS = 8
 _KEY_TROUBLE = re.compile(r"\b401\b|\b403\b|unauthori|forbidden|refused|notauth|bad(key|sig|time)|tsig", re.IGNORECASE)
 
 
@@ -40,12 +45,12 @@ class Certificate:
         return bool(_KEY_TROUBLE.search(self.failure))
 
     def message(self) -> str:
-        """What the operator is told; empty when all is well."""
+        """What the operator should know; empty when the certificate is there and nothing fails."""
         stays = "the old certificate stays" if self.present else "there is no certificate yet"
         if self.failure:
             lesson = "; the DNS provider's key is dead or bound to another address (lesson 2)" * self.key_is_dead
             return f"the order for *.{self.domain} fails, {stays}: {self.failure}{lesson}"
-        return "" if self.present else f"the certificate for *.{self.domain} is on order"
+        return "" if self.present else f"the certificate for *.{self.domain} is ordered but not issued yet"
 
 
 def certificates(settings: MailboxSettings, live: Live, now: datetime | None = None) -> list[Certificate]:
@@ -77,20 +82,16 @@ def certificates(settings: MailboxSettings, live: Live, now: datetime | None = N
     return found
 
 
-def to_order(found: Sequence[Certificate], operations: Sequence[ObjectChange]) -> list[str]:
-    """The ids of the domains that need a new renewal task: none is left that can still run, or the provider changed."""
-    moved = {operation.object_id for operation in operations if replaces_provider(operation)}
+def to_order(found: Sequence[Certificate], changes: Sequence[ObjectChange]) -> list[str]:
+    """The ids of the domains that need a new renewal task: no task can still run, or `changes` replace the provider."""
+    moved = {change.object_id for change in changes if replaces_provider(change)}
     return [item.domain_id for item in found if not item.has_task or item.domain_id in moved]
 
 
-def replaces_provider(operation: ObjectChange) -> bool:
+def replaces_provider(change: ObjectChange) -> bool:
     """Whether a domain goes from one provider to another, which starts no order by itself."""
-    before = operation.live.get("certificateManagement") or {}
-    return (
-        operation.ref.kind == "Domain"
-        and "certificateManagement" in operation.values
-        and before.get(TYPE) == ("Automatic")
-    )
+    before = change.live.get("certificateManagement") or {}
+    return change.ref.kind == "Domain" and "certificateManagement" in change.values and before.get(TYPE) == "Automatic"
 
 
 def order(domain_ids: Sequence[str]) -> Call:
@@ -99,13 +100,57 @@ def order(domain_ids: Sequence[str]) -> Call:
     return Call("Task", "set", {"create": {f"t{domain}": {**task, "domainId": domain} for domain in domain_ids}})
 
 
+def obtain(
+    read: Callable[[], Sequence[Certificate]],
+    client: Client,
+    changed: Sequence[ObjectChange],
+    pause: Callable[[], None],
+    log: Callable[[str], None],
+) -> None:
+    """Order what the server does not order by itself, and wait until every certificate is there or its order fails.
+
+    `changed` are the writes of this run, `pause` waits between two reads. An order that still runs at the end is only
+    logged: the server continues by itself. Raises SettingsError for the first order that fails.
+    """
+    found = read()
+    # A domain that has just been put under management gets its first order from the server itself.
+    enabled = {change.ref.key for change in changed if not replaces_provider(change)}
+    if domains := to_order([item for item in found if item.domain not in enabled], changed):
+        client.call([order(domains)])
+    for _ in range(_ATTEMPTS):
+        if all(item.present or item.failure for item in found):
+            break
+        pause()
+        found = read()
+    else:
+        if domains := to_order(found, ()):
+            client.call([order(domains)])
+    for item in found:
+        if item.failure:
+            raise _failed(item)
+        if text := item.message():
+            log(text)
+
+
+def _failed(item: Certificate) -> SettingsError:
+    dead = item.key_is_dead
+    return SettingsError(
+        "everything else is applied, but a certificate cannot be obtained",
+        seen=item.message(),
+        remedy="check the DNS provider's key (`tailwart dns check`), correct it in .env and deploy again"
+        if dead
+        else "read the reason on the mailbox host: `docker logs stalwart | grep -i acme`",
+        lesson=2 if dead else None,
+    )
+
+
 def _covers(item: Object, domain: str, now: datetime) -> bool:
     until = _time(item.get("notValidAfter"))
     return f"*.{domain}" in members_of(item.get("subjectAlternativeNames")) and (until is None or until > now)
 
 
 def _usable(task: Object, now: datetime) -> bool:
-    """Whether a task will still run: one that is long overdue is locked by a process that is gone."""
+    """Whether a task will still run: a task long overdue is locked by a process that no longer exists."""
     status = task.get("status") or {}
     if status.get(TYPE) == "Retry":
         return True

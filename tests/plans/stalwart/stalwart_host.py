@@ -1,4 +1,4 @@
-"""A mailbox host in a network namespace: the settings plane's own scripts, a `docker` played on PATH, a real server.
+"""A mailbox host in a network namespace: the settings plane's own scripts, a simulated `docker` on PATH, a real server.
 
 The server is the stand-in, or the binary that STALWART_BINARY names; it listens on the real ports of the namespace.
 """
@@ -36,7 +36,7 @@ ENVIRONMENT = {
 }
 
 _DOCKER = """#!/bin/sh
-# Plays docker for one container: a process in a network namespace, its state in files beside this script.
+# Stands in for docker, with one container: a process in a network namespace, its state in files beside this script.
 here=@HERE@
 alive() { [ -f $here/pid ] && kill -0 "$(cat $here/pid)" 2>/dev/null; }
 case "$1" in
@@ -89,7 +89,7 @@ class Killed(Exception):
     """The run dies here."""
 
 
-class Household:
+class StalwartHost:
     """One host with one server; `run` is a `Runner`, `deploy` does what the mailbox role does."""
 
     def __init__(self, directory: Path, space: Namespace) -> None:
@@ -112,6 +112,8 @@ class Household:
         self.commands = 0
         self.kill_at = 0
         self.scripts: list[str] = []
+        # No pyinfra host: the commands pass it on to the guard against a second server, which these tests replace.
+        self.host = None
 
     def set_variables(self, **variables: str) -> None:
         """Variables of the container; they count from its next start on."""
@@ -151,15 +153,15 @@ class Household:
         return len(path.read_text().splitlines()) if path.exists() else 0
 
     def up(self) -> None:
-        """Compose: starts the container, or makes it anew when its environment differs from its files."""
-        wanted = {
+        """Compose: starts the container, or recreates it when its environment differs from its files."""
+        desired = {
             line.partition("=")[0]: line.partition("=")[2]
             for line in (self.home / "bootstrap.env").read_text().splitlines()
         }
-        present = {
+        current = {
             name: value for name, value in self.running_environment().items() if name.startswith("STALWART_RECOVERY")
         }
-        if wanted != present or not self.running_environment():
+        if desired != current or not self.running_environment():
             subprocess.run([str(self.directory / "start")], check=True)
 
     def plane(self, settings: MailboxSettings, log: Log = lambda _: None) -> Server:
@@ -207,10 +209,10 @@ class Household:
 
 
 @contextmanager
-def household(directory: Path) -> Iterator[Household]:
+def stalwart_host(directory: Path) -> Iterator[StalwartHost]:
     """A host of a test's own."""
     with namespace() as space:
-        made = Household(directory, space)
+        made = StalwartHost(directory, space)
         try:
             yield made
         finally:
