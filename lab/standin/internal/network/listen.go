@@ -27,6 +27,9 @@ type Conn struct {
 	TLS        bool
 }
 
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.Remote) }
+
 // Fields are the log fields that start every line about a connection.
 func (c *Conn) Fields(more ...any) []any {
 	return append([]any{"listenerId", c.ListenerID, "localPort", c.Local.Port(), "remoteIp", c.Remote.Addr(), "remotePort", c.Remote.Port()}, more...)

@@ -48,17 +48,10 @@ func NewAccepted() *Accepted {
 	return &Accepted{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-type remoteConn struct {
-	net.Conn
-	remote net.Addr
-}
-
-func (r remoteConn) RemoteAddr() net.Addr { return r.remote }
-
 // Hand gives a connection to whoever accepts.
 func (a *Accepted) Hand(c *Conn) {
 	select {
-	case a.conns <- remoteConn{c.Conn, net.TCPAddrFromAddrPort(c.Remote)}:
+	case a.conns <- c:
 	case <-a.done:
 		c.Close()
 	}

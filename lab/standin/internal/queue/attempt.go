@@ -149,7 +149,6 @@ func (q *Queue) deliverLocal(m *Message, queue string, r *Recipient, body []byte
 	}
 	for _, account := range accounts {
 		started := time.Now()
-		folder, flags := "INBOX", []string{}
 		message := append([]byte("Delivered-To: "+r.Address+"\r\n"), body...)
 		if m.Source == "unauthenticated" {
 			status := "X-Spam-Status: No\r\n"
@@ -157,7 +156,7 @@ func (q *Queue) deliverLocal(m *Message, queue string, r *Recipient, body []byte
 		}
 		quotas, _ := account.Value["quotas"].(map[string]any)
 		quota, _ := quotas["maxDiskQuota"].(float64)
-		_, msg, err := q.Mail.Append(account.ID, folder, message, flags, time.Now(), int64(quota))
+		_, msg, err := q.Mail.Append(account.ID, "INBOX", message, nil, time.Now(), int64(quota))
 		if errors.Is(err, mailstore.ErrQuota) {
 			return &failure{permanent: true, reason: "552 5.2.2 Mailbox over quota."}
 		}
