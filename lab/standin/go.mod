@@ -9,6 +9,7 @@ require (
 	github.com/emersion/go-msgauth v0.7.0
 	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6
 	github.com/emersion/go-smtp v0.24.0
+	github.com/expr-lang/expr v1.17.7
 	github.com/jackc/pgx/v5 v5.7.6
 	github.com/miekg/dns v1.1.68
 	github.com/minio/minio-go/v7 v7.0.95

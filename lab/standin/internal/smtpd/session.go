@@ -170,55 +170,27 @@ func (x *session) stage(object, property string) any {
 }
 
 func (x *session) env() expr.Env {
-	return expr.Env{
-		Variable: func(name string) any {
-			switch name {
-			case "local_port":
-				return float64(x.conn.Local.Port())
-			case "is_tls":
-				return x.conn.TLS
-			case "listener":
-				return x.conn.ListenerID
-			case "remote_ip":
-				return x.conn.Remote.Addr().String()
-			case "helo_domain":
-				return x.helo
-			case "authenticated_as":
-				if x.who != nil {
-					return x.who.Name
-				}
-			case "sender":
-				if x.mailFrom != nil {
-					return *x.mailFrom
-				}
-			case "sender_domain":
-				if x.mailFrom != nil {
-					_, domain, _ := strings.Cut(*x.mailFrom, "@")
-					return strings.ToLower(domain)
-				}
-			case "recipients":
-				out := make([]any, len(x.recipients))
-				for i, r := range x.recipients {
-					out[i] = r
-				}
-				return out
-			}
-			return ""
-		},
-		Function: x.Queue.Function,
+	env := x.Queue.Functions()
+	env["local_port"], env["is_tls"], env["listener"] = int(x.conn.Local.Port()), x.conn.TLS, x.conn.ListenerID
+	env["remote_ip"], env["helo_domain"] = x.conn.Remote.Addr().String(), x.helo
+	if x.who != nil {
+		env["authenticated_as"] = x.who.Name
 	}
+	if x.mailFrom != nil {
+		_, domain, _ := strings.Cut(*x.mailFrom, "@")
+		env["sender"], env["sender_domain"] = *x.mailFrom, strings.ToLower(domain)
+	}
+	return env
 }
 
 // pause delays the answer to a failure, as the settings say.
 func (x *session) pause(object string) {
-	if ms, ok := x.stage(object, "waitOnFail").(float64); ok && ms > 0 {
-		time.Sleep(min(time.Duration(ms)*time.Millisecond, time.Minute))
-	}
+	time.Sleep(min(time.Duration(x.limit(object, "waitOnFail", 0))*time.Millisecond, time.Minute))
 }
 
 func (x *session) limit(object, property string, fallback int) int {
-	if n, ok := x.stage(object, property).(float64); ok && n > 0 {
-		return int(n)
+	if n, ok := x.stage(object, property).(int); ok && n > 0 {
+		return n
 	}
 	return fallback
 }
