@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	blitiri.com.ar/go/spf v1.5.1
+	github.com/alexedwards/argon2id v1.0.0
 	github.com/emersion/go-imap/v2 v2.0.0-beta.8
 	github.com/emersion/go-message v0.18.2
 	github.com/emersion/go-msgauth v0.7.0
@@ -11,6 +12,7 @@ require (
 	github.com/emersion/go-smtp v0.24.0
 	github.com/expr-lang/expr v1.17.7
 	github.com/jackc/pgx/v5 v5.7.6
+	github.com/mholt/acmez/v3 v3.1.4
 	github.com/miekg/dns v1.1.68
 	github.com/minio/minio-go/v7 v7.0.95
 	github.com/pires/go-proxyproto v0.8.1

@@ -41,9 +41,9 @@ func (q *Queue) relay(m *Message, queue string, route map[string]any, recipients
 		return
 	}
 	h := hop{
-		host: text(route["address"]), port: config.Int(route, "port", 25), implicitTLS: config.Flag(route, "implicitTls"),
+		host: expr.Text(route["address"]), port: config.Int(route, "port", 25), implicitTLS: config.Flag(route, "implicitTls"),
 		allowInvalid: config.Flag(route, "allowInvalidCerts"),
-		username:     text(route["authUsername"]), password: secret, startTLS: "optional",
+		username:     expr.Text(route["authUsername"]), password: secret, startTLS: "optional",
 	}
 	q.tlsPolicy(m, recipients[0], &h)
 	if a, err := netip.ParseAddr(h.host); err == nil {
