@@ -19,6 +19,7 @@ require (
 	github.com/redis/go-redis/v9 v9.14.0
 	go.etcd.io/bbolt v1.4.3
 	golang.org/x/crypto v0.46.0
+	golang.org/x/net v0.47.0
 )
 
 require (
@@ -39,7 +40,6 @@ require (
 	github.com/rs/xid v1.6.0 // indirect
 	github.com/tinylib/msgp v1.3.0 // indirect
 	golang.org/x/mod v0.30.0 // indirect
-	golang.org/x/net v0.47.0 // indirect
 	golang.org/x/sync v0.19.0 // indirect
 	golang.org/x/sys v0.39.0 // indirect
 	golang.org/x/text v0.32.0 // indirect

@@ -86,8 +86,8 @@ func (c *context) list(kind *schema.Kind) []registry.Object {
 }
 
 func (c *context) singleton(kind *schema.Kind) map[string]any {
-	if kind.Name == "AccountSettings" || kind.Name == "AccountPassword" {
-		return c.personal(kind)
+	if kind.Name == "AccountSettings" {
+		return c.settings(kind)
 	}
 	return c.server.Registry.Singleton(kind.Name)
 }

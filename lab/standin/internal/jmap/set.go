@@ -66,8 +66,8 @@ func (c *context) set(kind *schema.Kind, args map[string]any, order []string) ma
 		return body
 	case "ApiKey", "AppPassword":
 		return c.setKeys(kind, changes, body)
-	case "AccountSettings", "AccountPassword":
-		return c.setPersonal(kind, changes, body)
+	case "AccountSettings":
+		return refuseAll(changes, body, &registry.Error{Type: "forbidden", Description: "This stand-in lets administrators alone change accounts"})
 	case "DataStore":
 		return refuseAll(changes, body, &registry.Error{Type: "forbidden", Description: "The data store is configured in config.json"})
 	case "QueuedMessage":

@@ -45,7 +45,7 @@ func NewWire(c *Conn, o Options, d Dialect) *Wire {
 // after STARTTLS: the engine must forget what it was told in clear.
 func (w *Wire) Run(serve func(net.Listener) error) {
 	for {
-		serve(&leg{Wire: w, done: make(chan struct{})})
+		Serve(w, serve)
 		if !w.secured {
 			return
 		}
@@ -103,18 +103,34 @@ func (w *Wire) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// Printf logs what an engine could not handle.
+// Close implements net.Conn. STARTTLS ends the engine's run, not the connection.
+func (w *Wire) Close() error {
+	if w.secured {
+		return nil
+	}
+	return w.Conn.Close()
+}
+
+// Printf logs what an engine could not handle; a peer that hangs up is no news.
 func (w *Wire) Printf(format string, args ...any) {
-	w.options.Log.Emit("debug", "Connection error", "network.error", w.Fields("reason", fmt.Sprintf(format, args...))...)
+	level := "debug"
+	if strings.HasPrefix(format, "panic") {
+		level = "error"
+	}
+	w.options.Log.Emit(level, "Connection error", "network.error", w.Fields("reason", fmt.Sprintf(format, args...))...)
 }
 
 // Println is Printf for engines that want it.
 func (w *Wire) Println(args ...any) { w.Printf("%s", fmt.Sprint(args...)) }
 
-// leg is one run of an engine: a listener that accepts the connection and then
-// waits for its end. Only the last leg closes the connection.
+// Serve lets a server that wants a listener serve one connection until its end.
+func Serve(c net.Conn, serve func(net.Listener) error) {
+	serve(&leg{Conn: c, done: make(chan struct{})})
+}
+
+// leg is a listener that accepts one connection and then waits for its end.
 type leg struct {
-	*Wire
+	net.Conn
 	accepted bool
 	once     sync.Once
 	done     chan struct{}
@@ -133,9 +149,7 @@ func (l *leg) Addr() net.Addr { return l.LocalAddr() }
 
 func (l *leg) Close() (err error) {
 	l.once.Do(func() {
-		if !l.secured {
-			err = l.Wire.Conn.Close()
-		}
+		err = l.Conn.Close()
 		close(l.done)
 	})
 	return err

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -77,7 +76,6 @@ func (q *Queue) exchange(m *Message, queue string, route map[string]any, recipie
 		q.settle(m, queue, recipients, temporary("MX lookup for %s: %v", domain, err))
 		return
 	}
-	slices.SortFunc(exchangers, func(a, b *net.MX) int { return cmp.Compare(a.Pref, b.Pref) })
 	strategy := config.Text(route, "ipLookupStrategy", "v4ThenV6")
 	last := error(&failure{permanent: true, reason: "no mail exchanger for " + domain})
 	for _, mx := range exchangers[:min(len(exchangers), config.Int(route, "maxMxHosts", 5))] {

@@ -12,6 +12,7 @@ import (
 
 	"blitiri.com.ar/go/spf"
 	"github.com/emersion/go-msgauth/dmarc"
+	"golang.org/x/net/publicsuffix"
 )
 
 // checkTimeout bounds all look-ups of a message together. The real server
@@ -116,12 +117,9 @@ func dmarcResult(domain string, spfPass bool, spfDomain string, dkimPassed []str
 	return "fail", string(record.Policy)
 }
 
-// aligned compares in the relaxed way, with the last two labels standing for
-// the organisation: good enough for the names of a lab.
+// aligned compares in the relaxed way (RFC 7489, 3.1).
 func aligned(a, b string) bool {
-	organisation := func(d string) string {
-		labels := strings.Split(strings.ToLower(d), ".")
-		return strings.Join(labels[max(0, len(labels)-2):], ".")
-	}
-	return organisation(a) == organisation(b)
+	x, _ := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(a))
+	y, _ := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(b))
+	return x != "" && x == y
 }
