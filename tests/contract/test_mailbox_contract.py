@@ -90,6 +90,18 @@ def test_what_others_do_is_told(mail: Server, alice: _Session) -> None:
     assert alice.response("EXISTS")[1][-1] == str(before + 1).encode()
 
 
+def test_a_literal_is_never_taken_for_a_command(mail: Server) -> None:
+    with Wire(mail.space, 993, source=STRANGER) as wire:
+        wire.start_tls()
+        wire.line()
+        wire.send(f"a LOGIN {_ALICE} {PASSWORD}")
+        wire.line()
+        wire.send("b APPEND Drafts {19+}\r\nx STARTTLS\r\nx ID ()")
+        assert wire.line().startswith("b OK [APPENDUID ")
+        wire.send("c NOOP")
+        assert wire.line() == "c OK NOOP completed"
+
+
 def test_curl_signs_in_and_reads(mail: Server, alice: _Session) -> None:
     alice.append("INBOX", "", "", _LETTER)
     number = int(alice.select("INBOX")[1][0] or b"0")
