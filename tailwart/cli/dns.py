@@ -17,15 +17,12 @@ from tailwart.dns.archive import Archive
 from tailwart.dns.check import run as checks
 from tailwart.dns.check.findings import render as render_findings
 from tailwart.dns.check.findings import to_json as findings_to_json
-from tailwart.dns.plane import Plane, combined
-from tailwart.dns.reachability import Vantage, local_vantage, remote_vantage
-from tailwart.dns.server import over_ssh
-from tailwart.dns.source import ZoneFileSource, absent
+from tailwart.dns.plane import Plane, combined, plane_of
 from tailwart.dns.zoneplan import ZonePlan, restore
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
-from tailwart.providers import Provider
+from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
 _json = click.option("--json", "as_json", is_flag=True, help="A JSON document instead of text.")
@@ -235,12 +232,7 @@ def _opened(zone: str | None) -> Iterator[tuple[Plane, Provider]]:
 @contextmanager
 def _plane(environment: Environment, zone: str | None) -> Iterator[Plane]:
     runner = SshRunner(environment, environment.mailbox_ssh) if environment.mailbox_ssh else None
-    source: ZoneFileSource = absent("MAILBOX_SSH is not set, so the mail server cannot be asked for its records")
-    places: list[Vantage] = [local_vantage()]
-    if runner is not None and environment.mailbox_ssh is not None:
-        source = over_ssh(runner, environment.domains, environment.acme_directory_in_use)
-        places.append(remote_vantage("the mailbox host", runner, environment.mailbox_ssh.host))
-    plane = Plane(environment, overrides.load(), source, Archive(), vantages=lambda: places)
+    plane = plane_of(environment, overrides.load(), runner)
     try:
         yield replace(plane, only=zone) if zone else plane
     finally:
@@ -249,7 +241,7 @@ def _plane(environment: Environment, zone: str | None) -> Iterator[Plane]:
 
 
 def _names(environment: Environment, zone: str | None) -> tuple[str, ...]:
-    return Plane(environment, overrides.none(), absent(""), Archive(), only=zone).zones
+    return replace(plane_of(environment, overrides.none(), None), only=zone).zones
 
 
 def _served(records: tuple[Record, ...]) -> list[Record]:

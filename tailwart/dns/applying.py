@@ -15,7 +15,7 @@ from tailwart.dns.authority import locate, wait_until_served
 from tailwart.dns.ownership import Ledger, is_acme
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
-from tailwart.providers import Notify, Provider
+from tailwart.providers.definition import Notify, Provider
 from tailwart.providers.record import Key, Record, by_key
 
 WAIT_SECONDS = 180.0

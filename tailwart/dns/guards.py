@@ -9,7 +9,7 @@ from tailwart.dns import spf
 from tailwart.dns.ownership import purpose
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
-from tailwart.providers.record import TTL_RANGE, Record
+from tailwart.providers.record import Record
 
 MAX_LOST = 0.30
 """Largest share of the managed records that a plan deletes without an explicit word."""
@@ -18,13 +18,14 @@ MAX_LOST = 0.30
 _BESIDE_CNAME = {"CNAME", "RRSIG", "NSEC"}
 
 
-def check(plan: ZonePlan, lookup: spf.Lookup, *, allow_deletions: bool = False) -> tuple[str, ...]:
+def check(plan: ZonePlan, lookup: spf.Lookup, ttl: range, *, allow_deletions: bool = False) -> tuple[str, ...]:
     """Refuse an unsafe plan with `TailwartError` (all reasons at once); returns warnings for what cannot be known.
 
+    ``ttl`` are the seconds that the provider accepts.
     A zone that has a fault which this plan does not touch is not refused for it: `tailwart dns check` names that.
     """
     warnings: list[str] = []
-    refusals = [*_ttl(plan), *_cname(plan), *_single(plan), *_spf(plan, lookup, warnings)]
+    refusals = [*_ttl(plan, ttl), *_cname(plan), *_single(plan), *_spf(plan, lookup, warnings)]
     if not allow_deletions:
         refusals += _deletions(plan)
     if len(refusals) == 1:
@@ -38,15 +39,15 @@ def check(plan: ZonePlan, lookup: spf.Lookup, *, allow_deletions: bool = False) 
     return tuple(warnings)
 
 
-def _ttl(plan: ZonePlan) -> Iterator[TailwartError]:
+def _ttl(plan: ZonePlan, accepted: range) -> Iterator[TailwartError]:
     # Beside foreign records the TTL is theirs (RFC 2181 §5.2), whatever their provider allowed.
     shared = {(entry.rrset, entry.ttl) for entry in plan.foreign}
-    wrong = [entry for entry in plan.puts if entry.ttl not in TTL_RANGE and (entry.rrset, entry.ttl) not in shared]
+    wrong = [entry for entry in plan.puts if entry.ttl not in accepted and (entry.rrset, entry.ttl) not in shared]
     if wrong:
         yield TailwartError(
             f"TTL of {wrong[0].name} {wrong[0].type}",
             seen=str(wrong[0].ttl),
-            expected=f"{TTL_RANGE.start} to {TTL_RANGE.stop - 1} seconds",
+            expected=f"{accepted.start} to {accepted.stop - 1} seconds",
             remedy="set DNS_TTL within that range.",
         )
 

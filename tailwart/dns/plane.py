@@ -15,15 +15,17 @@ from tailwart.dns.applying import WAIT_SECONDS, Applied, apply
 from tailwart.dns.archive import Archive
 from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
 from tailwart.dns.overrides import Overrides
-from tailwart.dns.reachability import Ipv6, Vantage, judge
-from tailwart.dns.source import ServerFacts, ZoneFileSource
+from tailwart.dns.reachability import Ipv6, Vantage, judge, local_vantage, remote_vantage
+from tailwart.dns.server import over_ssh
+from tailwart.dns.source import ServerFacts, ZoneFileSource, absent
 from tailwart.dns.spf import Lookup
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.network import TAILNET_V4, TAILNET_V6
 from tailwart.plan.model import Plan
-from tailwart.providers import Notify, Provider
+from tailwart.providers.definition import Notify, Provider
+from tailwart.runner import Runner
 
 
 def public_txt(name: str) -> list[str] | None:
@@ -72,7 +74,11 @@ class Plane:
 
     def open_provider(self, notify: Notify) -> Provider:
         """The provider that the environment names."""
-        return providers.open_provider(self.environment, notify)
+        return open_provider(self.environment, notify)
+
+    @property
+    def _ttl_range(self) -> range:
+        return providers.definition(self.environment.dns_provider).ttl
 
     def nameservers(self, provider: Provider) -> tuple[str, ...]:
         """The authoritative servers to ask: DNS_NAMESERVERS, or the provider's own."""
@@ -97,7 +103,7 @@ class Plane:
         """The plans with the warnings of the guards; raises `TailwartError` for one that is refused."""
         allowed = allow_deletions or self.overrides.allow_deletions
         return {
-            zone: with_warnings(plan, guards.check(plan, self.txt, allow_deletions=allowed))
+            zone: with_warnings(plan, guards.check(plan, self.txt, self._ttl_range, allow_deletions=allowed))
             for zone, plan in plans.items()
         }
 
@@ -115,6 +121,22 @@ class Plane:
             for plan in plans
             if plan
         ]
+
+
+def open_provider(environment: Environment, notify: Notify) -> Provider:
+    """The provider that DNS_PROVIDER names. Raises `TailwartError` when there is none, or its keys cannot be used."""
+    return providers.definition(environment.dns_provider).open(environment.provider_keys, notify)
+
+
+def plane_of(environment: Environment, overrides: Overrides, mailbox: Runner | None) -> Plane:
+    """The plane of a deployed installation; ``mailbox`` runs commands on its host, None without MAILBOX_SSH."""
+    source = absent("MAILBOX_SSH is not set, so the mail server cannot be asked for its records")
+    places = [local_vantage()]
+    if mailbox is not None and environment.mailbox_ssh is not None:
+        source = over_ssh(mailbox, environment.domains, environment.acme_directory_in_use)
+        # Another host than the edges' own, where this machine may have no IPv6.
+        places.append(remote_vantage("the mailbox host", mailbox, environment.mailbox_ssh.host))
+    return Plane(environment, overrides, source, Archive(), vantages=lambda: places)
 
 
 def edge_addresses(environment: Environment) -> tuple[EdgeAddresses, ...]:

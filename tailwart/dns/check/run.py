@@ -13,7 +13,7 @@ from tailwart.dns.desired import Desired
 from tailwart.dns.plane import Plane, edge_addresses, sender_terms
 from tailwart.dns.reachability import judge
 from tailwart.environment import Edge, Environment
-from tailwart.providers import Provider
+from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
 Address = IPv4Address | IPv6Address
