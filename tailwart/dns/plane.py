@@ -25,6 +25,7 @@ from tailwart.errors import TailwartError
 from tailwart.network import TAILNET_V4, TAILNET_V6
 from tailwart.plan.model import Plan
 from tailwart.providers.definition import Notify, Provider
+from tailwart.providers.record import APEX, Record
 from tailwart.runner import Runner
 
 
@@ -80,9 +81,15 @@ class Plane:
     def _ttl_range(self) -> range:
         return providers.definition(self.environment.dns_provider).ttl
 
-    def nameservers(self, provider: Provider) -> tuple[str, ...]:
-        """The authoritative servers to ask: DNS_NAMESERVERS, or the provider's own."""
-        return self.environment.dns_nameservers or provider.nameservers
+    def nameservers(self, provider: Provider, zone: str, live: Iterable[Record] | None = None) -> tuple[str, ...]:
+        """The authoritative servers to ask: DNS_NAMESERVERS, the provider's own, or those in the zone's NS records.
+
+        ``live`` are the zone's records where they have been read already.
+        """
+        if fixed := self.environment.dns_nameservers or provider.nameservers:
+            return fixed
+        records = provider.read(zone) if live is None else live
+        return tuple(sorted(entry.value.rstrip(".") for entry in records if entry.rrset == (APEX, "NS")))
 
     def desired(self) -> dict[str, Desired]:
         """What each zone should hold; asks the mail server and looks at the edges."""
@@ -114,7 +121,7 @@ class Plane:
                 plan,
                 provider,
                 self.archive,
-                nameservers=self.nameservers(provider),
+                nameservers=self.nameservers(provider, plan.zone, plan.live),
                 notify=notify,
                 wait=self.wait,
             )

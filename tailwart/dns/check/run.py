@@ -23,18 +23,16 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
     """Look at everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
     environment = plane.environment
     findings: list[Finding] = []
-    names = plane.nameservers(provider) if provider else environment.dns_nameservers
-    servers, problems = locate(names)
-    findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
-    if not names:
-        findings.append(
-            unknown("nameservers", "none", "DNS_PROVIDER is none", remedy="name the zone's servers in DNS_NAMESERVERS")
-        )
     public, problems = locate(resolvers or (() if environment.offline else resolving.PUBLIC))
     findings += [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
     desired = plane.desired()
     served: dict[tuple[str, str], list[Record]] = {}
     for zone, zone_desired in desired.items():
+        names = plane.nameservers(provider, zone) if provider else environment.dns_nameservers
+        servers, problems = locate(names)
+        findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
+        if not names:
+            findings.append(unknown("nameservers", zone, "are not known", remedy="name them in DNS_NAMESERVERS"))
         found, at_zone = records.check(zone_desired, servers, plane.archive.ledger(zone), plane.txt)
         findings += found
         findings += [resolving.check_records(zone_desired, server) for server in public]
