@@ -16,12 +16,12 @@ from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from tailwart import providers
 from tailwart.environment.model import Account, Edge, Environment
 from tailwart.environment.problems import EnvironmentProblems, Problem
 from tailwart.environment.rules import contradictions
 from tailwart.errors import TailwartError
 from tailwart.fields import example_of, is_secret
-from tailwart.providers import definitions
 
 DEFAULT_PATH = ".env"
 PATH_VARIABLE = "TAILWART_ENV"
@@ -110,7 +110,7 @@ def _validate(raw: Mapping[str, str]) -> tuple[Environment | None, list[Problem]
 
 def _wrong_provider_keys(raw: Mapping[str, str]) -> Iterator[Problem]:
     """Values that a DNS provider cannot read; which keys must be there depends on the one that is chosen."""
-    for definition in definitions().values():
+    for definition in providers.definitions().values():
         values = _group(raw, definition.keys, "")
         try:
             definition.keys.model_validate(values)
@@ -132,7 +132,7 @@ def _contradictions_of(document: dict[str, Any]) -> list[Problem]:
 def _document(raw: Mapping[str, str]) -> dict[str, Any]:
     """The flat keys as the nested document that the model describes; an empty value counts as not set."""
     document: dict[str, Any] = {name: raw[name.upper()] for name in Environment.model_fields if raw.get(name.upper())}
-    document["provider_keys"] = {name: raw[name.upper()] for name in _provider_fields() if raw.get(name.upper())}
+    document["provider_keys"] = {name: raw[name.upper()] for name in providers.settings() if raw.get(name.upper())}
     document["edges"] = [{"name": name, **_group(raw, Edge, edge_key(name, ""))} for name in _names(raw, "EDGES")]
     document["accounts"] = [
         {"name": name, **_group(raw, Account, account_key(name, ""))} for name in _names(raw, "ACCOUNTS")
@@ -140,15 +140,11 @@ def _document(raw: Mapping[str, str]) -> dict[str, Any]:
     return document
 
 
-def _provider_fields() -> dict[str, FieldInfo]:
-    return {name: info for each in definitions().values() for name, info in each.keys.model_fields.items()}
-
-
 def settings() -> dict[str, FieldInfo]:
     """Every key of a `.env` that is not one edge's or one account's own, in the order of `.env.example`."""
     found: dict[str, FieldInfo] = {}
     for name, info in Environment.model_fields.items():
-        found |= _provider_fields() if name == "provider_keys" else {name: info}
+        found |= providers.settings() if name == "provider_keys" else {name: info}
     return {name.upper(): info for name, info in found.items()}
 
 

@@ -322,6 +322,12 @@ class Environment(BaseModel):
         return definition.dns_server(definition.parse(self.provider_keys)) if definition.dns_server else None
 
     @property
+    def provider_secrets(self) -> tuple[SecretStr, ...]:
+        """The secrets among the keys of DNS providers."""
+        known = providers.settings()
+        return tuple(value for name, value in self.provider_keys.items() if v.is_secret(known.get(name)))
+
+    @property
     def acme_directory_in_use(self) -> str | None:
         """The ACME directory with the staging switch applied."""
         if self.acme_directory and self.acme_staging:

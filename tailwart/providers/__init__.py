@@ -11,6 +11,8 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
+from pydantic.fields import FieldInfo
+
 from tailwart.errors import TailwartError
 from tailwart.providers.definition import AnyDefinition
 
@@ -24,6 +26,12 @@ def definitions() -> Mapping[str, AnyDefinition]:
     found = (module.name for module in pkgutil.iter_modules(__path__))
     names = sorted(name for name in found if name not in _COMMON and not name.startswith("_"))
     return {name: importlib.import_module(f"{__name__}.{name}").PROVIDER for name in names}
+
+
+@cache
+def settings() -> Mapping[str, FieldInfo]:
+    """The `.env` keys of all providers, as attributes."""
+    return {name: info for each in definitions().values() for name, info in each.keys.model_fields.items()}
 
 
 def definition(name: str) -> AnyDefinition:

@@ -14,8 +14,6 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from tailwart.environment import Environment, load
-from tailwart.fields import is_secret
-from tailwart.providers import definition
 from tests.lab.arguments import ArgumentWatch
 
 ROOT = Path(__file__).parents[2]
@@ -117,9 +115,7 @@ def secret_values(environment: BaseModel) -> frozenset[str]:
             if isinstance(item, BaseModel):
                 found |= secret_values(item)
     if isinstance(environment, Environment):
-        own = definition(environment.dns_provider).keys.model_fields
-        secrets = {name for name, info in own.items() if is_secret(info)} & environment.provider_keys.keys()
-        found |= {environment.provider_keys[name].get_secret_value() for name in secrets}
+        found |= {secret.get_secret_value() for secret in environment.provider_secrets}
     return frozenset(found)
 
 
