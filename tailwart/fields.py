@@ -314,7 +314,5 @@ AbsolutePath = Annotated[str, _pattern(re.compile(r"/\S+\Z"), "an absolute path 
 
 Domains = Annotated[tuple[Domain, ...], BeforeValidator(_list)]
 Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
-HostLabels = Annotated[tuple[HostLabel, ...], BeforeValidator(_list)]
 LocalParts = Annotated[tuple[LocalPart, ...], BeforeValidator(_list)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
-HostNames = Annotated[tuple[HostName, ...], BeforeValidator(_list)]

@@ -12,7 +12,7 @@ from tailwart.errors import TailwartError
 from tailwart.providers.record import Record
 
 MAX_LOST = 0.30
-"""Largest share of the managed records that a plan deletes without an explicit word."""
+"""Largest share of the managed records that a plan deletes without confirmation."""
 
 # RFC 4035 §2.5: the only types that may stand beside a CNAME.
 _BESIDE_CNAME = {"CNAME", "RRSIG", "NSEC"}
@@ -124,8 +124,8 @@ def _deletions(plan: ZonePlan) -> Iterator[TailwartError]:
         yield TailwartError(
             f"the plan deletes {len(plan.lost)} of {plan.managed} managed records of {plan.zone}",
             seen=shown + (", …" if len(plan.lost) > 8 else ""),
-            expected=f"{MAX_LOST:.0%} at most without an explicit word (lesson 13)",
+            expected=f"{MAX_LOST:.0%} at most, unless you allow more (lesson 13)",
             lesson=13,
-            remedy="look at `tailwart dns plan`; if it is meant: `tailwart dns apply --allow-deletions`, or "
+            remedy="read `tailwart dns plan`; if it is right, allow it: `tailwart dns apply --allow-deletions`, or "
             "`pyinfra inventory.py deploy.py --limit dns --data dns_allow_deletions=yes`.",
         )

@@ -41,13 +41,13 @@ def public_txt(name: str) -> list[str] | None:
 
 
 def no_vantages() -> Sequence[Vantage]:
-    """Nowhere to look from: AAAA records are neither published nor removed."""
+    """No place to connect from: AAAA records are neither published nor removed."""
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One installation's zones. ``source`` asks the mail server, ``vantages`` says from where edges are looked at."""
+    """One installation's zones. ``source`` asks the mail server, ``vantages`` are the places that connect to edges."""
 
     environment: Environment
     overrides: Overrides
@@ -92,7 +92,7 @@ class Plane:
         return tuple(sorted(entry.value.rstrip(".") for entry in records if entry.rrset == (APEX, "NS")))
 
     def desired(self) -> dict[str, Desired]:
-        """What each zone should hold; asks the mail server and looks at the edges."""
+        """What each zone should hold; asks the mail server and connects to the edges."""
         facts = self.source()
         addresses = edge_addresses(self.environment)
         ipv6 = judge(addresses, self.vantages() if any(edge.ipv6 for edge in addresses) else ())
@@ -100,7 +100,7 @@ class Plane:
 
     def plans(self, provider: Provider) -> dict[str, ZonePlan]:
         """Each zone's plan, not yet guarded."""
-        # The provider is asked first: a refused key (lesson 2) is told before anything else is waited for.
+        # The provider is asked first: a refused key (lesson 2) is reported before anything else takes time.
         live = {zone: provider.read(zone) for zone in self.zones}
         return {
             zone: compare(desired, live[zone], self.archive.ledger(zone)) for zone, desired in self.desired().items()
@@ -152,7 +152,7 @@ def edge_addresses(environment: Environment) -> tuple[EdgeAddresses, ...]:
 
 
 def intent(environment: Environment, overrides: Overrides, zone: str, facts: ServerFacts, ipv6: Ipv6) -> Intent:
-    """What decides one zone, from the settings, the server and the look at the edges."""
+    """What decides one zone, from the settings, the server and what the edges answered."""
     return Intent(
         zone=zone,
         main=environment.domain,
@@ -197,7 +197,7 @@ def sender_terms(environment: Environment, overrides: Overrides) -> tuple[str, .
 
 
 def with_warnings(plan: ZonePlan, warnings: tuple[str, ...]) -> ZonePlan:
-    """The plan with more for its reader to look at."""
+    """The plan with further warnings."""
     return replace(plan, plan=replace(plan.plan, warnings=(*plan.plan.warnings, *warnings)))
 
 

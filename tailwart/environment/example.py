@@ -12,7 +12,7 @@ from tailwart.environment.model import Account, Edge, Environment
 from tailwart.fields import example_of
 
 _HEAD = """\
-# Settings of one installation. Copy to .env, `chmod 600 .env`, fill in; `tailwart env check` tells what is missing.
+# Settings of one installation. Copy to .env, `chmod 600 .env`, fill in; `tailwart env check` names what is missing.
 # A key that is commented out has the default shown. A role without its keys is left out by the deploy.
 """
 

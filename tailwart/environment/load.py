@@ -57,7 +57,7 @@ def load(path: Path | None = None) -> Loaded:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise TailwartError(
-            f"{path}: cannot be read as UTF-8 text", seen=type(error).__name__, remedy=f"look at {path}"
+            f"{path}: cannot be read as UTF-8 text", seen=type(error).__name__, remedy=f"check {path}"
         ) from error
     raw, syntax = _read(text)
     problems = list(syntax)
@@ -98,8 +98,8 @@ def _validate(raw: Mapping[str, str]) -> tuple[Environment | None, list[Problem]
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False):
             problems.append(_problem(detail["loc"], detail["msg"], document))
-        # The rules between settings are still told, about a version of the file in which the wrong values stand at
-        # their examples: whoever fixes a file wants to hear everything at once.
+        # The rules between settings are still checked, on a version of the file in which the wrong values stand at
+        # their examples: whoever fixes a file wants to see every problem at once.
         broken = {problem.key for problem in problems}
         partial = _with_examples(document, [tuple(detail["loc"]) for detail in error.errors(include_url=False)])
         problems += [problem for problem in _contradictions_of(partial) if problem.key not in broken]

@@ -145,9 +145,9 @@ class OctoDns:
         return TailwartError(
             f"{self.label}: the zone {zone} cannot be {verb}",
             seen=seen,
-            remedy="look at the record that is named"
+            remedy="correct the record that is named"
             if refused
-            else "check this machine's way there; run again, what was written stands and the rest is finished",
+            else "check the network from here to the provider, then run again: what was written stands",
         )
 
     def _status(self, error: Exception) -> int | None:

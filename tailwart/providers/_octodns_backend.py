@@ -1,4 +1,4 @@
-"""What one octoDNS provider needs to be told of; free of octoDNS itself, which only its users load."""
+"""How a provider is described to the adapter over octoDNS; octoDNS itself is loaded by its users only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailwart.errors import TailwartError
-from tailwart.providers.definition import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,6 @@ def plain_text(text: str) -> str:
     if not text.isascii() or not text.isprintable() or '"' in text or "\\" in text:
         raise ValueError("a quote, a backslash or a character beyond ASCII")
     return text.replace(";", "\\;")
-
-
-def open_octodns(backend: Backend) -> Provider:
-    """The provider over one octoDNS package."""
-    from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads dnspython, which reading a `.env` does not need
-
-    return OctoDns(backend)
 
 
 def owner_name(name: str, zone: str) -> str:

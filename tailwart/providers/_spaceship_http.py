@@ -128,7 +128,7 @@ class Client:
         return TailwartError(
             f"Spaceship {'failed' if status >= 500 else 'refused the request'} ({method} {zone})",
             seen=seen,
-            remedy="run again; what was written stands" if status >= 500 else "look at the record that is named",
+            remedy="run again; what was written stands" if status >= 500 else "correct the record that is named",
         )
 
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from tailwart.errors import TailwartError
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, open_octodns, plain_text
+from tailwart.providers._octodns_backend import Backend, Rrset, library_class, plain_text
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: Cloudflare"
@@ -28,6 +28,8 @@ class CloudflareKeys(Keys):
 
 def connect(keys: CloudflareKeys, notify: Notify) -> Provider:
     """The provider over the API, where each record is changed by itself."""
+    from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
+
     del notify
     token = keys.cloudflare_token.get_secret_value()
 
@@ -37,7 +39,7 @@ def connect(keys: CloudflareKeys, notify: Notify) -> Provider:
             "tailwart", token=token, pagerules=False, retry_count=1, retry_period=5, min_ttl=60
         )
 
-    return open_octodns(
+    return OctoDns(
         Backend(
             label="Cloudflare",
             library=library,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, open_octodns, owner_name, plain_text
+from tailwart.providers._octodns_backend import Backend, Rrset, library_class, owner_name, plain_text
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: deSEC"
@@ -22,6 +22,8 @@ class DesecKeys(Keys):
 
 def connect(keys: DesecKeys, notify: Notify) -> Provider:
     """The provider over the API; all changes of a run are one bulk request, which deSEC carries out as a whole."""
+    from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
+
     del notify
     token = keys.desec_token.get_secret_value()
 
@@ -29,7 +31,7 @@ def connect(keys: DesecKeys, notify: Notify) -> Provider:
         # The library waits by itself as long as deSEC's rate limit says, and little for anything else.
         return library_class("octodns_desec", "DesecProvider", "desec")("tailwart", token, retries=2, backoff=1)
 
-    return open_octodns(
+    return OctoDns(
         Backend(
             label="deSEC",
             library=library,

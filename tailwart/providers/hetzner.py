@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, open_octodns, owner_name, plain_text
+from tailwart.providers._octodns_backend import Backend, Rrset, library_class, owner_name, plain_text
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: Hetzner"
@@ -27,6 +27,8 @@ class HetznerKeys(Keys):
 
 def connect(keys: HetznerKeys, notify: Notify) -> Provider:
     """The provider over the API; each record set changes as a whole."""
+    from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
+
     del notify
     token = keys.hetzner_token.get_secret_value()
 
@@ -34,7 +36,7 @@ def connect(keys: HetznerKeys, notify: Notify) -> Provider:
         # The other backend is the DNS console's older API.
         return library_class("octodns_hetzner", "HetznerProvider", "hetzner")("tailwart", token, backend="hcloud")
 
-    return open_octodns(
+    return OctoDns(
         Backend(
             label="Hetzner",
             library=library,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, open_octodns, owner_name, plain_text
+from tailwart.providers._octodns_backend import Backend, Rrset, library_class, owner_name, plain_text
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: OVH"
@@ -32,6 +32,8 @@ class OvhKeys(Keys):
 
 def connect(keys: OvhKeys, notify: Notify) -> Provider:
     """The provider over the API; OVH publishes the changes of a run together, at their last request."""
+    from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
+
     del notify
     secret, consumer = keys.ovh_application_secret.get_secret_value(), keys.ovh_consumer_key.get_secret_value()
 
@@ -40,7 +42,7 @@ def connect(keys: OvhKeys, notify: Notify) -> Provider:
             "tailwart", keys.ovh_endpoint, keys.ovh_application_key, secret, consumer
         )
 
-    return open_octodns(
+    return OctoDns(
         Backend(
             label="OVH",
             library=library,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from tailwart.fields import SecureUrl, key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, open_octodns
+from tailwart.providers._octodns_backend import Backend, Rrset, library_class
 from tailwart.providers.definition import Definition, Keys, Notify, Provider
 
 SECTION = "DNS: PowerDNS"
@@ -27,6 +27,8 @@ class PowerDnsKeys(Keys):
 
 def connect(keys: PowerDnsKeys, notify: Notify) -> Provider:
     """The provider over the API; all changes of a run are one request, which PowerDNS carries out as a whole."""
+    from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
+
     del notify
     url, secret = urlsplit(keys.powerdns_api_url), keys.powerdns_api_key.get_secret_value()
 
@@ -41,7 +43,7 @@ def connect(keys: PowerDnsKeys, notify: Notify) -> Provider:
             enable_dynamic=False,
         )
 
-    return open_octodns(
+    return OctoDns(
         Backend(
             label="PowerDNS",
             library=library,

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from tailwart.errors import TailwartError
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, open_octodns, plain_text
+from tailwart.providers._octodns_backend import Backend, Rrset, library_class, plain_text
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: Route 53"
@@ -34,6 +34,8 @@ class Route53Keys(Keys):
 
 def connect(keys: Route53Keys, notify: Notify) -> Provider:
     """The provider over the API; all changes of a run are one batch, which Route 53 carries out as a whole."""
+    from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
+
     del notify
     secret = keys.route53_secret_access_key.get_secret_value()
 
@@ -42,7 +44,7 @@ def connect(keys: Route53Keys, notify: Notify) -> Provider:
             "tailwart", access_key_id=keys.route53_access_key_id, secret_access_key=secret, private=False
         )
 
-    return open_octodns(
+    return OctoDns(
         Backend(
             label="Route 53",
             library=library,

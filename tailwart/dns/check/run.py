@@ -20,7 +20,7 @@ Address = IPv4Address | IPv6Address
 
 
 def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = ()) -> list[Finding]:
-    """Look at everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
+    """Check everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
     environment = plane.environment
     findings: list[Finding] = []
     public, problems = locate(resolvers or (() if environment.offline else resolving.PUBLIC))
@@ -49,7 +49,7 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
 
 
 def _ipv6(plane: Plane) -> Iterator[Finding]:
-    """The guard of the AAAA records, looked at live."""
+    """Whether each edge answers on IPv6 now, which decides its AAAA records."""
     for edge in plane.environment.edges:
         if edge.ipv6 is None:
             continue
@@ -65,7 +65,7 @@ def _ipv6(plane: Plane) -> Iterator[Finding]:
                 "ipv6",
                 subject,
                 verdict.reason,
-                remedy="make the edge listen on IPv6 (run the edge role, look at its firewall) before any AAAA",
+                remedy="make the edge listen on IPv6 (run the edge role, check its firewall) before any AAAA",
                 lesson=8,
             )
 
@@ -84,7 +84,7 @@ def _certificates(environment: Environment, served: dict[tuple[str, str], list[R
                     "certificate",
                     f"{name} at {where}",
                     f"port {tls.IMAPS} shows none ({error or type(error).__name__})",
-                    remedy="run the edge role; look at the way from here to that port",
+                    remedy="run the edge role; check the network from here to that port",
                     required=address.version == 4,
                 )
                 continue

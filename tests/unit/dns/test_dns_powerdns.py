@@ -179,7 +179,7 @@ def test_an_unknown_zone_and_a_silent_server_say_what_to_check(bench: Bench, set
     provider = definition("powerdns").open(silent.provider_keys, lambda _: None)
     with pytest.raises(TailwartError, match="cannot be read") as away:
         provider.read(bench.zone)
-    assert "this machine's way there" in away.value.remedy
+    assert "the network from here" in away.value.remedy
 
 
 def test_a_record_set_with_a_disabled_record_is_refused_before_anything_is_written(

@@ -348,3 +348,67 @@ def test_ovhs_changes_are_published_by_the_last_request() -> None:
     assert [entry for entry in sent if entry[0] != "GET"] == [("DELETE", "1"), ("POST", "record"), ("POST", "refresh")]
     with pytest.raises(TailwartError, match=r"_25\._tcp TLSA cannot be changed at OVH; nothing was written"):
         opened("ovh").change(ZONE, [record(ZONE, "_25._tcp", "TLSA", f"3 1 1 {'ab' * 32}", 3600)], [])
+
+
+@responses.activate
+def test_hetzner_changes_one_record_set_at_a_time_and_removes_last() -> None:
+    """After the API's reference: actions on record sets, each answered with an action."""
+    api = "https://api.hetzner.cloud/v1/zones"
+    zone = {"id": 42, "name": ZONE, "ttl": 3600, "mode": "primary"}
+    held = [
+        {
+            "id": "@/TXT",
+            "name": "@",
+            "type": "TXT",
+            "ttl": 3600,
+            "records": [{"value": '"v=spf1 mx -all"'}],
+            "zone": 42,
+        },
+        {"id": "old/A", "name": "old", "type": "A", "ttl": 3600, "records": [{"value": "192.0.2.4"}], "zone": 42},
+        {
+            "id": "web/CNAME",
+            "name": "web",
+            "type": "CNAME",
+            "ttl": 60,
+            "records": [{"value": "x.example."}],
+            "zone": 42,
+        },
+    ]
+    meta = {"pagination": {"page": 1, "per_page": 50, "previous_page": None, "next_page": None, "last_page": 1}}
+    responses.get(api, json={"zones": [zone], "meta": meta})
+    for identifier in (ZONE, 42):
+        responses.get(f"{api}/{identifier}", json={"zone": zone})
+        responses.get(f"{api}/{identifier}/rrsets", json={"rrsets": held, "meta": meta})
+    action = {"action": {"id": 1, "status": "success", "command": "x", "progress": 100, "resources": [], "error": None}}
+    responses.post(f"{api}/42/rrsets", json={"rrset": held[0], **action})
+    responses.post(f"{api}/42/rrsets/@/TXT/actions/set_records", json=action)
+    responses.post(f"{api}/42/rrsets/@/TXT/actions/change_ttl", json=action)
+    responses.delete(f"{api}/42/rrsets/old/A", json=action)
+    responses.delete(f"{api}/42/rrsets/web/CNAME", json=action)
+    opened("hetzner").change(
+        ZONE,
+        [
+            record(ZONE, APEX, "TXT", "v=spf1 mx ip4:192.0.2.9 -all", 600),
+            record(ZONE, "web", "A", "192.0.2.1", 600),
+            record(ZONE, "_imaps._tcp", "SRV", f"0 1 993 mail.{ZONE}.", 600),
+        ],
+        [
+            record(ZONE, APEX, "TXT", "v=spf1 mx -all", 3600),
+            record(ZONE, "old", "A", "192.0.2.4", 3600),
+            record(ZONE, "web", "CNAME", "x.example.", 60),
+        ],
+    )
+    sent = [call.request for call in responses.calls if call.request.method != "GET"]
+    paths = [(request.method, str(request.path_url).removeprefix("/v1/zones/42/rrsets")) for request in sent]
+    assert paths == [
+        ("POST", ""),
+        ("POST", "/@/TXT/actions/set_records"),
+        ("POST", "/@/TXT/actions/change_ttl"),
+        ("DELETE", "/web/CNAME"),
+        ("POST", ""),
+        ("DELETE", "/old/A"),
+    ]
+    assert json.loads(sent[0].body or "{}")["records"] == [{"value": f"0 1 993 mail.{ZONE}."}]
+    assert json.loads(sent[1].body or "{}") == {"records": [{"value": '"v=spf1 mx ip4:192.0.2.9 -all"'}]}
+    assert json.loads(sent[2].body or "{}") == {"ttl": 600}
+    assert json.loads(sent[4].body or "{}")["name"] == "web"
