@@ -20,7 +20,7 @@ $(UV):
 	@lab/bootstrap $(UV_VERSION) $(CACHE)/uv-$(UV_VERSION)
 
 setup: $(UV) ## Install the locked dependencies into .venv
-	@$(UV) sync --frozen --quiet
+	@$(UV) sync --frozen --quiet --all-extras
 
 lab: setup ## Build what is missing and start the lab
 	@$(LAB) up
@@ -37,7 +37,7 @@ verify: setup ## Verify the installation of .env (TAILWART_ENV selects another)
 test: test-fast test-lab ## All tests: unit, contract, templates, plans, then those on the lab
 
 test-fast: setup ## Tests that need no lab
-	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2
+	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 pdns_server:pdns-server pdns_server:pdns-backend-sqlite3
 	@$(RUN) pytest -n auto --dist loadgroup tests/unit tests/contract tests/templates tests/plans
 
 test-lab: setup ## Tests on the lab (starts it)

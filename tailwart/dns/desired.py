@@ -1,4 +1,4 @@
-"""The zone that the mail system needs: the server's own records, the edges' addresses, SPF, CAA, the owner's word."""
+"""The zone that the mail system needs: the server's own records, the edges' addresses, SPF, CAA, overrides."""
 
 from __future__ import annotations
 

@@ -102,8 +102,7 @@ def _secrets(environment: Environment, key: str) -> tuple[str, ...]:
         environment.stalwart_db_password,
         environment.smarthost_password,
         environment.s3_secret_key,
-        environment.spaceship_api_secret,
-        environment.rfc2136_key,
+        *environment.provider_secrets,
     )
     return (key, key.partition("?")[0], *(value.get_secret_value() for value in values if value is not None))
 

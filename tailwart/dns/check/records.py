@@ -32,9 +32,7 @@ def check(
         silent = next((answer.error for answer in heard if answer.error), "")
         if silent:
             findings.append(
-                unknown(
-                    AREA, f"{zone} at {server.label}", silent, remedy="look at DNS_NAMESERVERS and at the delegation"
-                )
+                unknown(AREA, f"{zone} at {server.label}", silent, remedy="check DNS_NAMESERVERS and the delegation")
             )
             continue
         live = [entry for answer in heard for entry in answer.records]
@@ -90,8 +88,8 @@ def _compare(desired: Desired, plan: ZonePlan, server: Server) -> Iterator[Findi
             required=_is_required(entry, desired),
             lesson=13,
         )
-    told = {slot(entry) for entry in missing} | {(name, "TXT", "spf") for name in doubled}
-    excess = [entry for entry in plan.deletes if slot(entry) not in told]
+    reported = {slot(entry) for entry in missing} | {(name, "TXT", "spf") for name in doubled}
+    excess = [entry for entry in plan.deletes if slot(entry) not in reported]
     for entry in excess:
         yield _excess(entry, plan, subject)
     if not (missing or excess or doubled):

@@ -14,28 +14,26 @@ from tailwart.dns.plane import Plane, edge_addresses, sender_terms
 from tailwart.dns.reachability import judge
 from tailwart.environment import Edge, Environment
 from tailwart.network import SMTP
-from tailwart.providers import Provider
+from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
 Address = IPv4Address | IPv6Address
 
 
 def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = ()) -> list[Finding]:
-    """Look at everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
+    """Check everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
     environment = plane.environment
     findings: list[Finding] = []
-    names = plane.nameservers(provider) if provider else environment.dns_nameservers
-    servers, problems = locate(names)
-    findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
-    if not names:
-        findings.append(
-            unknown("nameservers", "none", "DNS_PROVIDER is none", remedy="name the zone's servers in DNS_NAMESERVERS")
-        )
     public, problems = locate(resolvers or (() if environment.offline else resolving.PUBLIC))
     findings += [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
     desired = plane.desired()
     served: dict[tuple[str, str], list[Record]] = {}
     for zone, zone_desired in desired.items():
+        names = plane.nameservers(provider, zone) if provider else environment.dns_nameservers
+        servers, problems = locate(names)
+        findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
+        if not names:
+            findings.append(unknown("nameservers", zone, "are not known", remedy="name them in DNS_NAMESERVERS"))
         found, at_zone = records.check(zone_desired, servers, plane.archive.ledger(zone), plane.txt)
         findings += found
         findings += [resolving.check_records(zone_desired, server) for server in public]
@@ -53,7 +51,7 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
 
 
 def _ipv6(plane: Plane) -> Iterator[Finding]:
-    """The guard of the AAAA records, looked at live."""
+    """Whether each edge answers on IPv6 now, which decides its AAAA records."""
     for edge in plane.environment.edges:
         if edge.ipv6 is None:
             continue
@@ -69,7 +67,7 @@ def _ipv6(plane: Plane) -> Iterator[Finding]:
                 "ipv6",
                 subject,
                 verdict.reason,
-                remedy="make the edge listen on IPv6 (run the edge role, look at its firewall) before any AAAA",
+                remedy="make the edge listen on IPv6 (run the edge role, check its firewall) before any AAAA",
                 lesson=8,
             )
 
@@ -90,7 +88,7 @@ def _certificates(environment: Environment, served: dict[tuple[str, str], list[R
                     "certificate",
                     f"{name} at {where}",
                     f"port {port} shows none ({error or type(error).__name__})",
-                    remedy="run the edge role; look at the way from here to that port",
+                    remedy="run the edge role; check the network from here to that port",
                     required=address.version == 4,
                 )
                 continue

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter, ValidationError
 
-from tailwart.environment.values import Size
 from tailwart.errors import TailwartError
+from tailwart.fields import Size
 
 _SIZE: TypeAdapter[int] = TypeAdapter(Size)
 

@@ -8,7 +8,7 @@ from typing import Any
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.stalwart.settings.groupdata import GroupData, full_address
-from tailwart.stalwart.settings.inputs import AccountInput, Acme, DnsServer, MailboxSettings, S3Store, Smarthost
+from tailwart.stalwart.settings.inputs import AccountInput, Acme, MailboxSettings, S3Store, Smarthost
 
 
 def from_environment(environment: Environment, data: Mapping[str, Any] | None = None) -> MailboxSettings:
@@ -103,23 +103,13 @@ def _acme(environment: Environment) -> Acme | None:
     directory = environment.acme_directory_in_use
     if not directory or environment.acme_dns == "none":
         return None
-    if environment.acme_dns == "spaceship":
-        key = environment.spaceship_api_key
-        dns = DnsServer("spaceship", api_key=key.get_secret_value() if key else "")
-    elif environment.acme_dns != "rfc2136":
+    dns = environment.acme_dns_server
+    if dns is None:
         raise TailwartError(
             "Stalwart cannot answer ACME challenges there",
             seen=f"DNS provider {environment.acme_dns}",
-            expected="spaceship or rfc2136",
+            expected="a provider that Stalwart knows: `tailwart env check` names them",
             remedy="set ACME_DNS_PROVIDER in .env, or leave ACME_DIRECTORY empty",
-        )
-    else:
-        dns = DnsServer(
-            "rfc2136",
-            host=str(environment.rfc2136_server),
-            port=environment.rfc2136_port,
-            key_name=environment.rfc2136_key_name or "",
-            algorithm=environment.rfc2136_algorithm,
         )
     return Acme(str(directory), environment.acme_contact or f"postmaster@{environment.domain}", dns)
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from tailwart.mailbox import names
 from tailwart.network import TAILNET_RANGES
+from tailwart.providers.definition import DnsField, Variable
 from tailwart.stalwart.protocol.jmap import SINGLETON
 from tailwart.stalwart.protocol.kinds import KINDS, MARK
 from tailwart.stalwart.protocol.values import TYPE, Bag, Ref, canonical
@@ -92,29 +93,13 @@ def _certificates(settings: MailboxSettings) -> Iterator[DesiredObject]:
     if not settings.acme:
         return
     dns = settings.acme.dns
-    if dns.provider == "spaceship":
-        yield DesiredObject(
-            "DnsServer",
-            "spaceship",
-            {TYPE: "Spaceship", "apiKey": dns.api_key, "secret": _environment(names.ENV_SPACESHIP)},
-            at_creation={"description": _mark("spaceship")},
-            masked=frozenset({"apiKey"}),
-        )
-    else:
-        yield DesiredObject(
-            "DnsServer",
-            "rfc2136",
-            {
-                TYPE: "Tsig",
-                "host": dns.host,
-                "port": dns.port,
-                "keyName": dns.key_name,
-                "key": _environment(names.ENV_RFC2136),
-                "protocol": "tcp",
-                "tsigAlgorithm": dns.algorithm,
-            },
-            at_creation={"description": _mark("rfc2136")},
-        )
+    yield DesiredObject(
+        "DnsServer",
+        dns.provider,
+        {TYPE: dns.variant, **{name: _dns_field(value) for name, value in dns.fields.items()}},
+        at_creation={"description": _mark(dns.provider)},
+        masked=frozenset(name for name, value in dns.fields.items() if isinstance(value, SecretStr)),
+    )
     yield DesiredObject(
         "AcmeProvider",
         settings.acme.directory,
@@ -301,6 +286,12 @@ def _observation(settings: MailboxSettings) -> Iterator[DesiredObject]:
         at_creation={TYPE: "Stdout", "events": frozenset(), "eventsPolicy": "exclude"},
     )
     yield DesiredObject("Metrics", SINGLETON, {"prometheus": {TYPE: "Enabled" if settings.metrics else "Disabled"}})
+
+
+def _dns_field(value: DnsField) -> Any:
+    if isinstance(value, Variable):
+        return _environment(value.name)
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _environment(variable: str) -> Mapping[str, str]:

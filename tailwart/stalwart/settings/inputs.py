@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.network import DEFAULT_SERVICES, Services
+from tailwart.providers.definition import DnsServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +71,9 @@ class S3Store:
 
 
 @dataclass(frozen=True, slots=True)
-class DnsServer:
-    """How Stalwart itself writes the ACME challenge. `host` and `port` only for RFC 2136."""
-
-    provider: str
-    api_key: str = ""
-    host: str = ""
-    port: int = 53
-    key_name: str = ""
-    algorithm: str = "hmac-sha256"
-
-
-@dataclass(frozen=True, slots=True)
 class Acme:
+    """Certificates: the directory to ask, and how Stalwart itself writes the challenge."""
+
     directory: str
     contact: str
     dns: DnsServer

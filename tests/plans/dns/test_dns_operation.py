@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from tailwart.dns.plane import open_provider
 from tailwart.environment import Environment
 from tailwart.providers.record import APEX, record
-from tailwart.providers.rfc2136 import open_provider
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot, serving
 
 ZONE = "z.test"
 INVENTORY = """
+from tailwart.dns.plane import open_provider
 from tailwart.environment import Environment
 environment = Environment.model_validate(SETTINGS)
 dns = [("@plane/dns", {"environment": environment})]
@@ -45,19 +46,21 @@ def knot(tmp_path: Path) -> Iterator[Knot]:
 class Project:
     """A deploy of two roles in a directory of its own: ours, and one that leaves a file behind."""
 
-    def __init__(self, directory: Path, knot: Knot, **changes: Any) -> None:
+    def __init__(self, directory: Path, knot: Knot, **changes: str) -> None:
         self.directory = directory
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "domain": ZONE,
             "ts_tailnet": "tailnet.test",
             "edges": [{"name": "edge-1", "ssh": "root@192.0.2.1", "ipv4": "198.51.100.11"}],
             "dns_provider": "rfc2136",
-            "rfc2136_server": ADDRESS,
-            "rfc2136_port": knot.port,
-            "rfc2136_key_name": KEY_NAME,
-            "rfc2136_key": KEY_SECRET,
-            "rfc2136_algorithm": KEY_ALGORITHM,
-            **changes,
+            "provider_keys": {
+                "rfc2136_server": ADDRESS,
+                "rfc2136_port": str(knot.port),
+                "rfc2136_key_name": KEY_NAME,
+                "rfc2136_key": KEY_SECRET,
+                "rfc2136_algorithm": KEY_ALGORITHM,
+                **changes,
+            },
         }
         (directory / "group_data").mkdir(exist_ok=True)
         (directory / "inventory.py").write_text(f"SETTINGS = {self.settings!r}\n{INVENTORY}")

@@ -30,8 +30,8 @@ from tests.contract.server import binary
 ENVIRONMENT = {
     names.ENV_SMARTHOST: "smarthost-password-1",
     names.ENV_S3: "s3secretkey",
-    names.ENV_RFC2136: "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
-    names.ENV_SPACESHIP: "spaceship-secret",
+    "STALWART_RFC2136_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
+    "SPACESHIP_API_SECRET": "spaceship-secret",
     "RUST_BACKTRACE": "0",
 }
 

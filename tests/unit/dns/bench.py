@@ -17,7 +17,7 @@ from tailwart.dns.plane import Plane
 from tailwart.dns.source import ServerFacts
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.environment import Environment
-from tailwart.providers import Provider
+from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
 API_KEY = "key-of-the-tests"
@@ -84,9 +84,11 @@ def spaceship_settings(settings: Settings, facade: Facade, **changes: Any) -> En
     """Settings that lead to the façade."""
     return settings(
         dns_provider="spaceship",
-        spaceship_api_url=facade.url,
-        spaceship_api_key=API_KEY,
-        spaceship_api_secret=API_SECRET,
+        provider_keys={
+            "spaceship_api_url": facade.url,
+            "spaceship_api_key": API_KEY,
+            "spaceship_api_secret": API_SECRET,
+        },
         **changes,
     )
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from tailwart.errors import TailwartError
+from tailwart.providers.definition import DnsServer
 from tailwart.runner import Completed
 from tailwart.stalwart.lifecycle import second_server, version
 from tailwart.stalwart.lifecycle.certificate_orders import certificates, to_order
 from tailwart.stalwart.lifecycle.probing import listening
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings import guards, stores
-from tailwart.stalwart.settings.inputs import Acme, DnsServer, S3Store
+from tailwart.stalwart.settings.inputs import Acme, S3Store
 from tests.unit.stalwart.sample import Deployed, settings
 
 S3 = S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "GKkey")
@@ -122,7 +123,9 @@ def test_a_blob_store_with_mail_in_it_does_not_move_by_itself() -> None:
 
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
-WITH_ACME = settings(acme=Acme("https://acme.example.net/dir", "ops@example.org", DnsServer("spaceship")))
+WITH_ACME = settings(
+    acme=Acme("https://acme.example.net/dir", "ops@example.org", DnsServer("spaceship", "Spaceship", {}))
+)
 DOMAIN = {"id": "b", "name": "example.org", "certificateManagement": {"@type": "Automatic", "acmeProviderId": "p"}}
 WILDCARD = {"id": "c", "subjectAlternativeNames": {"*.example.org": True}, "notValidAfter": "2027-02-18T23:56:29Z"}
 

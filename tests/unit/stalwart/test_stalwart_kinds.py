@@ -6,12 +6,13 @@ import pytest
 from pydantic import SecretStr
 
 from tailwart.network import Services
+from tailwart.providers.definition import DnsServer
 from tailwart.stalwart.protocol.jmap import SINGLETON
 from tailwart.stalwart.protocol.kinds import KINDS, READ, REFERENCES, PostApply
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import Ref, references
 from tailwart.stalwart.settings.desired import DesiredObject, desired
-from tailwart.stalwart.settings.inputs import AccountInput, Acme, DnsServer, GroupInput, ListInput, S3Store
+from tailwart.stalwart.settings.inputs import AccountInput, Acme, GroupInput, ListInput, S3Store
 from tailwart.stalwart.settings.planning import RETIREMENT
 from tests.unit.stalwart.sample import Deployed, settings
 
@@ -20,7 +21,7 @@ EVERYTHING = settings(
     groups=(GroupInput("office@example.org", members=("admin@example.org",)),),
     lists=(ListInput("news@example.org", recipients=("friend@example.com",)),),
     services=Services.parse("smtp,submissions,submission,imap,imaps,pop3s,sieve"),
-    acme=Acme("https://acme.example.net/dir", "ops@example.org", DnsServer("rfc2136", host="192.0.2.53")),
+    acme=Acme("https://acme.example.net/dir", "ops@example.org", DnsServer("rfc2136", "Tsig", {"host": "192.0.2.53"})),
     s3=S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "GKkey"),
     redis_url="redis://redis.tail1234.ts.net:6379/3",
     metrics=True,

@@ -1,18 +1,19 @@
-"""The kinds of value that a `.env` can hold, each with its check.
+"""What a setting of a `.env` is made of: `key()` documents one, the types below check its value.
 
-Every check raises ``ValueError`` with what was expected; the loader adds the key, the value and an example.
+Both the installation's settings and each DNS provider's own ones are declared with them. Every check raises
+``ValueError`` with what was expected; the loader adds the key, the value and an example.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.fields import FieldInfo
 
-from tailwart import providers
 from tailwart.network import TAILNET_V6, Services
 
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
@@ -26,6 +27,24 @@ _IMAGE = re.compile(
 _STALWART_TAG = re.compile(r"v?0\.16\.\d+(?:-[a-z0-9.-]+)?\Z")
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[KMGT]?)i?B?\Z", re.IGNORECASE)
 _MODULE = re.compile(r"[a-z0-9.-]+\.[a-z]{2,}/[\w./-]+(?:@[\w.+-]+)?\Z", re.IGNORECASE)
+
+
+def key(section: str, description: str, example: str = "", default: Any = ..., secret: bool = False) -> Any:
+    """A setting: its section and text in `.env.example`, an example, and a default when it may be left empty."""
+    return Field(
+        default, description=description, examples=[example], json_schema_extra={"section": section, "secret": secret}
+    )
+
+
+def is_secret(info: FieldInfo | None) -> bool:
+    """Whether a setting's value must never be shown."""
+    extra = info.json_schema_extra if info else None
+    return isinstance(extra, dict) and bool(extra.get("secret"))
+
+
+def example_of(info: FieldInfo | None) -> str:
+    """The value that `.env.example` shows for a setting."""
+    return str((info.examples or [""])[0]) if info else ""
 
 
 class SshTarget(NamedTuple):
@@ -255,16 +274,10 @@ def _socket_v6(value: str) -> str:
     return value
 
 
-def _dns_provider(value: str) -> str:
-    known = ("none", *providers.names())
-    if value not in known:
-        raise ValueError(f"one of {', '.join(known)}")
-    return value
-
-
 def _ttl(value: object) -> int:
-    if not re.fullmatch(r"\d{1,5}", str(value)) or not 60 <= int(str(value)) <= 3600:
-        raise ValueError("seconds from 60 to 3600, what Spaceship accepts")
+    # RFC 2181 §8: 31 bits. Each DNS provider accepts less, and says so itself.
+    if not re.fullmatch(r"\d{1,10}", str(value)) or not 0 < int(str(value)) < 2**31:
+        raise ValueError("a number of seconds, 1 or more")
     return int(str(value))
 
 
@@ -286,7 +299,6 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Size = Annotated[int, BeforeValidator(_size)]
 IPv4 = Annotated[ipaddress.IPv4Address, _address(4)]
 IPv6 = Annotated[ipaddress.IPv6Address, _address(6)]
-DnsProvider = Annotated[str, AfterValidator(_dns_provider)]
 SocketV6 = Annotated[str, AfterValidator(_socket_v6)]
 MailServices = Annotated[Services, BeforeValidator(_services)]
 Ttl = Annotated[int, BeforeValidator(_ttl)]
@@ -307,7 +319,5 @@ AbsolutePath = Annotated[str, _pattern(re.compile(r"/\S+\Z"), "an absolute path 
 
 Domains = Annotated[tuple[Domain, ...], BeforeValidator(_list)]
 Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
-HostLabels = Annotated[tuple[HostLabel, ...], BeforeValidator(_list)]
 LocalParts = Annotated[tuple[LocalPart, ...], BeforeValidator(_list)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
-HostNames = Annotated[tuple[HostName, ...], BeforeValidator(_list)]
