@@ -10,10 +10,11 @@ from __future__ import annotations
 from pyinfra import host
 
 from tailwart.edge import plan as edge_plan
-from tailwart.edge.join import follow_resolver, join_tailnet
+from tailwart.edge.join import join_tailnet
+from tailwart.edge.resolver import UNIT as RESOLVER
 from tailwart.edge.serve import serve
 from tailwart.edge.share import give_https_back, share_https
-from tailwart.operations import engine
+from tailwart.operations import engine, systemd
 
 
 def deploy() -> None:
@@ -31,7 +32,7 @@ def deploy() -> None:
         share_https(name=f"Edge: {plan.caddyfile} leaves :443 to the edge", plan=plan)
 
     serve(name="Edge: image, configuration and ports", plan=plan)
-    follow_resolver(name="Edge: the container follows the host's resolver", plan=plan)
+    systemd.activate(name="Edge: the container follows the host's resolver", unit=RESOLVER, watch=plan.project.watch)
 
     # After the edge: it has let go of :443 by now.
     give_https_back(name="Edge: a web Caddy no longer shared has :443 back", plan=plan)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from types import TracebackType
 from typing import Any
 
-from paramiko import SSHException
 from pyinfra.connectors.sshuserclient import SSHClient
 
-from tailwart.connectors.ssh import ssh_data
+from tailwart.connectors.ssh import CONNECTION_ERRORS, ssh_data
 from tailwart.environment import Environment, SshTarget
 from tailwart.errors import TailwartError
 from tailwart.runner import Completed
@@ -52,7 +50,7 @@ class SshRunner:
             return Completed(out.channel.recv_exit_status() == 0, _text(stdout), _text(stderr))
         except TimeoutError:
             raise
-        except (SSHException, OSError, EOFError) as error:
+        except CONNECTION_ERRORS as error:
             self.close()
             raise self._unreachable(error) from error
 
@@ -61,7 +59,7 @@ class SshRunner:
             client = SSHClient()
             try:
                 client.connect(self._data["ssh_hostname"], **self._arguments())
-            except (SSHException, OSError, EOFError, socket.gaierror) as error:
+            except CONNECTION_ERRORS as error:
                 raise self._unreachable(error) from error
             self._client = client
         return self._client

@@ -9,6 +9,9 @@ from enum import Enum
 
 from tailwart.errors import TailwartError
 
+STATUS = "command -v tailscale >/dev/null || exit 127; tailscale status --json --peers=false"
+"""The command whose exit code and output `step` reads."""
+
 
 class Step(Enum):
     """What is still missing before the host is on the tailnet."""

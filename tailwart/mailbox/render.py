@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment as Templates
-from jinja2 import FileSystemLoader, StrictUndefined
 from pydantic import SecretStr
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.hosts import templates
 from tailwart.mailbox import names
 
 AUTHKEY_TARGET = "/run/tailwart/authkey"
 ROCKSDB_PATH = "/var/lib/stalwart/data"
 HEALTH_ADDRESS = "127.0.0.1:9002"
-NO_TAILNET = "tailscaled has no tailnet address yet"
-NO_POSTGRES = "Postgres does not accept a connection"
+# What the sidecar's healthcheck prints. Codes, not words: a healthcheck that changes recreates the sidecar. Their only
+# reader is `tailwart.mailbox.failures`, which has the words.
+NO_TAILNET = "no-tailnet"
+NO_STORE = "no-store"
 
 _OAUTH_SECRET = "tskey-client-"  # noqa: S105 - the prefix that tells an OAuth client's secret from an auth key
-_TEMPLATES = Path(__file__).parents[2] / "templates" / "mailbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +41,14 @@ class ComposeValues:
     ula_gateway: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnitValues:
-    """Everything the template of the systemd unit takes."""
-
-    script: str
-    digest: str
-
-
-def render(template: str, values: ComposeValues | UnitValues) -> str:
-    """A template of ``templates/mailbox`` with its one typed object; an unknown name in it is an error."""
-    templates = Templates(  # noqa: S701 - YAML and a unit file, no HTML
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-    )
-    return templates.get_template(template).render(v=values)
-
-
-def follow_script() -> str:
-    """The script that keeps Stalwart with its sidecar."""
-    return (_TEMPLATES / "follow.sh").read_text()
+def compose_file(values: ComposeValues) -> str:
+    """compose.yaml."""
+    return templates.render("mailbox/compose.yaml.j2", v=values)
 
 
 def bootstrap_overlay() -> str:
     """The Compose file that hands bootstrap.env to Stalwart while that has content."""
-    return (_TEMPLATES / "bootstrap.yaml").read_text()
+    return templates.text("mailbox/bootstrap.yaml")
 
 
 def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_inputs: str) -> ComposeValues:
@@ -95,13 +75,13 @@ def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_in
 def sidecar_health(environment: Environment) -> str:
     """The sidecar's healthcheck: on the tailnet, and the store's port answers where the store is Postgres (lesson 1).
 
-    Its last words are what the deploy shows when the mailbox does not come up.
+    The last line of its output is a code for `tailwart.mailbox.failures`; before it stands what nc says.
     """
-    on_tailnet = f"wget -q -T 4 -O /dev/null http://{HEALTH_ADDRESS}/healthz || {{ echo '{NO_TAILNET}'; exit 1; }}"
+    on_tailnet = f"wget -q -T 4 -O /dev/null http://{HEALTH_ADDRESS}/healthz || {{ echo {NO_TAILNET}; exit 1; }}"
     if environment.stalwart_store != "postgres":
         return on_tailnet
     host, port = _database_host(environment), environment.stalwart_db_port
-    return f"{on_tailnet}; nc -z -w 4 {host} {port} || {{ echo '{NO_POSTGRES}: {host} {port}'; exit 1; }}"
+    return f"{on_tailnet}; nc -z -w 4 {host} {port} || {{ echo {NO_STORE}; exit 1; }}"
 
 
 def store_config(environment: Environment) -> dict[str, Any]:

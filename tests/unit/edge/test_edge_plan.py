@@ -11,7 +11,10 @@ from tailwart.edge import listeners, resolver
 from tailwart.edge.caddy_config import EdgeRoutes, render
 from tailwart.edge.plan import drift, in_the_way, of
 from tailwart.environment import Environment
+from tailwart.hosts import units
+from tailwart.hosts.report import Probe
 from tests.unit.edge.host_report import PLAN, EdgeHost, changed, listening, settled
+from tests.unit.operations.systemctl import shown
 
 
 def test_nothing_is_missing_where_all_is_as_it_must_be() -> None:
@@ -94,10 +97,17 @@ def test_lines_that_ss_prints_in_another_shape_are_skipped() -> None:
     assert listeners.parse(["", "State Recv-Q", "LISTEN 0 5 *:x *:*", "ESTAB 0 0 1.2.3.4:25 5.6.7.8:9"]) == ()
 
 
-@pytest.mark.parametrize("output", [b"", b"enabled\ninactive\nsame", b"disabled\nactive\nsame", b"enabled\nactive"])
-def test_the_resolver_is_followed_only_when_watched_and_the_same(output: bytes) -> None:
-    assert not resolver.followed(output)
-    assert resolver.followed(b"enabled\nactive\nsame\n")
+@pytest.mark.parametrize(
+    ("starter", "code"),
+    [({"ActiveState": "inactive"}, 0), ({"UnitFileState": "disabled"}, 0), ({}, 1)],
+)
+def test_the_resolver_is_up_to_date_only_when_followed_and_the_same(starter: dict[str, str], code: int) -> None:
+    report = settled().report()
+    assert units.drift(resolver.UNIT, report) == []
+    name = f"unit {resolver.UNIT.name}"
+    other = {**report.probes, name: Probe(code, shown(resolver.UNIT, starter).encode())}
+    assert units.drift(resolver.UNIT, replace(report, probes=other))
+    assert units.drift(resolver.UNIT, replace(report, probes={}))
 
 
 def test_settings_become_a_plan() -> None:

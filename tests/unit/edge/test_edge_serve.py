@@ -71,7 +71,7 @@ def test_an_image_that_is_there_is_not_built_again() -> None:
 
 def test_a_change_of_routes_reloads_and_brings_nothing_up() -> None:
     host = Host(settled(), after=replace(settled(), running="{}"), broken={"caddy reload": "refused"})
-    with pytest.raises(TailwartError, match="did not take the new configuration"):
+    with pytest.raises(TailwartError, match="did not load the new configuration"):
         activate(host, PLAN)
     assert host.ran(f"docker exec {PLAN.project.name} caddy reload")
     assert not host.ran("--remove-orphans"), "no container was recreated to load it"

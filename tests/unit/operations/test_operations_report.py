@@ -22,8 +22,6 @@ CONTAINER = "\t".join(
         "running",
         "healthy",
         "0",
-        "stalwartlabs/stalwart:v0.16.7",
-        "sha256:aa",
         "inputs",
         "2026-11-21T02:23:16.1234Z",
         "container:c0",
