@@ -9,6 +9,7 @@ from functools import partial
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
 from tailwart.edge import listeners
 from tailwart.edge.caddy_config import ADMIN_SOCKET
@@ -140,20 +141,29 @@ def _start(run: Runner, plan: EdgePlan) -> None:
 
 
 def _await_listening(run: Runner, plan: EdgePlan) -> None:
-    report = gather(run, plan.project.watch)
-    for _ in range(_LISTEN_SECONDS):
-        if not unloaded(plan, report) and not gaps(plan, report):
-            return
-        run("sleep 1")
+    def missing() -> list[str]:
         report = gather(run, plan.project.watch)
-    missing = gaps(plan, report)
-    raise TailwartError(
-        "the edge does not serve its new configuration",
-        seen=", ".join(missing) if missing else "Caddy runs with another configuration than caddy.json",
-        expected=f"ports {', '.join(map(str, plan.routes.ports))} on IPv4" + (" and IPv6" if plan.ipv6 else ""),
-        remedy=f"look at `docker logs {CONTAINER}`; IPv6 needs net.ipv6.conf.all.disable_ipv6=0 on the host",
-        lesson=8 if any(gap.endswith("IPv6") for gap in missing) else None,
+        found = [f"{gap} does not listen" for gap in gaps(plan, report)]
+        return found or (["Caddy runs with another configuration than caddy.json"] if unloaded(plan, report) else [])
+
+    def pause(seconds: float) -> None:
+        run(f"sleep {seconds:g}")
+
+    attempts: Retrying = Retrying(
+        retry=retry_if_result(bool),
+        stop=stop_after_attempt(_LISTEN_SECONDS),
+        wait=wait_fixed(1),
+        sleep=pause,
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
+    if left := attempts(missing):
+        raise TailwartError(
+            "the edge does not serve its new configuration",
+            seen=", ".join(left),
+            expected=f"ports {', '.join(map(str, plan.routes.ports))} on IPv4" + (" and IPv6" if plan.ipv6 else ""),
+            remedy=f"look at `docker logs {CONTAINER}`; IPv6 needs net.ipv6.conf.all.disable_ipv6=0 on the host",
+            lesson=8 if any("IPv6" in reason for reason in left) else None,
+        )
 
 
 def _fall_back(run: Runner) -> None:

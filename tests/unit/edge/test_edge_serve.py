@@ -21,13 +21,18 @@ class Host:
     state: EdgeHost
     after: EdgeHost = field(default_factory=settled)
     broken: dict[str, str] = field(default_factory=dict)
+    slow: int = 0
+    """So many seconds pass before the new edge listens."""
     scripts: list[str] = field(default_factory=list)
 
     def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
         self.scripts.append(script)
         if "tailwart-host-report" in script:
             swapped = any(SWAP in item for item in self.scripts)
-            return Completed(True, "\n".join((self.after if swapped else self.state).lines()), "")
+            state = self.after if swapped else self.state
+            if swapped and self.scripts.count("sleep 1") < self.slow:
+                state = replace(state, listeners=listening(25))
+            return Completed(True, "\n".join(state.lines()), "")
         for part, words in self.broken.items():
             if part in script:
                 return Completed(False, words, words)
@@ -82,6 +87,20 @@ def test_an_edge_that_does_not_come_up_gives_way_to_the_one_before() -> None:
     with pytest.raises(TailwartError, match="previous edge was put back"):
         activate(host, PLAN)
     assert any("cp -p /opt/tailwart/edge/previous/*" in script and "up -d --wait" in script for script in host.scripts)
+
+
+def test_ports_that_open_late_are_waited_for() -> None:
+    host = Host(settled(), slow=3)
+    activate(host, PLAN)
+    assert host.scripts.count("sleep 1") == 3
+
+
+def test_ports_that_never_open_are_named_and_the_edge_before_comes_back() -> None:
+    host = Host(settled(), slow=1000)
+    with pytest.raises(TailwartError, match="465/IPv4") as caught:
+        activate(host, PLAN)
+    assert "25/IPv4" not in caught.value.seen
+    assert "put back" in str(caught.value)
 
 
 def test_without_an_edge_before_there_is_nothing_to_fall_back_to() -> None:
