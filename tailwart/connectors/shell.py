@@ -18,7 +18,7 @@ _TIMEOUT = 120.0
 class SshRunner:
     """A `Runner` over a connection of its own, opened at first use, with the keys and known hosts of the inventory.
 
-    Raises `TailwartError` when the host cannot be reached, `TimeoutError` when a script runs over its time.
+    Raises `TailwartError` when the host cannot be reached, `TimeoutError` when a script exceeds its time.
     """
 
     def __init__(self, environment: Environment, target: SshTarget) -> None:
@@ -45,7 +45,7 @@ class SshRunner:
             channel_in, out, err = self._connected().exec_command(script, timeout=timeout or _TIMEOUT)
             channel_in.write(stdin.encode())
             channel_in.channel.shutdown_write()
-            # The output is read to its end first: both streams share one channel, whose window the larger one fills.
+            # Standard output is read to its end first: both streams share one channel, which the larger one fills.
             stdout, stderr = out.read(), err.read()
             return Completed(out.channel.recv_exit_status() == 0, _text(stdout), _text(stderr))
         except TimeoutError:

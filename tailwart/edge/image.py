@@ -1,4 +1,4 @@
-"""The edge's image and Compose project as files, and the tag that names the image by its content."""
+"""The edge's image and Compose project as files, and the tag that identifies the image by its content."""
 
 from __future__ import annotations
 

@@ -150,11 +150,11 @@ def _validate(run: Runner, file: _Caddyfile, text: str) -> None:
         raise _refused(file, result)
 
 
-def _with_candidate(run: Runner, file: _Caddyfile, text: str, words: str) -> Completed:
+def _with_candidate(run: Runner, file: _Caddyfile, text: str, tool: str) -> Completed:
     candidate = file.beside(text)
     hostfiles.write(run, [candidate])
     try:
-        return run(f"{words} {candidate.path}", timeout=120)
+        return run(f"{tool} {candidate.path}", timeout=120)
     finally:
         run(f"rm -f {candidate.path}")
 

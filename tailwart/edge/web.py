@@ -41,7 +41,7 @@ def restore(text: str) -> str:
 
 
 def edited(text: str) -> bool:
-    """Whether the text carries an edit of ours."""
+    """Whether the text holds such an edit."""
     return restore(text) != text
 
 
@@ -74,7 +74,7 @@ def _with_import(text: str, path: str) -> str:
         raise TailwartError(
             "the Caddyfile's global options block is not closed",
             expected="a line with } that ends it",
-            remedy="run `caddy adapt --config` on the file and mend what it reports",
+            remedy="run `caddy adapt --config` on the file and fix the error that it reports",
         )
     return _inserted(text, found, closer, f"import {path}", (_IMPORT_NOTE, _IMPORT_SPLIT_NOTE))
 
@@ -98,7 +98,7 @@ def _replaced(text: str, token: Token) -> str:
             f"the Caddyfile's {_OPTION} has a value that could not be put back later",
             seen=repr(raw),
             expected="a port number",
-            remedy=f"write the option as `{_OPTION} 443`, or leave it out",
+            remedy=f"write the option as `{_OPTION} 443`, or remove it",
         )
     return f"{text[: token.start]}{WEB_HTTPS_PORT} # tailwart replaced {raw};{text[token.end :]}"
 
@@ -151,7 +151,7 @@ def _values(found: list[Token], opener: int) -> Iterator[Token]:
             raise TailwartError(
                 f"the Caddyfile's {_OPTION} has no value",
                 expected="a port number",
-                remedy=f"write `{_OPTION} 443`, or leave the option out",
+                remedy=f"write `{_OPTION} 443`, or remove the option",
             )
         yield found[index + 1]
 

@@ -16,7 +16,7 @@ compares the host alone, never what a deploy predicts or believes to have done. 
 6. its container still has an environment variable that must be gone (`Service.forbidden`);
 7. the project's network has to be replaced, which a `Preparation` does, because Compose does not change a network.
 
-Texts for people recreate nothing: healthchecks print codes, and the words for them stand in the role's `explain`.
+Texts for people recreate nothing: healthchecks print codes, and the messages for them stand in the role's `explain`.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def drift(unit: Unit, report: HostReport) -> list[str]:
 
 
 def _not_loaded(unit: Unit, name: str, shown: dict[str, str]) -> list[str]:
-    """A file that was replaced means nothing to systemd until it is told to read it again."""
+    """A file that was replaced has no effect on systemd until that is asked to read it again."""
     if shown.get("LoadState") != "loaded":
         return [f"systemd has no {name}"]
     if shown["FragmentPath"] != f"{_DIRECTORY}/{name}":
@@ -160,7 +160,7 @@ def _blocks(output: str) -> dict[str, dict[str, str]]:
 
 def _service(name: str, script: HostFile, sections: _Sections) -> Unit:
     digest = hashlib.sha256(f"{script.sha256}\n{_text(sections)}".encode()).hexdigest()
-    # The digest at the end is no argument of the script: it tells which version runs.
+    # The digest at the end is no argument of the script: it shows which version runs.
     command = ("/bin/sh", script.path, digest)
     started = {**sections, "Service": (f"ExecStart={' '.join(command)}", *sections["Service"])}
     main = f"{name}.service"

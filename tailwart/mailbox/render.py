@@ -16,12 +16,12 @@ from tailwart.mailbox import names
 AUTHKEY_TARGET = "/run/tailwart/authkey"
 ROCKSDB_PATH = "/var/lib/stalwart/data"
 HEALTH_ADDRESS = "127.0.0.1:9002"
-# What the sidecar's healthcheck prints. Codes, not words: a healthcheck that changes recreates the sidecar. Their only
-# reader is `tailwart.mailbox.failures`, which has the words.
+# What the sidecar's healthcheck prints. Codes, because a healthcheck that changes recreates the sidecar. Their only
+# reader is `tailwart.mailbox.failures`, which has the messages.
 NO_TAILNET = "no-tailnet"
 NO_STORE = "no-store"
 
-_OAUTH_SECRET = "tskey-client-"  # noqa: S105 - the prefix that tells an OAuth client's secret from an auth key
+_OAUTH_SECRET = "tskey-client-"  # noqa: S105 - the prefix that distinguishes an OAuth client's secret from an auth key
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def compose_file(values: ComposeValues) -> str:
 
 
 def bootstrap_overlay() -> str:
-    """The Compose file that hands bootstrap.env to Stalwart while that has content."""
+    """The Compose file that gives bootstrap.env to Stalwart while that file has content."""
     return templates.text("mailbox/bootstrap.yaml")
 
 
@@ -59,7 +59,7 @@ def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_in
         tailscale_image=str(environment.tailscale_image),
         stalwart_image=str(environment.stalwart_image),
         authkey_target=AUTHKEY_TARGET,
-        # Compose expands dollar signs in the file; no value of ours is meant to be expanded.
+        # Compose expands dollar signs in the file; and no value here is meant to be expanded.
         sidecar_environment=tuple(
             (name, value.replace("$", "$$")) for name, value in sidecar_environment(environment).items()
         ),
@@ -75,7 +75,7 @@ def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_in
 def sidecar_health(environment: Environment) -> str:
     """The sidecar's healthcheck: on the tailnet, and the store's port answers where the store is Postgres (lesson 1).
 
-    The last line of its output is a code for `tailwart.mailbox.failures`; before it stands what nc says.
+    The last line of its output is a code for `tailwart.mailbox.failures`; before it stands nc's own message.
     """
     on_tailnet = f"wget -q -T 4 -O /dev/null http://{HEALTH_ADDRESS}/healthz || {{ echo {NO_TAILNET}; exit 1; }}"
     if environment.stalwart_store != "postgres":
@@ -104,7 +104,7 @@ def store_config_text(environment: Environment) -> str:
 
 
 def auth_key(environment: Environment) -> str:
-    """The sidecar's key: an OAuth client's secret says itself whether its nodes are ephemeral, an auth key was made so.
+    """The sidecar's key: the secret of an OAuth client gets the choice between ephemeral and not; an auth key has it.
 
     Raises `TailwartError` when neither TS_AUTHKEY nor TS_OAUTH_CLIENT_SECRET is set.
     """
@@ -118,7 +118,7 @@ def auth_key(environment: Environment) -> str:
         )
     value = key.get_secret_value()
     if value.startswith(_OAUTH_SECRET) and "?" not in value:
-        # Said in both cases: nodes made with an OAuth secret are ephemeral unless told otherwise.
+        # Written in both cases: nodes made with an OAuth secret are ephemeral by default.
         return f"{value}?ephemeral={'true' if environment.ts_ephemeral else 'false'}"
     return value
 
@@ -126,7 +126,7 @@ def auth_key(environment: Environment) -> str:
 def sidecar_environment(environment: Environment) -> dict[str, str]:
     """The sidecar's environment, none of it secret.
 
-    The key is read from a file: containerboot hands TS_AUTHKEY on as an argument of `tailscale up`, where every
+    The key is read from a file: containerboot passes TS_AUTHKEY on as an argument of `tailscale up`, where every
     process list would show it.
     """
     arguments = []
@@ -167,7 +167,7 @@ def secret_values(environment: Environment) -> dict[str, str]:
 def env_file(values: dict[str, str]) -> str:
     """A ``.env`` as Compose reads it, each value arriving exactly as it is.
 
-    Compose expands `$` and takes `#` and blanks for its own in plain values, nothing in single quotes; a value with a
+    Compose gives `$`, `#` and blanks a meaning in plain values, but not in single quotes; a value with a
     single quote or a backslash needs double quotes with escapes. Raises `ValueError` for control characters.
     """
     return "".join(f"{name}={_quoted(name, value)}\n" for name, value in values.items())

@@ -108,7 +108,7 @@ def _prepare(run: Runner, project: ComposeProject, preparation: Preparation) -> 
 
 def _up(run: Runner, project: ComposeProject, patience: float) -> tuple[HostReport, list[str]]:
     _compose(run, project, "up", "-d", "--remove-orphans", *_waiting(project), timeout=patience)
-    # Under the lock, so that no container is seen in the middle of a restart.
+    # Under the lock, so that no container is read in the middle of a restart.
     report = gather(run, project.watch, project.lock_path)
     for service in stale_namespaces(report):
         _compose(run, project, "up", "-d", "--force-recreate", *_waiting(project), service, timeout=patience)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwart.backends import scram
-from tailwart.backends.postgres import Current, Desired, literal, look, name, parse, plan
+from tailwart.backends.postgres import Current, Desired, literal, name, parse, plan, query
 from tailwart.errors import TailwartError
 
 # Made by PostgreSQL 15 itself with `CREATE ROLE … PASSWORD '…'`; each begins with SCRAM-SHA-256$4096:
@@ -91,7 +91,11 @@ def test_anything_but_its_verifier_is_no_match(present: str) -> None:
 
 
 def test_an_empty_server_gets_role_and_database() -> None:
-    assert [step.words for step in plan(DESIRED, parse([]))] == ["create role stalwart", "create database stalwart"]
+    steps = plan(DESIRED, parse([]))
+    assert [step.description for step in steps] == [
+        "create role stalwart",
+        "create database stalwart",
+    ]
 
 
 def test_a_second_run_has_nothing_to_do() -> None:
@@ -110,7 +114,7 @@ def test_neither_password_nor_verifier_shows() -> None:
     assert all(DESIRED.password not in step.sql for step in steps)
     assert "SCRAM" not in repr(steps)
     assert DESIRED.password not in repr(DESIRED)
-    assert DESIRED.password not in look(DESIRED)
+    assert DESIRED.password not in query(DESIRED)
 
 
 def test_a_foreign_database_is_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""What an edge host's one remote command would print: of a bare host, and of one where all is as it must be."""
+"""What an edge host's one remote command would print: of a bare host, and of one that is up to date."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ON_TAILNET = {
 
 @dataclass(frozen=True)
 class EdgeHost:
-    """The state of a host, each part of it replaceable. ``files`` None: nothing of ours is there."""
+    """The state of a host, each part of it replaceable. ``files`` None: no file of the deploy is there."""
 
     plan: EdgePlan = PLAN
     files: tuple[HostFile, ...] | None = None
@@ -91,7 +91,7 @@ def listening(*ports: int, pid: int = PID, name: str = "caddy") -> str:
     return "\n".join(f'LISTEN 0 4096 *:{port} *:* users:(("{name}",pid={pid},fd=8))' for port in ports)
 
 
-def settled(plan: EdgePlan = PLAN) -> EdgeHost:
+def up_to_date(plan: EdgePlan = PLAN) -> EdgeHost:
     """A host on which nothing is to be done."""
     return EdgeHost(
         plan=plan,
