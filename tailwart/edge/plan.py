@@ -20,7 +20,7 @@ PREVIOUS = f"{DIRECTORY}/previous"
 DIGEST = f"{DIRECTORY}/caddy.sha256"
 WEB = f"{DIRECTORY}/web"
 WEB_PATH = f"{WEB}/caddyfile-path"
-"""Names the Caddyfile that was edited: the record by which it is given back when the setting is gone."""
+"""Holds the path of the Caddyfile that was edited, so that the edit can be reverted when the setting is gone."""
 WEB_RELOAD = f"{WEB}/reload-required"
 JMAP_SITE = f"{DIRECTORY}/jmap.caddy"
 
@@ -31,7 +31,7 @@ NOTHING = Probe(1, b"")
 class EdgePlan:
     """One edge host. ``caddyfile`` is the web Caddy's file, empty for a mail-only edge; ``jmap`` adds its site.
 
-    ``ipv6`` says that the host has a public IPv6 address, so that it must listen there (lesson 8).
+    ``ipv6``: the host has a public IPv6 address and must listen on it (lesson 8).
     """
 
     routes: EdgeRoutes

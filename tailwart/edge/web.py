@@ -1,7 +1,7 @@
-"""Edits the Caddyfile of the web server beside an edge, so that the edge can own :443; and takes the edit back.
+"""Edits the Caddyfile of the web server beside an edge, so that the edge can own :443; and reverts the edit.
 
 Only the global options are touched: ``https_port`` becomes 8443, and the JMAP site is imported from a file of its own.
-Every other byte stays. All that is added carries a note, by which `restore` finds it again, so the operator's own later
+Every other byte stays. Every addition carries a note by which `restore` finds it again. So the operator's own later
 changes survive a restore, which they would not if an old copy were put back.
 """
 
@@ -26,7 +26,7 @@ _NEWLINE = r"\r?\n"
 def edit(text: str, jmap_site: str | None = None) -> str:
     """The Caddyfile with ``https_port`` 8443, and with an import of the file ``jmap_site`` when one is given.
 
-    Applying it again changes nothing; an import that is no longer asked for is taken out. Raises `TailwartError` where
+    Applying it again changes nothing; an import that is no longer asked for is removed. Raises `TailwartError` where
     the file's own ``https_port`` is written in a way that could not be put back.
     """
     edited = _with_port(restore(text))

@@ -59,7 +59,7 @@ def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_in
         tailscale_image=str(environment.tailscale_image),
         stalwart_image=str(environment.stalwart_image),
         authkey_target=AUTHKEY_TARGET,
-        # Compose expands dollar signs in the file; and no value here is meant to be expanded.
+        # Compose expands dollar signs in the file, and no value here is meant to be expanded.
         sidecar_environment=tuple(
             (name, value.replace("$", "$$")) for name, value in sidecar_environment(environment).items()
         ),
@@ -104,7 +104,7 @@ def store_config_text(environment: Environment) -> str:
 
 
 def auth_key(environment: Environment) -> str:
-    """The sidecar's key: the secret of an OAuth client gets the choice between ephemeral and not; an auth key has it.
+    """The key with which the sidecar joins. An OAuth client's secret gets TS_EPHEMERAL added; an auth key was made so.
 
     Raises `TailwartError` when neither TS_AUTHKEY nor TS_OAUTH_CLIENT_SECRET is set.
     """
