@@ -1,4 +1,4 @@
-"""Judges an edit of the web Caddyfile by what Caddy itself makes of it: nothing but the HTTPS port may differ."""
+"""Checks an edit of the web Caddyfile by Caddy's own reading of it: nothing but the HTTPS port may differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check(path: str, before: str, after: str) -> None:
     kept = [name for name, server in _servers(new).items() if str(HTTPS.port) in _ports(server)]
     if kept:
         raise TailwartError(
-            f"{path}: a site names port {HTTPS.port} itself, so it would not give :443 up to the mail edge",
+            f"{path}: a site names port {HTTPS.port} itself, so it would not leave :443 to the mail edge",
             seen=", ".join(_hosts(_servers(new)[kept[0]])) or f"a site without a host name on :{HTTPS.port}",
             expected="sites without a port, which follow the global https_port",
             remedy=f"take :{HTTPS.port} out of that site's address in {path}, then run the deploy again",
@@ -60,7 +60,7 @@ def _hosts(server: dict[str, Any]) -> list[str]:
 
 
 def _neutral(adapted: str, http: dict[str, Any]) -> str:
-    """The configuration with its HTTPS port blotted out, and its servers, which Caddy numbers, ordered by content."""
+    """The configuration without its HTTPS port, and with its servers, which Caddy numbers, ordered by content."""
     https = str(http.get("https_port", HTTPS.port))
     servers = []
     for server in _servers(http).values():
