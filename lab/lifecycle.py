@@ -24,6 +24,7 @@ from lab.console import say, step
 from lab.engine import Docker
 from lab.images import base, build, stalwart
 from lab.images import hosts as host_images
+from lab.programs import garage
 from lab.topology import LABEL, Host
 
 
@@ -46,11 +47,13 @@ def _up(edges: int | None) -> None:
         with step(f"removing {name}"):
             containers.remove(docker, topology.host(name))
     etc_lab.prepare(members)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         # Compilers want the cores, Debian's packages the network.
-        compiled = pool.submit(programs.ensure, programs.HOST_PROGRAMS)
-        bases = base.ensure(docker)
+        compiled = pool.submit(programs.ensure, programs.GO_PROGRAMS)
+        made = pool.submit(base.ensure, docker)
+        garage.ensure(docker, made)
         compiled.result()
+    bases = made.result()
     with ThreadPoolExecutor(1) as pool:
         pushable = pool.submit(registry.build_all, docker, bases.slim)
         references = host_images.ensure(docker, bases.host)
