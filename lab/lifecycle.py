@@ -99,10 +99,10 @@ def _switched(docker: Docker, published: registry.Published) -> bool:
 
 
 def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) -> list[Host]:
-    """Create, replace or start what is not running as wanted. Returns the hosts that were touched."""
+    """Create, replace or start what is not running as described. Returns the hosts that were touched."""
     present = containers.state(docker)
-    wanted = {host.name: containers.spec(docker, host, references[host.image]) for host in members}
-    same = {name for name, found in present.items() if found.spec == wanted.get(name)}
+    desired = {host.name: containers.spec(docker, host, references[host.image]) for host in members}
+    same = {name for name, found in present.items() if found.spec == desired.get(name)}
     touched = [host for host in members if host.name not in same or present[host.name].state != "running"]
 
     def bring(host: Host) -> None:

@@ -36,7 +36,7 @@ def go() -> str:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    """The first version that ``program`` tells: go with `version`, cargo with `--version`."""
+    """The first version that ``program`` names: go with `version`, cargo with `--version`."""
     word = "version" if Path(program).name == "go" else "--version"
     said = subprocess.run([program, word], capture_output=True, text=True, check=False).stdout
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)

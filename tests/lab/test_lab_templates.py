@@ -6,11 +6,14 @@ import io
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from lab import hosts
 from tailwart.mailbox.project import compose_project
 from tests.lab.mailbox import shell
 from tests.unit.mailbox.test_mailbox_render import POSTGRES, environment
 
+pytestmark = pytest.mark.leaves_deployed
 DIRECTORY = "/tmp/compose-check"
 
 
