@@ -6,12 +6,14 @@ UV_VERSION := 0.13.8
 UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 RUN := $(UV) run --frozen --no-sync
 LAB := $(RUN) tailwart lab
+# The directory of go and gofmt: the machine's own, or those that the lab fetches.
+GO_DIRECTORY := $(RUN) python -c 'from lab.programs import toolchains; print(toolchains.go().rpartition("/")[0])'
 # A Python that uv would download itself is not wanted: the machine's own is enough.
 export UV_PYTHON_DOWNLOADS := never
 # The certificates that the machine trusts, where its owner may have added one.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: help setup demo lab deploy verify test test-fast test-lab lint format bench down
+.PHONY: help setup packages programs demo lab deploy verify test test-fast test-lab lint format bench down
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +23,15 @@ $(UV):
 
 setup: $(UV) ## Install the locked dependencies into .venv
 	@$(UV) sync --frozen --quiet --all-extras
+
+# What the fast tests run for real: name servers, a database, a shell, the packet filter, systemd's own checks.
+packages:
+	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 iptables:iptables unshare:util-linux \
+		systemd-analyze:systemd pdns_server:pdns-server pdns_server:pdns-backend-sqlite3
+
+# Before the tests that use them, so that no test's time is a compiler's.
+programs: setup
+	@$(RUN) python -m lab.programs caddy headscale pebble stalwart
 
 lab: setup ## Build what is missing and start the lab
 	@$(LAB) up
@@ -36,9 +47,9 @@ verify: setup ## Verify the installation of .env (TAILWART_ENV selects another)
 
 test: test-fast test-lab ## All tests: unit, contract, templates, plans, then those on the lab
 
-test-fast: setup ## Tests that need no lab
-	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 pdns_server:pdns-server pdns_server:pdns-backend-sqlite3
-	@$(RUN) pytest -n auto --dist loadgroup tests/unit tests/contract tests/templates tests/plans
+# Two workers to a processor: these tests wait for servers half of the time.
+test-fast: setup packages programs ## Tests that need no lab
+	@$(RUN) pytest -n $$(($$(nproc) * 2)) --dist worksteal tests/unit tests/contract tests/templates tests/plans
 
 test-lab: setup ## Tests on the lab (starts it)
 	@$(RUN) pytest tests/lab
@@ -48,12 +59,12 @@ lint: setup ## ruff, mypy, the layers of the architecture, gofmt and go vet
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-logo --no-cache
-	@export PATH="$$($(RUN) python -m lab.programs.toolchains):$$PATH"; \
+	@export PATH="$$($(GO_DIRECTORY)):$$PATH"; \
 		cd lab/standin && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 go vet ./...
 
 format: setup ## Format the code
 	@$(RUN) ruff format .
-	@export PATH="$$($(RUN) python -m lab.programs.toolchains):$$PATH"; cd lab/standin && gofmt -w .
+	@export PATH="$$($(GO_DIRECTORY)):$$PATH"; cd lab/standin && gofmt -w .
 
 bench: lab ## Print figures: lab, deploy, no-op deploy, memory, round trips
 	@$(RUN) python -m lab.bench

@@ -118,6 +118,6 @@ def fetch(user: str, outside: bool, headers: str | None) -> None:
 
     Waits for the message that `tailwart lab send` sent last.
     """
-    wanted = mail.last_sent(outside=outside)
-    text = mail.fetch_outside(wanted) if outside else mail.fetch(user, wanted)
+    identity = mail.last_sent(outside=outside)
+    text = mail.fetch_outside(identity) if outside else mail.fetch(user, identity)
     click.echo(mail.excerpt(text, headers.split(",")) if headers else text)

@@ -23,7 +23,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(what: str, quiet_under: float = 0.0) -> Iterator[None]:
-    """Announce a step, remind while it runs, and tell how long it took.
+    """Announce a step, remind while it runs, and say how long it took.
 
     ``quiet_under`` seconds: a step that ends sooner leaves no line at all, so that a warm start stays short.
     """

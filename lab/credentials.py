@@ -21,7 +21,7 @@ def _tsig() -> str:
 # Name → how its value is made. The names are those that the hosts' units read from /etc/lab/lab.env.
 _MAKERS: Mapping[str, Callable[[], str]] = {
     "LAB_ADMIN_TOKEN": _hex(16),
-    # Tailscale's forms, so that a client which looks at prefixes sees what it would see in the real service.
+    # Tailscale's forms, so that a client which checks prefixes sees what it would see in the real service.
     "TS_OAUTH_CLIENT_ID": lambda: f"k{secrets.token_hex(8)}CNTRL",
     "TS_API_KEY": lambda: f"tskey-api-k{secrets.token_hex(8)}CNTRL-{secrets.token_hex(16)}",
     "SPACESHIP_API_KEY": _hex(10),

@@ -1,4 +1,4 @@
-"""`make demo`: the whole system on this machine, told step by step in the commands that a user would type."""
+"""`make demo`: the whole system on this machine, step by step, in the commands that a user would type."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _run(command: list[str], environment_path: Path) -> int:
-    # Line by line as it happens: a deploy of a minute must not look like a hang.
+    # Line by line as it happens: a deploy of a minute must not seem to hang.
     sys.stdout.flush()
     return subprocess.run(
         [str(_BIN / command[0]), *command[1:]],

@@ -58,12 +58,12 @@ def ca_pem() -> bytes:
 
 def subjects(host: Host) -> tuple[str, ...]:
     """Names and addresses for the certificate of this host."""
-    wanted = [f"{host.name}.lab.test", *images.HOST_IMAGES[host.image].names]
+    names = [f"{host.name}.lab.test", *images.HOST_IMAGES[host.image].names]
     if host.node_name:
-        wanted.append(f"{host.node_name}.{topology.TAILNET}")
+        names.append(f"{host.node_name}.{topology.TAILNET}")
     for _, v4, v6 in host.addresses:
-        wanted += [str(v4), str(v6)]
-    return tuple(dict.fromkeys([*wanted, "127.0.0.1"]))
+        names += [str(v4), str(v6)]
+    return tuple(dict.fromkeys([*names, "127.0.0.1"]))
 
 
 def variables(host: Host, secrets: Mapping[str, str]) -> str:

@@ -40,8 +40,8 @@ def recreate(*names: str) -> None:
     """
     docker = running_engine()
     present = containers.state(docker)
-    wanted = [topology.host(name) for name in names]
-    for host in wanted:
+    bare = [topology.host(name) for name in names]
+    for host in bare:
         if host.name not in present:
             raise TailwartError(f"{host.name} is not part of the running lab", remedy="tailwart lab up --edges 2")
 
@@ -52,7 +52,7 @@ def recreate(*names: str) -> None:
         containers.start(docker, host)
         containers.await_ready(docker, host)
 
-    with locking.exclusive(), step(f"recreating {', '.join(names)}"), ThreadPoolExecutor(len(wanted)) as pool:
-        for _ in pool.map(replace, wanted):
+    with locking.exclusive(), step(f"recreating {', '.join(names)}"), ThreadPoolExecutor(len(bare)) as pool:
+        for _ in pool.map(replace, bare):
             pass
         containers.write_known_hosts(docker)

@@ -24,6 +24,7 @@ from lab.console import say, step
 from lab.engine import Docker
 from lab.images import base, build, stalwart
 from lab.images import hosts as host_images
+from lab.programs import garage
 from lab.topology import LABEL, Host
 
 
@@ -46,11 +47,13 @@ def _up(edges: int | None) -> None:
         with step(f"removing {name}"):
             containers.remove(docker, topology.host(name))
     etc_lab.prepare(members)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         # Compilers want the cores, Debian's packages the network.
-        compiled = pool.submit(programs.ensure, programs.HOST_PROGRAMS)
-        bases = base.ensure(docker)
+        compiled = pool.submit(programs.ensure, programs.GO_PROGRAMS)
+        made = pool.submit(base.ensure, docker)
+        garage.ensure(docker, made)
         compiled.result()
+    bases = made.result()
     with ThreadPoolExecutor(1) as pool:
         pushable = pool.submit(registry.build_all, docker, bases.slim)
         references = host_images.ensure(docker, bases.host)
@@ -96,10 +99,10 @@ def _switched(docker: Docker, published: registry.Published) -> bool:
 
 
 def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) -> list[Host]:
-    """Create, replace or start what is not running as wanted. Returns the hosts that were touched."""
+    """Create, replace or start what is not running as described. Returns the hosts that were touched."""
     present = containers.state(docker)
-    wanted = {host.name: containers.spec(docker, host, references[host.image]) for host in members}
-    same = {name for name, found in present.items() if found.spec == wanted.get(name)}
+    desired = {host.name: containers.spec(docker, host, references[host.image]) for host in members}
+    same = {name for name, found in present.items() if found.spec == desired.get(name)}
     touched = [host for host in members if host.name not in same or present[host.name].state != "running"]
 
     def bring(host: Host) -> None:

@@ -23,7 +23,7 @@ ARRIVAL_TIMEOUT = 45.0
 
 @dataclass(frozen=True)
 class Message:
-    """Subject and body; every message gets an identity of its own, so that it can be told from earlier ones."""
+    """Subject and body; every message gets an identity of its own, which tells it from earlier ones."""
 
     subject: str
     body: str
@@ -77,8 +77,8 @@ def fetch_outside(identity: str | None = None) -> str:
 def excerpt(text: str, fields: Sequence[str]) -> str:
     """These header fields of a message, then its body."""
     message = email.message_from_string(text)
-    wanted = {name.strip().lower() for name in fields}
-    lines = [f"{name}: {value}" for name, value in message.items() if name.lower() in wanted]
+    chosen = {name.strip().lower() for name in fields}
+    lines = [f"{name}: {value}" for name, value in message.items() if name.lower() in chosen]
     body = message.get_payload(decode=True)
     return "\n".join(lines) + "\n\n" + (body.decode(errors="replace") if isinstance(body, bytes) else "")
 
@@ -109,7 +109,7 @@ def _awaited(newest: Callable[[], str], identity: str | None, where: str, remedy
             what = "the message sent last is not" if identity else "no message is"
             raise TailwartError(f"{what} {where}", seen=_subject(text), remedy=remedy)
         # A mail server that counts connections bans whoever polls fast (lesson 3).
-        time.sleep(1)
+        time.sleep(0.5)
 
 
 def _subject(text: str) -> str:

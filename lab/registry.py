@@ -58,7 +58,7 @@ def push_all(docker: Docker, published: Published) -> None:
 
 
 def _push(docker: Docker, reference: str, name: str) -> None:
-    # Docker takes plain HTTP from a registry on loopback without being told to.
+    # Docker takes plain HTTP from a registry on loopback by itself.
     target = f"127.0.0.1:{topology.published(topology.REGISTRY_PORT)}/{name}"
     docker.run("tag", reference, target)
     docker.run("push", "--quiet", target)

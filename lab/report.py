@@ -58,7 +58,7 @@ def collect() -> Report:
         return Report((), "", "")
     known = [topology.host(name) for name in present]
     with ThreadPoolExecutor(len(known)) as pool:
-        states = tuple(pool.map(lambda host: _look(docker, host, present[host.name].state), known))
+        states = tuple(pool.map(lambda host: _host_state(docker, host, present[host.name].state), known))
     ordered = sorted(
         states, key=lambda each: [host.name for host in topology.hosts(topology.MAX_EDGES)].index(each.name)
     )
@@ -67,7 +67,7 @@ def collect() -> Report:
     return Report((*ordered, *missing), stalwart(), environment)
 
 
-def _look(docker: Docker, host: Host, state: str) -> HostState:
+def _host_state(docker: Docker, host: Host, state: str) -> HostState:
     problem = ""
     if state != "running":
         problem = f"container is {state}"

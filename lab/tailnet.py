@@ -77,7 +77,7 @@ def _nodes(docker: Docker) -> list[dict[str, Any]]:
 def _node_key(docker: Docker, host: Host) -> str:
     """The node key of a running node; empty for one that is not logged in."""
 
-    def settled() -> subprocess.CompletedProcess[bytes]:
+    def decided() -> subprocess.CompletedProcess[bytes]:
         # A tailscaled that has just started says NoState or Starting before it says what it is.
         command = ["tailscale", "status", "--json", "--peers=false"]
         result = docker.run(*engine.exec_arguments(host.container, command), check=False)
@@ -86,7 +86,7 @@ def _node_key(docker: Docker, host: Host) -> str:
         return subprocess.CompletedProcess([], int(undecided), result.stdout, f"tailscaled says {state!r}".encode())
 
     result = containers.await_true(
-        settled, f"tailscaled on {host.name} is not up", f"tailwart lab logs {host.name}", 60
+        decided, f"tailscaled on {host.name} is not up", f"tailwart lab logs {host.name}", 60
     )
     status = _status(result.stdout)
     return str(status["Self"]["PublicKey"]) if status["BackendState"] == "Running" else ""

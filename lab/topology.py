@@ -118,7 +118,7 @@ CONTROL = Host(
     ("tag:stranger",),
     "stranger",
     (53, 443, REGISTRY_PORT, 8201, 8202, 8203, 14000, 15000),
-    # A changed façade must not cost every node its tailnet and the registry its images.
+    # A changed fake API must not cost every node its tailnet and the registry its images.
     ("/var/lib/headscale", "/var/lib/docker-registry"),
 )
 MAILBOX = Host("mailbox", 10, Place.HOME, "host", guests=("stalwart",))

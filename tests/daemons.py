@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tailwart" / "programs"
+from lab import programs
 
 
 def free_port() -> int:
@@ -22,9 +22,14 @@ def free_port() -> int:
 
 
 def program(name: str, remedy: str) -> str:
-    """Path of a program on PATH or, as the lab builds it, in the cache; skips the test and says how to get it."""
-    built = sorted(_CACHE.glob(f"{name}-*/{name}"), key=lambda path: path.stat().st_mtime)
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") or (str(built[-1]) if built else None)
+    """Path of a program: the lab's own build, compiled when it is not in the cache, else the one on PATH.
+
+    Skips the test where it is missing and says how to get it; in CI, where nothing may be skipped, that is a failure.
+    """
+    if built := programs.built_by(name):
+        programs.ensure([built])
+        return str(built.directory / name)
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if found is None:
         pytest.skip(f"needs the program {name}: {remedy}")
     return found

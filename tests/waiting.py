@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(attempt: Callable[[], T | None], what: str, seconds: float = 30, pause: float = 0.5) -> T:
+def until(attempt: Callable[[], T | None], what: str, seconds: float = 30, pause: float = 0.2) -> T:
     """The first result of ``attempt`` that is neither None nor False; fails with ``what`` after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:

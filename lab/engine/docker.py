@@ -72,7 +72,7 @@ class Docker:
         return [line for line in self.text(*arguments).splitlines() if line]
 
     def inspect(self, kind: str, *names: str) -> list[dict[str, Any]]:
-        """Documents of those that exist; absent names are left out."""
+        """Documents of those that exist; absent names are skipped."""
         result = self.run(kind, "inspect", *names, check=False)
         documents: list[dict[str, Any]] = json.loads(result.stdout or b"[]")
         return documents

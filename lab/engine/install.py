@@ -1,4 +1,4 @@
-"""Debian packages the lab needs on the operator's machine: checked by program, installed with a word of why."""
+"""Debian packages the lab needs on the operator's machine: checked by program, installed with the reason."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ def ensure(needs: dict[str, tuple[str, str]]) -> None:
     absent = {program: need for program, need in needs.items() if which(program) is None}
     if not absent:
         return
-    wanted = sorted({each for packages, _ in absent.values() for each in packages.split()})
+    packages = sorted({each for packages, _ in absent.values() for each in packages.split()})
     for program, (_, why) in absent.items():
         say(f"{program} is missing ({why})")
     if which("apt-get") is None or os.geteuid() != 0:
         raise TailwartError(
             f"missing on this machine: {', '.join(absent)}",
             expected="a Debian-family machine and root, or these packages in place",
-            remedy=f"as root: apt-get install {' '.join(each.rpartition('|')[2] for each in wanted)}",
+            remedy=f"as root: apt-get install {' '.join(each.rpartition('|')[2] for each in packages)}",
         )
     log = paths.ensure_private(paths.logs()) / "apt.log"
     # A fresh machine has no package lists, and old lists name files that are gone: they are fetched only then.
-    fetched = any(not _known(each.rpartition("|")[2]) for each in wanted)
+    fetched = any(not _known(each.rpartition("|")[2]) for each in packages)
     if fetched:
         _apt(log, "update")
-    packages = [_choose(each) for each in wanted]
-    with step(f"installing {' '.join(packages)}"):
-        code = _apt(log, "install", "-y", "--no-install-recommends", *packages)
+    chosen = [_choose(each) for each in packages]
+    with step(f"installing {' '.join(chosen)}"):
+        code = _apt(log, "install", "-y", "--no-install-recommends", *chosen)
         if code != 0 and not fetched:
             _apt(log, "update")
-            code = _apt(log, "install", "-y", "--no-install-recommends", *packages)
+            code = _apt(log, "install", "-y", "--no-install-recommends", *chosen)
     if code != 0:
-        command = f"apt-get install --no-install-recommends {' '.join(packages)}"
+        command = f"apt-get install --no-install-recommends {' '.join(chosen)}"
         raise TailwartError("apt-get failed", seen=f"exit code {code}", remedy=f"read {log}, then: {command}")
 
 

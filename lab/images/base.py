@@ -79,8 +79,8 @@ def ensure(docker: Docker) -> Bases:
     return Bases(_HOST.reference, _SLIM.reference)
 
 
-def _pulled(docker: Docker, wanted: list[_Base]) -> bool:
-    for each in wanted:
+def _pulled(docker: Docker, bases: list[_Base]) -> bool:
+    for each in bases:
         if not pulling.pulled(docker, each.official):
             return False
         docker.run("tag", each.official, each.reference)

@@ -153,6 +153,6 @@ def _version_in(output: bytes, origin: str) -> str:
     """`v1.2.3`: the deploy refuses a Stalwart of a version that it was not made for, so it must be the true one."""
     found = _VERSION.search(output)
     if found is None:
-        say(f"{origin} tells no version; the lab calls it {VERSION}")
+        say(f"{origin} names no version; the lab calls it {VERSION}")
         return VERSION
     return f"v{found[0].decode()}"

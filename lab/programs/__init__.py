@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,50 +96,68 @@ GARAGE = Program("garage", GARAGE_VERSION, _MODULES / "garage", ("bundled-libs",
 STANDIN = Program("stalwart-standin", "0.16.7", paths.PROJECT / "lab" / "standin", (".",), ("stalwart",))
 
 # The longest first, so that no long one starts last.
-HOST_PROGRAMS = (GARAGE, TAILSCALE, HEADSCALE, CADDY, PEBBLE)
+GO_PROGRAMS = (TAILSCALE, HEADSCALE, CADDY, PEBBLE)
+_ALL = (GARAGE, *GO_PROGRAMS, STANDIN)
 
 
 def binary(name: str) -> Path:
     """Path of a built binary in the cache."""
-    for program in (*HOST_PROGRAMS, STANDIN):
-        if name in program.binaries:
-            return program.directory / name
-    raise TailwartError(f"no program of the lab builds {name!r}")
+    return owner(name).directory / name
 
 
 def owner(name: str) -> Program:
-    """The program a binary comes from."""
-    return next(each for each in (*HOST_PROGRAMS, STANDIN) if name in each.binaries)
+    """The program a binary comes from. Raises TailwartError for a name that none of them builds."""
+    if program := built_by(name):
+        return program
+    raise TailwartError(f"no program of the lab builds {name!r}")
+
+
+def built_by(name: str) -> Program | None:
+    """The program that builds this binary; None for a binary that the lab does not build."""
+    return next((program for program in _ALL if name in program.binaries), None)
 
 
 def ensure(programs: Iterable[Program]) -> None:
-    """Build those that are not in the cache, two at a time. Raises TailwartError with the compiler's last words."""
+    """Build Go programs that are not in the cache, two at a time. Raises TailwartError with the compiler's output."""
     absent = [program for program in programs if not program.built]
     if not absent:
         return
-    if GARAGE in absent:
-        toolchains.ensure_rust()
-    if any(program is not GARAGE for program in absent):
-        toolchains.go()
+    toolchains.go()
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        for _ in pool.map(_build, absent):
+        for _ in pool.map(lambda program: build(program, _build_go), absent):
             pass
 
 
-def _build(program: Program) -> None:
-    log = paths.ensure_private(paths.logs()) / f"build-{program.name}.log"
+def build(program: Program, compile_into: Callable[[Program, Path, Path], None]) -> None:
+    """Compile a program unless it is in the cache, or wait for the process that is compiling it already.
+
+    ``compile_into`` takes the program, the directory for its binaries, and the file for the compiler's output.
+    """
     target = program.directory
     target.parent.mkdir(parents=True, exist_ok=True)
-    with step(f"compiling {program.name} {program.version}"):
-        temporary = Path(tempfile.mkdtemp(prefix=f".{program.name}-", dir=target.parent))
-        try:
-            (_build_garage if program is GARAGE else _build_go)(program, temporary, log)
-            temporary.chmod(0o755)
-            # A directory appears whole or not at all; one that is there and incomplete is from another age.
-            shutil.rmtree(target, ignore_errors=True)
-            temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with _lock(paths.cache() / "locks" / program.name):
+        if program.built:
+            return
+        log = paths.ensure_private(paths.logs()) / f"build-{program.name}.log"
+        with step(f"compiling {program.name} {program.version}"):
+            temporary = Path(tempfile.mkdtemp(prefix=f".{program.name}-", dir=target.parent))
+            try:
+                compile_into(program, temporary, log)
+                temporary.chmod(0o755)
+                # A directory appears whole or not at all; one that is there and incomplete is from another age.
+                shutil.rmtree(target, ignore_errors=True)
+                temporary.rename(target)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Tests and `lab up` side by side must not compile the same program twice. The kernel frees a killed one's lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _build_go(program: Program, into: Path, log: Path) -> None:
@@ -145,27 +165,11 @@ def _build_go(program: Program, into: Path, log: Path) -> None:
     single = len(program.packages) == 1
     destination = str(into / program.binaries[0]) if single else f"{into}{os.sep}"
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
-    _run([*command, "-o", destination, *program.packages], program, log, environment, program.source)
+    run([*command, "-o", destination, *program.packages], program, log, environment, program.source)
 
 
-def _build_garage(program: Program, into: Path, log: Path) -> None:
-    # Compiled objects are kept beside the cache until the build is whole, so that a killed one goes on where it was.
-    objects = paths.cache() / "build" / program.key
-    environment = {
-        **os.environ,
-        "CARGO_TARGET_DIR": str(objects),
-        "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
-        "CARGO_PROFILE_RELEASE_STRIP": "symbols",
-    }
-    command = ["cargo", "install", program.name, "--version", program.version, "--locked", "--root", str(into / "root")]
-    command += ["--no-default-features", "--features", ",".join(program.packages)]
-    _run(command, program, log, environment, paths.cache())
-    (into / "root" / "bin" / "garage").rename(into / "garage")
-    shutil.rmtree(into / "root")
-    shutil.rmtree(objects, ignore_errors=True)
-
-
-def _run(command: list[str], program: Program, log: Path, environment: dict[str, str], directory: Path) -> None:
+def run(command: list[str], program: Program, log: Path, environment: dict[str, str], directory: Path) -> None:
+    """Run a compiler with its output in ``log``. Raises TailwartError with its last words."""
     with log.open("wb") as stream:
         result = subprocess.run(
             command,

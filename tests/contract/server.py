@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import http.client
 import json
 import os
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import paths, programs
+from lab import programs
 from tests.contract.namespace import Namespace
 from tests.waiting import until
 
@@ -34,12 +33,7 @@ def binary() -> Path:
     """Path of the binary; the stand-in is compiled when its sources changed."""
     if given := os.environ.get("STALWART_BINARY"):
         return Path(given).resolve()
-    # Test processes that run side by side must not compile over one another.
-    lock = paths.cache() / "programs" / ".standin.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        programs.ensure([programs.STANDIN])
+    programs.ensure([programs.STANDIN])
     return programs.binary("stalwart")
 
 

@@ -1,4 +1,4 @@
-"""Whether a secret ever stands in a process's arguments, looked at from the machine that runs all lab hosts."""
+"""Whether a secret ever stands in a process's arguments, seen from the machine that runs all lab hosts."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class ArgumentWatch:
         while not self._stop.wait(0.02):
             for process in Path("/proc").iterdir():
                 if process.name.isdigit():
-                    self._look(process)
+                    self._check(process)
 
-    def _look(self, process: Path) -> None:
+    def _check(self, process: Path) -> None:
         try:
             line = (process / "cmdline").read_bytes()
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,30 @@ import pytest
 from lab import dotenv
 from lab.lifecycle import up
 from tailwart.environment import Account, Environment
-from tests.lab.deploying import deploy, environment_of
+from tests.lab.deploying import environment_of
+from tests.lab.state import Installation
+
+# Any order is right. In this one, the first deploy of a new lab is that of the test which watches it, and hosts are
+# replaced when nobody needs them any more.
+_FIRST, _LAST = ("test_lab_deploy",), ("test_lab_edges", "test_lab_secrets", "test_lab_hosts")
+_installation = Installation()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        if item.path.stem in _FIRST:
+            return -1
+        return _LAST.index(item.path.stem) + 1 if item.path.stem in _LAST else 0
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        _installation.fail()
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +43,31 @@ def lab_environment() -> Path:
     return dotenv.path()
 
 
+@pytest.fixture(scope="session")
+def installation() -> Installation:
+    """What is known of the deployed installation."""
+    return _installation
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _checked(lab_environment: Path) -> Iterator[None]:
+    """At the end of a module: its tests have left the installation as they said."""
+    yield
+    _installation.check(lab_environment)
+
+
+@pytest.fixture(autouse=True)
+def _noted(request: pytest.FixtureRequest, lab_environment: Path, _checked: None) -> Iterator[None]:
+    """After a test and all that its fixtures undo: what is known of the installation now."""
+    _installation.begin(lab_environment, request.node)
+    yield
+    _installation.note(request.node)
+
+
 @pytest.fixture
-def deployed(lab_environment: Path) -> Path:
+def deployed(lab_environment: Path, request: pytest.FixtureRequest) -> Path:
     """The `.env` of a lab that is fully deployed, whatever the test before left behind."""
-    deploy(lab_environment)
+    _installation.ensure(lab_environment, request.node)
     return lab_environment
 
 

@@ -1,4 +1,4 @@
-"""Making the lab's façades misbehave for the length of a test."""
+"""Making the lab's fake APIs misbehave for the length of a test."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PORTS = {"policy": 8201, "spaceship": 8202, "download": 8203}
 
 
 @contextmanager
-def fault(facade: str, **members: Any) -> Iterator[None]:
-    """Arm one fault of `lab.control.faults` at a façade; disarmed again at the end."""
-    url = f"http://127.0.0.1:{topology.published(_PORTS[facade])}/lab/faults"
+def fault(api: str, **members: Any) -> Iterator[None]:
+    """Arm one fault of `lab.control.faults` at a fake API; disarmed again at the end."""
+    url = f"http://127.0.0.1:{topology.published(_PORTS[api])}/lab/faults"
     headers = {"X-Lab-Admin": credentials.load()["LAB_ADMIN_TOKEN"]}
     requests.post(url, json=members, headers=headers, timeout=20).raise_for_status()
     try:

@@ -1,4 +1,4 @@
-"""What the lab's mailbox host and its containers look like at a moment."""
+"""The lab's mailbox host and its containers at a moment."""
 
 from __future__ import annotations
 

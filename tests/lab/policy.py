@@ -18,7 +18,7 @@ def policy_text() -> str:
 
 
 def write_policy(text: str) -> None:
-    """Replace the policy without looking at what is there."""
+    """Replace the policy, whatever is there."""
     headers = {**_login(), "Content-Type": "application/hujson"}
     requests.post(_url(), data=text.encode(), headers=headers, timeout=20).raise_for_status()
 

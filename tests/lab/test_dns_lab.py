@@ -1,4 +1,4 @@
-"""The dns role on the lab: the façade in front of the real authoritative server, an edge that answers or does not."""
+"""The dns role on the lab: the fake API in front of the real authoritative server, an edge that answers or does not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tailwart.providers.record import APEX, Record, record
 from tests.lab.deploying import ROOT, Run, deploy, run_pyinfra, variant
 from tests.waiting import until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.leaves_deployed]
 
 RESOLVER = "198.51.100.23"
 LIMIT = ("--limit", "dns")

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from lab import credentials, topology
 
+pytestmark = pytest.mark.leaves_deployed
 TAILWART = Path(sys.executable).parent / "tailwart"
 
 
@@ -33,17 +36,17 @@ def test_a_message_in_is_read_from_outside_with_the_senders_own_address(deployed
     assert edge.ipv6 not in received
 
 
-def test_a_message_out_is_told_to_have_arrived(deployed: Path) -> None:
+def test_a_message_out_is_reported_to_have_arrived(deployed: Path) -> None:
     for port in ("587", "465"):
-        told = tailwart("send", "--from", "alice", "--port", port)
-        assert f"arrived at friend@{topology.OUTSIDE_DOMAIN}" in told
+        printed = tailwart("send", "--from", "alice", "--port", port)
+        assert f"arrived at friend@{topology.OUTSIDE_DOMAIN}" in printed
         assert "DKIM-Signature" in tailwart("fetch", "--outside")
 
 
-def test_an_unknown_recipient_is_told_with_the_servers_answer(deployed: Path) -> None:
-    told = tailwart("send", "--to", f"nobody@{topology.DOMAIN}", expect=1)
-    assert "550" in told
-    assert "remedy" in told
+def test_an_unknown_recipient_is_reported_with_the_servers_answer(deployed: Path) -> None:
+    printed = tailwart("send", "--to", f"nobody@{topology.DOMAIN}", expect=1)
+    assert "550" in printed
+    assert "remedy" in printed
 
 
 def test_no_password_is_ever_shown(deployed: Path) -> None:

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from lab import hosts
 from tests.lab.deploying import ROOT, deploy, environment_of, run_pyinfra, variant
 from tests.lab.mailbox import containers, fingerprint, shell, started
 from tests.lab.policy import policy_text
+from tests.lab.state import Installation, drop_database, make_bare, remove_mailbox
 from tests.waiting import until
 
 
 @pytest.fixture
 def bare(lab_environment: Path) -> Path:
     """The lab with a bare mailbox host, a bare edge and an empty database."""
-    hosts.recreate("mailbox", "edge-1")
-    shell("backends", "su postgres -c \"psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'\"")
+    make_bare("mailbox", "edge-1")
+    drop_database()
     return lab_environment
 
 
@@ -39,7 +39,8 @@ def test_a_dry_run_on_bare_hosts_shows_a_plan_and_changes_nothing(bare: Path) ->
     assert policy_text() == policy
 
 
-def test_from_bare_hosts_then_again_without_any_change(bare: Path) -> None:
+@pytest.mark.leaves_deployed
+def test_from_bare_hosts_then_again_without_any_change(bare: Path, installation: Installation) -> None:
     first = deploy(bare)
     assert {"mailbox", "edge-1", "backends"} <= set(first.changes)
     running = {host: started(host) for host in ("mailbox", "edge-1")}
@@ -47,22 +48,10 @@ def test_from_bare_hosts_then_again_without_any_change(bare: Path) -> None:
     assert second.changes == {}
     assert second.document["results"]["failed_hosts"] == []
     assert {host: started(host) for host in running} == running
+    installation.proven()
 
 
-def test_an_embedded_store_needs_no_backends(lab_environment: Path, tmp_path: Path) -> None:
-    path = variant(
-        lab_environment, tmp_path / "env", STALWART_STORE="rocksdb", BACKENDS_SSH=None, REDIS_URL=None, S3_ENDPOINT=None
-    )
-    hosts.recreate("mailbox")
-    try:
-        deploy(path, "--limit", "mailbox")
-        assert not deploy(path, "--limit", "mailbox").changes
-        assert "RocksDb" in shell("mailbox", "cat /opt/tailwart/mailbox/config/config.json")
-    finally:
-        hosts.recreate("mailbox")
-        deploy(lab_environment)
-
-
+@pytest.mark.leaves_deployed
 @pytest.mark.parametrize("role", ["tailnet", "backends", "mailbox", "edge", "dns"])
 def test_a_limit_touches_exactly_its_role(deployed: Path, role: str) -> None:
     members = {
@@ -75,12 +64,14 @@ def test_a_limit_touches_exactly_its_role(deployed: Path, role: str) -> None:
     assert deploy(deployed, "--limit", role).hosts == members[role]
 
 
+@pytest.mark.leaves_deployed
 def test_a_limit_that_matches_nothing_is_an_error(deployed: Path) -> None:
     run = run_pyinfra(deployed, "-y", "--limit", "mailbx")
     assert run.code != 0
     assert "no host of the inventory matches" in run.last_lines
 
 
+@pytest.mark.leaves_deployed
 def test_a_run_killed_between_a_file_and_its_restart_is_repaired(deployed: Path) -> None:
     """A file that a killed run has written stands on the host; nothing that runs knows of it yet."""
     before = started()
@@ -91,10 +82,28 @@ def test_a_run_killed_between_a_file_and_its_restart_is_repaired(deployed: Path)
     assert set(started()) == set(before)
 
 
+def test_an_embedded_store_needs_no_backends(lab_environment: Path, installation: Installation, tmp_path: Path) -> None:
+    path = variant(
+        lab_environment, tmp_path / "env", STALWART_STORE="rocksdb", BACKENDS_SSH=None, REDIS_URL=None, S3_ENDPOINT=None
+    )
+    make_bare("mailbox")
+    installation.other_store = True
+    deploy(path, "--limit", "mailbox")
+    assert not deploy(path, "--limit", "mailbox").changes
+    assert "RocksDb" in shell("mailbox", "cat /opt/tailwart/mailbox/config/config.json")
+
+
 @pytest.mark.parametrize("moment", ["compose.yaml", "credentials", "initialised"])
-def test_a_deploy_killed_at_any_moment_is_healed_by_the_next(lab_environment: Path, moment: str) -> None:
-    hosts.recreate("mailbox")
-    shell("backends", "su postgres -c \"psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'\"")
+@pytest.mark.leaves_deployed
+def test_a_deploy_killed_at_any_moment_is_healed_by_the_next(
+    lab_environment: Path, installation: Installation, moment: str
+) -> None:
+    if moment == "compose.yaml":
+        make_bare("mailbox")
+    else:
+        remove_mailbox()
+    installation.other_store = False
+    drop_database()
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / "pyinfra"), "-y", "inventory.py", "deploy.py"],
         cwd=ROOT,
@@ -115,3 +124,4 @@ def test_a_deploy_killed_at_any_moment_is_healed_by_the_next(lab_environment: Pa
     deploy(lab_environment)
     assert deploy(lab_environment).changes == {}
     assert set(containers()) == {"ts-stalwart", "stalwart"}
+    installation.proven()

@@ -52,7 +52,7 @@ def running_upstreams() -> str:
 
 @contextmanager
 def served(kind: str) -> Iterator[None]:
-    """The download façade hands out another kind of binary."""
+    """The fake download service hands out another kind of binary."""
     url = f"http://127.0.0.1:{topology.published(8203)}/lab/variant"
     headers = {"X-Lab-Admin": credentials.load()["LAB_ADMIN_TOKEN"]}
     requests.post(url, json={"variant": kind}, headers=headers, timeout=20).raise_for_status()
@@ -67,6 +67,7 @@ def edge_deploy(path: Path, expect: int = 0) -> list[str]:
     return deploy(path, "--limit", "edge", expect=expect).changes.get(EDGE, [])
 
 
+@pytest.mark.leaves_deployed
 def test_a_change_of_routes_alone_is_loaded_under_open_connections(deployed: Path, tmp_path: Path) -> None:
     before = started(EDGE)
     client = (
@@ -93,15 +94,16 @@ def test_a_change_of_routes_alone_is_loaded_under_open_connections(deployed: Pat
 
 
 def test_a_run_killed_between_writing_and_loading_is_healed(served_edge: Path, tmp_path: Path) -> None:
-    shell(EDGE, "cp /opt/tailwart/edge/caddy.json /tmp/wanted.json")
+    shell(EDGE, "cp /opt/tailwart/edge/caddy.json /tmp/desired.json")
     edge_deploy(variant(served_edge, tmp_path / "env", STALWART_MAGIC_NAME="elsewhere"))
-    # What such a run leaves: the wanted file in place, the older configuration in force.
-    shell(EDGE, "mv /tmp/wanted.json /opt/tailwart/edge/caddy.json")
+    # What such a run leaves: the desired file in place, the older configuration active.
+    shell(EDGE, "mv /tmp/desired.json /opt/tailwart/edge/caddy.json")
     assert "elsewhere.tailnet.test:25" in running_upstreams()
     assert edge_deploy(served_edge) == [SERVE]
     assert "elsewhere" not in running_upstreams()
 
 
+@pytest.mark.cases_follow
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -193,6 +195,7 @@ def certificate_of(name: str) -> str:
     return shell("world", f"{client} | openssl x509 -noout -issuer -subject", check=False)
 
 
+@pytest.mark.leaves_deployed
 def test_a_web_server_shares_443_and_gets_it_back(deployed: Path, web_server: str, tmp_path: Path) -> None:
     shared = variant(deployed, tmp_path / "env", EDGE_1_WEB=web_server)
     changes = edge_deploy(shared)

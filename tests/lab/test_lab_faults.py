@@ -40,6 +40,7 @@ def still_serving() -> None:
     assert reached.banner.startswith("220 "), reached
 
 
+@pytest.mark.leaves_deployed
 def test_a_wrong_setting_stops_before_any_connection(deployed: Path, tmp_path: Path) -> None:
     path = variant(deployed, tmp_path / "env", SMARTHOST_ADDRESS="smtp.example.com", EDGE_1_SSH="nobody")
     run = run_pyinfra_unchecked(path)
@@ -58,6 +59,7 @@ def run_pyinfra_unchecked(path: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.leaves_deployed
 def test_an_unreachable_host_is_named_last_and_the_others_are_finished(deployed: Path, tmp_path: Path) -> None:
     path = variant(deployed, tmp_path / "env", MAILBOX_SSH="root@127.0.0.1:9")
     run = deploy(path, expect=1)
@@ -68,6 +70,7 @@ def test_an_unreachable_host_is_named_last_and_the_others_are_finished(deployed:
     still_serving()
 
 
+@pytest.mark.leaves_deployed
 def test_a_wrong_ssh_key_says_what_to_check(deployed: Path, tmp_path: Path) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
@@ -76,6 +79,7 @@ def test_a_wrong_ssh_key_says_what_to_check(deployed: Path, tmp_path: Path) -> N
     assert "SSH_KEY" in run.last_lines
 
 
+@pytest.mark.cases_follow
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
@@ -103,6 +107,7 @@ def test_a_broken_policy_api_changes_nothing_and_other_roles_finish(
     still_serving()
 
 
+@pytest.mark.cases_follow
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
@@ -124,6 +129,7 @@ def test_a_broken_download_service_leaves_the_edge_serving(
     still_serving()
 
 
+@pytest.mark.leaves_deployed
 def test_a_grant_removed_by_hand_breaks_the_way_out_and_the_check_names_lesson_11(
     deployed: Path, environment: Environment
 ) -> None:
@@ -142,6 +148,7 @@ def smarthost_open(environment: Environment) -> bool:
     return "open" in shell("mailbox", probe, check=False)
 
 
+@pytest.mark.leaves_deployed
 def test_postgres_down_at_deploy_time_then_healed(deployed: Path) -> None:
     shell("mailbox", "cd /opt/tailwart/mailbox && docker compose down", timeout=120)
     shell("backends", "systemctl stop postgresql")
@@ -157,6 +164,7 @@ def test_postgres_down_at_deploy_time_then_healed(deployed: Path) -> None:
     assert deploy(deployed).changes == {}
 
 
+@pytest.mark.leaves_deployed
 def test_a_sidecar_that_comes_back_with_another_address_is_found_by_name(
     deployed: Path, environment: Environment
 ) -> None:
@@ -176,6 +184,7 @@ def test_a_sidecar_that_comes_back_with_another_address_is_found_by_name(
     outside.read_back(address, user.password.get_secret_value(), token)
 
 
+@pytest.mark.leaves_deployed
 def test_a_restarted_sidecar_takes_stalwart_with_it(deployed: Path) -> None:
     shell("mailbox", "docker restart ts-stalwart", timeout=120)
     deploy(deployed, "--limit", "mailbox")

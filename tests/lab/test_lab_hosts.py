@@ -9,6 +9,7 @@ import pytest
 
 from lab import containers, etc_lab, hosts, lifecycle, topology
 from tests.lab.mailbox import shell
+from tests.lab.state import make_bare
 
 pytestmark = pytest.mark.usefixtures("lab_environment")
 NAMES = [host.name for host in topology.hosts(1)]
@@ -122,7 +123,7 @@ def test_a_recreated_host_is_bare_and_known_by_its_new_key() -> None:
 
 
 def test_a_bare_host_installs_an_engine_and_runs_an_image_of_the_labs_registry() -> None:
-    hosts.recreate("mailbox")
+    make_bare("mailbox")
     install = "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y docker.io docker-compose"
     hosts.exec("mailbox", ["sh", "-c", f"{install} >/dev/null 2>&1"], timeout=300)
     run = "docker run --rm --device /dev/net/tun --cap-add NET_ADMIN registry.lab.test/debian:trixie-slim"

@@ -12,6 +12,8 @@ from tailwart.environment import Account, Environment
 from tests.lab import outside
 from tests.waiting import until
 
+pytestmark = pytest.mark.leaves_deployed
+
 
 def test_a_mail_from_outside_carries_the_senders_own_address(environment: Environment, account: Account) -> None:
     user = f"{account.name}@{environment.domain}"

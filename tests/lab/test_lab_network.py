@@ -15,6 +15,7 @@ from tests.lab.mailbox import DIRECTORY, containers, shell
 from tests.lab.verifying import verify
 from tests.waiting import until
 
+pytestmark = pytest.mark.leaves_deployed
 PORT = 4646
 
 
@@ -52,8 +53,8 @@ def test_the_namespace_reaches_an_ipv6_only_listener_through_the_ula(
     assert peers == {topology.MAILBOX.ipv6}, "not masqueraded to the host's own address"
 
 
-def test_host_ipv6_is_no_evidence_the_check_looks_from_inside(deployed: Path, listener: str) -> None:
-    """Lesson 9: the host still reaches the outside while the container does not, and only the inside look tells."""
+def test_host_ipv6_is_no_evidence_the_check_is_made_inside(deployed: Path, listener: str) -> None:
+    """Lesson 9: the host still reaches the outside, the container does not: only a check from inside shows it."""
     rule = "-o eth+ -s fd00:7a17:600d::/64 -j REJECT"
     shell("mailbox", f"ip6tables -I FORWARD {rule}")
     try:

@@ -9,19 +9,21 @@ import pytest
 from lab import hosts
 from tests.lab.deploying import environment_of, run_pyinfra, secret_values
 from tests.lab.mailbox import shell
+from tests.lab.state import make_bare
 from tests.lab.verifying import verify
 
 
-@pytest.mark.parametrize("arguments", [("-y", "-vvv", "--diff"), ("--dry", "--diff", "-vvv"), ("-y", "--debug-all")])
+@pytest.mark.parametrize("arguments", [("--dry", "--diff", "-vvv"), ("-y", "-vvv", "--diff"), ("-y", "--debug-all")])
 def test_the_loudest_runs_show_no_secret(lab_environment: Path, arguments: tuple[str, ...]) -> None:
-    # On a bare mailbox, so that every file, setting and login is really written. `run_pyinfra` looks at the output and,
-    # all the while, at the arguments of every process of every host.
-    hosts.recreate("mailbox")
+    # On a bare mailbox, so that every file, setting and login is really written. `run_pyinfra` searches the output and,
+    # all the while, the arguments of every process of every host.
+    make_bare("mailbox")
     run = run_pyinfra(lab_environment, *arguments)
     assert run.code == 0, run.last_lines
     assert "mailbox" in run.output
 
 
+@pytest.mark.leaves_deployed
 def test_reports_and_container_logs_show_no_secret(deployed: Path) -> None:
     output = verify(deployed)
     for host, container in (("mailbox", "stalwart"), ("mailbox", "ts-stalwart"), ("edge-1", "tailwart-edge")):
@@ -30,6 +32,7 @@ def test_reports_and_container_logs_show_no_secret(deployed: Path) -> None:
     assert not leaked, f"{len(leaked)} secrets stand in reports or logs"
 
 
+@pytest.mark.leaves_deployed
 @pytest.mark.parametrize("host", ["mailbox", "edge-1", "backends"])
 def test_files_with_secrets_are_readable_by_root_alone(deployed: Path, host: str) -> None:
     for secret in secret_values(environment_of(deployed)):

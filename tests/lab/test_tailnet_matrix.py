@@ -20,7 +20,7 @@ from tailwart.tailnet.session import push
 from tests.lab.policy import drop_grants_to
 from tests.waiting import until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.leaves_deployed]
 EFFECTIVE_SECONDS = 5
 
 
@@ -32,7 +32,7 @@ def nodes(environment: Environment) -> Iterator[Nodes]:
 
 @pytest.fixture
 def policy(environment: Environment, tmp_path: Path) -> Iterator[Push]:
-    """The installation's push; whatever a test did to the policy, it is as wanted afterwards."""
+    """The installation's push; whatever a test did to the policy, it is as desired afterwards."""
     pushed = push(environment)
     pushed = Push(pushed.client, pushed.desired, pushed.acknowledged, tmp_path / "_backup" / "tailnet")
     yield pushed

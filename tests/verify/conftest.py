@@ -69,7 +69,7 @@ def edge_host(environment: Environment, edge: Edge) -> Host:
 
 @dataclass(frozen=True)
 class Namespace:
-    """The network namespace that the sidecar and Stalwart share, looked at from inside."""
+    """The network namespace that the sidecar and Stalwart share, seen from inside."""
 
     host: Host
 

@@ -33,7 +33,7 @@ def tunnel(environment: Environment) -> Iterator[Tunnel]:
 def account(environment: Environment) -> Account:
     """The first mail account of the installation."""
     if not environment.accounts:
-        pytest.skip("ACCOUNTS is not set: there is no mailbox to look into")
+        pytest.skip("ACCOUNTS is not set: there is no mailbox to read")
     return environment.accounts[0]
 
 
@@ -100,12 +100,12 @@ def test_a_submitted_message_leaves(
     assert code == 250, reply
     queue_id = int(re.findall(rb"id ([0-9a-f]+)", reply)[0], 16)
     try:
-        until(lambda: "(delivery.completed)" in _told(mailbox, queue_id), "its delivery", seconds=60)
+        until(lambda: "(delivery.completed)" in _logged(mailbox, queue_id), "its delivery", seconds=60)
     except AssertionError:
-        avoided(11, False, _told(mailbox, queue_id)[-1000:] or f"no word of message {queue_id} in the log")
+        avoided(11, False, _logged(mailbox, queue_id)[-1000:] or f"no word of message {queue_id} in the log")
 
 
-def _told(mailbox: Host, queue_id: int) -> str:
-    """What Stalwart's log tells about a message. Failed look-ups (MTA-STS, DANE) on the way are no failure of it."""
+def _logged(mailbox: Host, queue_id: int) -> str:
+    """What Stalwart's log says about a message. Failed queries (MTA-STS, DANE) on the way are no failure of it."""
     log = mailbox.run("docker logs --since 5m stalwart 2>&1")
     return "\n".join(line for line in log.stdout.splitlines() if f"queueId = {queue_id}," in line)

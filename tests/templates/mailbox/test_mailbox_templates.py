@@ -1,7 +1,6 @@
-"""The mailbox's templates, read by the programs that use them: Compose, systemd, the shell.
+"""The mailbox's templates, read by the programs that use them: systemd and the shell.
 
-Where a program is not on this machine its test says so and is skipped; the lab's hosts have them all, and a deploy
-there runs the same checks on the same files.
+Compose reads its file in tests/lab/test_lab_templates.py: not every machine has a Compose of version 2, a host has.
 """
 
 from __future__ import annotations
@@ -22,9 +21,6 @@ from tailwart.mailbox import follower
 from tailwart.mailbox.project import compose_project
 from tests.unit.mailbox.test_mailbox_render import POSTGRES, environment
 
-COMPOSE = shutil.which("docker") is not None and (
-    subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
-)
 NIGHTLY = units.timer(
     "tailwart-nightly",
     description="Runs every night",
@@ -54,16 +50,6 @@ def project(tmp_path: Path) -> Path:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(file.data)
     return tmp_path
-
-
-@pytest.mark.skipif(not COMPOSE, reason="no docker compose here; the deploy runs `docker compose config` on the host")
-def test_compose_reads_the_file_and_the_password_arrives_as_it_is(project: Path) -> None:
-    result = subprocess.run(
-        ["docker", "compose", "config", "--format", "json"], cwd=project, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    # `config` doubles the dollar signs of what it prints.
-    assert """pa$$$$ w'or\\"d\\\\#{x}`""" in result.stdout
 
 
 def test_a_name_the_template_does_not_know_is_an_error() -> None:

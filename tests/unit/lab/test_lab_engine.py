@@ -95,9 +95,9 @@ def test_a_fresh_machine_gets_its_package_lists_first(
     calls = apt(bin_directory, tmp_path, known="")
     install.ensure({"mmdebstrap": ("mmdebstrap", "makes the base image")})
     assert calls.read_text().splitlines() == ["update", "install -y --no-install-recommends mmdebstrap"]
-    told = capsys.readouterr().err
-    assert "mmdebstrap is missing (makes the base image)" in told
-    assert "installing mmdebstrap" in told
+    printed = capsys.readouterr().err
+    assert "mmdebstrap is missing (makes the base image)" in printed
+    assert "installing mmdebstrap" in printed
 
 
 def test_lists_that_name_files_which_are_gone_are_fetched_again(

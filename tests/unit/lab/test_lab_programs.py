@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import stat
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from lab import programs
-from lab.programs import Program, toolchains
+from lab.engine import Docker
+from lab.images.base import Bases
+from lab.programs import Program, garage, toolchains
 from tailwart.errors import TailwartError
 
 
@@ -22,7 +26,6 @@ def bin_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setattr(toolchains.install, "ensure", lambda needs: None)
     monkeypatch.setattr(
         toolchains, "which", lambda name: str(directory / name) if (directory / name).exists() else None
     )
@@ -120,11 +123,84 @@ def test_go_is_fetched_once_where_there_is_none_or_an_old_one(
     assert len((tmp_path / "fetches").read_text().splitlines()) == 1
 
 
-def test_rust_comes_from_debian_where_there_is_none(bin_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, tuple[str, str]] = {}
-    monkeypatch.setattr(toolchains.install, "ensure", asked.update)
-    toolchains.ensure_rust()
-    assert asked["cargo"][0] == "cargo"
+@pytest.fixture
+def engine(bin_directory: Path, tmp_path: Path) -> Docker:
+    """A docker command that notes what it is asked, and hands out a file as `docker cp`."""
+    script(
+        bin_directory / "docker",
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/docker; [ "$1" != cp ] || echo from the container > "$3"\n',
+    )
+    return Docker()
+
+
+def base_image() -> Future[Bases]:
+    future: Future[Bases] = Future()
+    future.set_result(Bases("lab/base:1", "lab/slim:1"))
+    return future
+
+
+def rust(directory: Path, version: str, tmp_path: Path) -> None:
+    """A machine's own cargo and C compiler."""
+    for name in ("cc", "make"):
+        script(directory / name, "#!/bin/sh\n")
+    script(
+        directory / "cargo",
+        f'#!/bin/sh\n[ "$1" != --version ] || {{ echo "cargo {version} (abc 2026-01-01)"; exit; }}\n'
+        f'echo "$CARGO_PROFILE_RELEASE_OPT_LEVEL $*" >> {tmp_path}/cargo\n'
+        'for word in "$@"; do [ "$previous" = --root ] && root=$word; previous=$word; done\n'
+        'mkdir -p "$root/bin"; echo from this machine > "$root/bin/garage"\n',
+    )
+
+
+@pytest.mark.parametrize("own", [None, "0.66.0", "1.85.1"])
+def test_garage_is_compiled_in_the_base_image_where_rust_is_missing_or_too_old(
+    bin_directory: Path, engine: Docker, tmp_path: Path, own: str | None
+) -> None:
+    if own:
+        rust(bin_directory, own, tmp_path)
+    garage.ensure(engine, base_image())
+    garage.ensure(engine, base_image())
+    assert programs.binary("garage").read_text() == "from the container\n"
+    assert not (tmp_path / "cargo").exists()
+    asked = (tmp_path / "docker").read_text().splitlines()
+    (run,) = [line for line in asked if line.startswith("run ")]
+    assert "tailwart.lab=build" in run, "`lab down` removes what a killed build leaves"
+    assert " lab/base:1 /bin/sh " in run
+    assert "--version 2.5.0 --locked" in (tmp_path / "docker").read_text()
+    assert asked[-1].startswith("rm --force "), "the container is gone"
+
+
+def test_garage_is_compiled_by_the_machines_own_rust_when_it_is_new_enough(
+    bin_directory: Path, engine: Docker, tmp_path: Path
+) -> None:
+    rust(bin_directory, "1.95.0", tmp_path)
+    garage.ensure(engine, Future())
+    assert programs.binary("garage").read_text() == "from this machine\n"
+    assert (tmp_path / "cargo").read_text().startswith("0 install garage --version 2.5.0 --locked ")
+    assert not (tmp_path / "docker").exists()
+
+
+def test_a_failed_build_in_the_base_image_names_the_log_and_the_version_to_bring(
+    bin_directory: Path, tmp_path: Path
+) -> None:
+    script(bin_directory / "docker", '#!/bin/sh\n[ "$1" != run ] || { echo "error: linker not found"; exit 101; }\n')
+    with pytest.raises(TailwartError) as caught:
+        garage.ensure(Docker(), base_image())
+    assert "linker not found" in caught.value.seen
+    assert "build-garage.log" in caught.value.remedy
+    assert "1.89" in caught.value.remedy
+    assert not programs.GARAGE.built
+
+
+def test_processes_side_by_side_compile_a_program_once(bin_directory: Path, demo: Program, tmp_path: Path) -> None:
+    go(bin_directory, f'echo "$*" >> {tmp_path}/calls; sleep 0.2; echo binary > "$out"')
+    others = [multiprocessing.get_context("fork").Process(target=programs.ensure, args=([demo],)) for _ in range(3)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert demo.built
+    assert len((tmp_path / "calls").read_text().splitlines()) == 1
 
 
 def test_every_binary_of_the_images_comes_from_a_program() -> None:

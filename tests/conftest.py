@@ -1,0 +1,47 @@
+"""For every layer of tests: what CI may not skip, and where the time goes."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+# Layers whose needs the Makefile installs or builds. The verification of an installation skips the roles it lacks.
+NOTHING_SKIPPED = ("unit", "contract", "templates", "plans", "lab")
+_seconds: dict[str, float] = defaultdict(float)
+
+
+def layer(nodeid: str) -> str:
+    """The directory below `tests` that a test lies in."""
+    parts = nodeid.split("::", 1)[0].split("/")
+    return parts[1] if len(parts) > 2 else "other"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a test that nobody runs: a failure with the reason of the skip."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and layer(item.nodeid) in NOTHING_SKIPPED:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped in CI: {reason}"
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _seconds[layer(report.nodeid)] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for people; LAYER_TIMES names a file that takes the same as `layer seconds` lines."""
+    if not _seconds:
+        return
+    listed = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in sorted(_seconds.items()))
+    terminalreporter.write_line(f"time in the tests of each layer, added up over all workers: {listed}")
+    if path := os.environ.get("LAYER_TIMES"):
+        with Path(path).open("a") as file:
+            # Not those of a verification that a test runs: they are part of its own time.
+            file.writelines(f"{name} {_seconds[name]:.0f}\n" for name in NOTHING_SKIPPED if name in _seconds)
