@@ -129,7 +129,7 @@ def test_the_keys_alone_bring_stalwart_its_access(tmp_path: Path, name: str) -> 
     assert not any(secret in shown for secret in project.secrets)
 
 
-def test_a_provider_that_stalwart_does_not_know_is_told_before_anything_is_touched(tmp_path: Path) -> None:
+def test_a_provider_that_stalwart_does_not_know_is_reported_before_anything_is_touched(tmp_path: Path) -> None:
     with pytest.raises(TailwartError) as refused:
         load(with_provider(tmp_path / "env", "powerdns"))
     assert "ACME_DNS_PROVIDER" in str(refused.value)
