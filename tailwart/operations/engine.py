@@ -68,18 +68,18 @@ def ensure(watch: Watch, ipv6_nat: bool = False) -> Generator[FunctionCommand, N
 
 def provide(run: Runner, *, ipv6_nat: bool) -> None:
     """Do what is needed, with facts gathered again after each step; raises `TailwartError` with the host's output."""
-    desired = _needs(run, ipv6_nat)
-    if desired.install or desired.compose:
+    needed = _needs(run, ipv6_nat)
+    if needed.install or needed.compose:
         _install(run)
-        desired = _needs(run, ipv6_nat)
-    if desired.start:
+        needed = _needs(run, ipv6_nat)
+    if needed.start:
         result = run(_START, timeout=180)
         if not result.ok:
             raise _not_running(run, result.stderr)
-        desired = _needs(run, ipv6_nat)
-    if desired.restart:
-        _restart(run, desired, ipv6_nat)
-    elif desired.marker_done:
+        needed = _needs(run, ipv6_nat)
+    if needed.restart:
+        _restart(run, needed, ipv6_nat)
+    elif needed.marker_done:
         run(f"rm -f {ENGINE_MARKER}", timeout=60)
     left = _needs(run, ipv6_nat).reasons()
     if left:
@@ -115,17 +115,17 @@ def _install(run: Runner) -> None:
     )
 
 
-def _restart(run: Runner, desired: EngineNeeds, ipv6_nat: bool) -> None:
+def _restart(run: Runner, needed: EngineNeeds, ipv6_nat: bool) -> None:
     before = gather(run, Watch())
     # The marker comes first: a run that dies before the restart leaves a daemon that the marker still names.
     write(run, [HostFile(ENGINE_MARKER, before.engine.identity + "\n", "0600")])
-    if desired.settings is not None:
-        _validate(run, desired.settings)
-        write(run, [HostFile(DAEMON_JSON, desired.settings)])
+    if needed.settings is not None:
+        _validate(run, needed.settings)
+        write(run, [HostFile(DAEMON_JSON, needed.settings)])
     result = run("systemctl restart docker.service && docker version --format ok", timeout=300)
     if not result.ok:
         problem = _not_running(run, result.stderr)
-        if desired.settings is not None:
+        if needed.settings is not None:
             _put_back(run, before)
         raise problem
     run(f"rm -f {ENGINE_MARKER}", timeout=60)

@@ -100,9 +100,8 @@ def _script(files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> 
 
 def _parents(files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> list[str]:
     declared = {item.path for item in directories}
-    desired = {posixpath.dirname(path) for path in paths(files, directories)}
     found: set[str] = set()
-    for path in desired:
+    for path in {posixpath.dirname(path) for path in paths(files, directories)}:
         while path != "/":
             found.add(path)
             path = posixpath.dirname(path)  # noqa: PLW2901 - walking up is the point

@@ -9,6 +9,7 @@ which deletes what is not desired, is never used.
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -72,6 +73,8 @@ class OctoDns:
         from octodns.record import Create, Delete, Update  # noqa: PLC0415
         from octodns.zone import Zone  # noqa: PLC0415
 
+        # It warns of every record of the owner's that its validators refuse; what matters comes as an exception.
+        logging.getLogger("Record").setLevel(logging.ERROR)
         library = self._backend.library()
         existing = Zone(f"{zone}.", [])
         library.populate(existing, target=True, lenient=True)
@@ -171,8 +174,7 @@ def records_of(rrset: Rrset, zone: str) -> Iterator[Record]:
             text = joined_text(value) if rrset.type == "TXT" else value
             entry = record(zone, name, rrset.type, text, rrset.ttl)
         except (TailwartError, ValueError, dns.exception.DNSException):
-            shown = json.dumps({"value": value, "why": rrset.obstacle})
-            yield Record(name, rrset.type, shown, rrset.ttl, locked=True)
+            yield Record(name, rrset.type, json.dumps({"value": value}), rrset.ttl, locked=True)
             continue
         yield Record(entry.name, entry.type, entry.value, rrset.ttl, locked=bool(rrset.obstacle))
 

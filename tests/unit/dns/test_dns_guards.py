@@ -59,7 +59,7 @@ def test_an_include_loop_is_refused() -> None:
     assert spf.cost("v=spf1 include:a.example -all", texts.get).lookups > spf.MAX_LOOKUPS
 
 
-def test_a_second_dmarc_goes_and_the_policy_change_is_told() -> None:
+def test_a_second_dmarc_goes_and_the_policy_change_is_a_warning() -> None:
     made = plan(
         record(ZONE, "_dmarc", "TXT", "v=DMARC1; p=none; rua=mailto:me@example.net", 3600),
         record(ZONE, "_dmarc", "TXT", "v=DMARC1; p=quarantine", 3600),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from tailwart import providers
 from tailwart.environment import load
+from tailwart.environment.example import render_example
 from tailwart.errors import TailwartError
 from tailwart.fields import example_of, is_secret
 from tailwart.mailbox import names
@@ -129,7 +132,7 @@ def test_the_keys_alone_bring_stalwart_its_access(tmp_path: Path, name: str) -> 
     assert not any(secret in shown for secret in project.secrets)
 
 
-def test_a_provider_that_stalwart_does_not_know_is_told_before_anything_is_touched(tmp_path: Path) -> None:
+def test_a_provider_that_stalwart_does_not_know_is_reported_before_anything_is_touched(tmp_path: Path) -> None:
     with pytest.raises(TailwartError) as refused:
         load(with_provider(tmp_path / "env", "powerdns"))
     assert "ACME_DNS_PROVIDER" in str(refused.value)
@@ -145,3 +148,55 @@ def test_secrets_of_a_provider_stay_here_without_acme(tmp_path: Path) -> None:
     environment = load(with_provider(tmp_path / "env", "spaceship", ACME_DIRECTORY="")).environment
     (file,) = [each for each in compose_project(environment).files if each.path.endswith("/.env")]
     assert "SPACESHIP" not in file.data.decode()
+
+
+DEMO = """
+from pydantic import SecretStr
+from tailwart.fields import key
+from tailwart.providers.definition import Definition, DnsServer, Keys, Variable
+
+class DemoKeys(Keys):
+    demo_zone_id: str = key("DNS: Demo", "Its zone.", "z1", "z1")
+    demo_token: SecretStr = key("DNS: Demo", "Its token.", "change-me-demo", secret=True)
+
+PROVIDER = Definition(
+    label="Demo",
+    keys=DemoKeys,
+    ttl=range(300, 601),
+    connect=lambda keys, notify: None,
+    dns_server=lambda keys: DnsServer("demo", "Bunny", {"secret": Variable("DEMO_SECRET", keys.demo_token)}),
+)
+"""
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A further module in the package, and nothing else."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "demo.py").write_text(DEMO)
+    monkeypatch.setattr(providers, "__path__", [*providers.__path__, str(tmp_path / "package")])
+    caches = (providers.definitions, providers.settings)
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
+    sys.modules.pop("tailwart.providers.demo", None)
+
+
+@pytest.mark.usefixtures("demo")
+def test_one_module_is_all_that_a_further_provider_needs(tmp_path: Path) -> None:
+    assert "# Its token. Example: change-me-demo\n# DEMO_TOKEN=" in render_example()
+    with pytest.raises(TailwartError) as refused:
+        load(with_provider(tmp_path / "env", "demo", DEMO_TOKEN="", DEMO_ZONE="x"))
+    assert "DEMO_TOKEN = (not set)" in str(refused.value)
+    assert "seconds from 300 to 600, what Demo accepts" in str(refused.value)
+    loaded = load(with_provider(tmp_path / "env", "demo", DNS_TTL="300", DEMO_ZONE="x"))
+    assert loaded.warnings == ("DEMO_ZONE is not a setting; did you mean DEMO_ZONE_ID?",)
+    (made,) = [each for each in desired(from_environment(loaded.environment)) if each.kind == "DnsServer"]
+    assert made.fields == {
+        "@type": "Bunny",
+        "secret": {"@type": "EnvironmentVariable", "variableName": "DEMO_SECRET"},
+    }
+    (file,) = [each for each in compose_project(loaded.environment).files if each.path.endswith("/.env")]
+    assert "DEMO_SECRET='change-me-demox'" in file.data.decode()

@@ -106,7 +106,7 @@ def test_a_ttl_that_the_provider_does_not_accept_is_a_problem(tmp_path: Path, tt
     assert "60 to 3600, what Spaceship accepts" in str(found)
 
 
-def test_a_provider_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
+def test_a_provider_that_does_not_exist_is_named_with_those_that_do(tmp_path: Path) -> None:
     error = problems(write(tmp_path, DNS_PROVIDER="record"))
     found = next(problem for problem in error.problems if problem.key == "DNS_PROVIDER")
     assert "none, " in found.expected
@@ -133,7 +133,7 @@ def test_keys_of_a_provider_are_masked_and_reach_only_that_provider(tmp_path: Pa
     assert "other" not in str(refused.value)
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     error = problems(
         write(tmp_path, DOMAIN="x", SMARTHOST_ADDRESS="smtp.example.com", EDGE_2_SSH="nobody", DNS_PROVIDER="spaceship")
     )
