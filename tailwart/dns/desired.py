@@ -74,8 +74,15 @@ class Intent:
 
     @property
     def edge_names(self) -> tuple[str, ...]:
-        """The names of this zone whose addresses are the edges'."""
+        """The names of this zone that lead to edges when they have addresses."""
         return ("mail", *HTTPS_LABELS) if self.zone == self.main else HTTPS_LABELS
+
+    @property
+    def served_names(self) -> tuple[str, ...]:
+        """Those of `edge_names` that an edge serves: only their addresses are published, and managed."""
+        located = [edge for edge in self.edges if edge.ipv4 or edge.ipv6]
+        web = any(edge.web for edge in located)
+        return tuple(name for name in self.edge_names if located and (web or name not in HTTPS_LABELS))
 
 
 @dataclass(frozen=True, slots=True)
