@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from ipaddress import IPv6Network
 from typing import Annotated, Literal
@@ -18,7 +19,8 @@ from tailwart.providers.definition import DnsServer, Variable
 def _known(value: str) -> str:
     known = ("none", *providers.definitions())
     if value not in known:
-        raise ValueError(f"one of {', '.join(known)}")
+        near = difflib.get_close_matches(value, known, 1)
+        raise ValueError(f"one of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else ""))
     return value
 
 
