@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract import postgres
+from tests.contract.installation import WITH_ADMIN, install
 from tests.contract.namespace import namespace
 from tests.contract.server import Server
 
@@ -25,6 +26,15 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The same with the embedded store alone, for what does not depend on the store."""
     with ExitStack() as stack:
         yield fresh(stack, tmp_path_factory.mktemp("embedded"), "embedded")
+
+
+@pytest.fixture(scope="module")
+def mail(embedded: Server) -> Iterator[Server]:
+    """A server with the small installation, restarted once so that listeners and trust are in force."""
+    with embedded.running(WITH_ADMIN):
+        install(embedded)
+    with embedded.running():
+        yield embedded
 
 
 @pytest.fixture

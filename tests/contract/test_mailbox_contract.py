@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.installation import PASSWORD, WITH_ADMIN, install
+from tests.contract.installation import PASSWORD
 from tests.contract.server import Server
 from tests.contract.wire import STRANGER, Wire
 
@@ -32,14 +32,6 @@ class _Session(imaplib.IMAP4):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context.wrap_socket(plain, server_hostname="mail.example.org")
-
-
-@pytest.fixture(scope="module")
-def mail(embedded: Server) -> Iterator[Server]:
-    with embedded.running(WITH_ADMIN):
-        install(embedded)
-    with embedded.running():
-        yield embedded
 
 
 @pytest.fixture

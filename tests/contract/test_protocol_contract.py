@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.installation import PASSWORD, WITH_ADMIN, install
+from tests.contract.installation import PASSWORD
 from tests.contract.server import Server
 from tests.contract.transcript import conversations
 from tests.contract.wire import CLIENT, STRANGER, TRUSTED, Wire
@@ -17,15 +16,6 @@ _CONVERSATIONS = {title: lines for title, lines in conversations().items() if "(
 _QUEUED = re.compile(r"(Message queued with id )[0-9a-f]{14,16}\.")
 _UIDVALIDITY = re.compile(r"(UIDVALIDITY )\d+")
 _MAILBOXID = re.compile(r"(MAILBOXID \()[a-z0-9]+")
-
-
-@pytest.fixture(scope="module")
-def mail(embedded: Server) -> Iterator[Server]:
-    """A server with the small installation, restarted once so that listeners and trust are in force."""
-    with embedded.running(WITH_ADMIN):
-        install(embedded)
-    with embedded.running():
-        yield embedded
 
 
 def _plain(line: str) -> str:

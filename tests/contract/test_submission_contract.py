@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.installation import PASSWORD, WITH_ADMIN, install
+from tests.contract.installation import PASSWORD
 from tests.contract.server import Server
 from tests.contract.wire import STRANGER, Wire
 from tests.waiting import until
@@ -15,14 +15,6 @@ from tests.waiting import until
 _EHLO = "EHLO client.example.net"
 _MAIL = "MAIL FROM:<bob@example.net>"
 _RCPT = "RCPT TO:<alice@example.org>"
-
-
-@pytest.fixture(scope="module")
-def mail(embedded: Server) -> Iterator[Server]:
-    with embedded.running(WITH_ADMIN):
-        install(embedded)
-    with embedded.running():
-        yield embedded
 
 
 @pytest.fixture

@@ -33,15 +33,11 @@ _REMEDIES = {
 
 
 class SettingsError(TailwartError):
-    """Stalwart refused something, or could not be asked. `unauthorized` marks a refused login."""
-
-    unauthorized = False
+    """Stalwart refused something, or could not be asked."""
 
 
 class LoginRefused(SettingsError):
     """HTTP 401: the login is not valid on this server."""
-
-    unauthorized = True
 
 
 class NotReachable(SettingsError):

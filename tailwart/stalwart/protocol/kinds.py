@@ -99,7 +99,8 @@ class Kind:
 # Each kind comes after those it refers to: the export is carried out in the order of its lines.
 #
 # No post-apply action for accounts, domains and the like: the server looks them up at each use. A restart for what is
-# built once, at the start of the process (lesson 12): a reload does not rebind sockets and does not rebuild routes.
+# built once, at the start of the process (lesson 12): a reload does not rebind sockets, does not rebuild routes, and
+# leaves bodies in the blob store of before.
 _KINDS = (
     Kind("DnsServer", _dns_server),
     Kind("AcmeProvider", _property("directory")),
@@ -112,7 +113,7 @@ _KINDS = (
     Kind("AllowedIp", _network, retirable=True),
     Kind("Tracer", _property(TYPE)),
     Kind("SystemSettings", singleton=True, restart_fields=frozenset({"proxyTrustedNetworks"})),
-    Kind("BlobStore", singleton=True),
+    Kind("BlobStore", singleton=True, post_apply=PostApply.RESTART),
     Kind("InMemoryStore", singleton=True),
     Kind("MtaOutboundStrategy", singleton=True, post_apply=PostApply.RESTART),
     Kind("Metrics", singleton=True),

@@ -49,7 +49,9 @@ def settings(zone: str, server: PowerDns) -> Settings:
         document: dict[str, Any] = {
             "domain": zone,
             "ts_tailnet": "tailnet.test",
-            "edges": [{"name": "edge-1", "ssh": "root@192.0.2.1", "ipv4": "198.51.100.11"}],
+            "edges": [
+                {"name": "edge-1", "ssh": "root@192.0.2.1", "ipv4": "198.51.100.11", "web": "/etc/caddy/Caddyfile"}
+            ],
             "smarthost_address": "198.51.100.25",
             "dns_provider": "powerdns",
             "provider_keys": keys,

@@ -120,8 +120,8 @@ EDITS = (
         SMARTHOST_USERNAME=None,
         SMARTHOST_PASSWORD=None,
     ),
-    edit("another bucket", {"update BlobStore singleton"}, RELOAD, S3_BUCKET="other-mail"),
-    edit("another S3 key", {"update BlobStore singleton"}, RELOAD, S3_ACCESS_KEY="GK41c2f218a2e44f485b94239e"),
+    edit("another bucket", {"update BlobStore singleton"}, RESTART, S3_BUCKET="other-mail"),
+    edit("another S3 key", {"update BlobStore singleton"}, RESTART, S3_ACCESS_KEY="GK41c2f218a2e44f485b94239e"),
     edit(
         "another Redis index",
         {"update InMemoryStore singleton"},
