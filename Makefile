@@ -22,12 +22,12 @@ $(UV):
 	@lab/bootstrap $(UV_VERSION) $(CACHE)/uv-$(UV_VERSION)
 
 setup: $(UV) ## Install the locked dependencies into .venv
-	@$(UV) sync --frozen --quiet
+	@$(UV) sync --frozen --quiet --all-extras
 
 # What the fast tests run for real: name servers, a database, a shell, the packet filter, systemd's own checks.
 packages:
 	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 iptables:iptables unshare:util-linux \
-		systemd-analyze:systemd
+		systemd-analyze:systemd pdns_server:pdns-server pdns_server:pdns-backend-sqlite3
 
 # Before the tests that use them, so that no test's time is a compiler's.
 programs: setup
@@ -54,10 +54,11 @@ test-fast: setup packages programs ## Tests that need no lab
 test-lab: setup ## Tests on the lab (starts it)
 	@$(RUN) pytest tests/lab
 
-lint: setup ## ruff, mypy, gofmt and go vet
+lint: setup ## ruff, mypy, the layers of the architecture, gofmt and go vet
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
+	@$(RUN) lint-imports --no-logo --no-cache
 	@export PATH="$$($(GO_DIRECTORY)):$$PATH"; \
 		cd lab/standin && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 go vet ./...
 

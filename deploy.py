@@ -7,23 +7,13 @@ from tasks import backends, dns, edge, mailbox, tailnet
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
 
-# pyinfra interleaves the operations of hosts that have none in common; the stages put the roles into an order: grants
-# before the sidecar that needs them, stores before the server, an edge before the AAAA record that leads to it.
-if "tailnet" in host.groups:
-    tailnet.deploy()
-stage_done(name="Stage 1 of 5: tailnet finished", role="tailnet")
+# In this order: grants before the sidecar that needs them, stores before the server, an edge before the AAAA record
+# that leads to it.
+ROLES = {"tailnet": tailnet, "backends": backends, "mailbox": mailbox, "edge": edge, "dns": dns}
 
-if "backends" in host.groups:
-    backends.deploy()
-stage_done(name="Stage 2 of 5: backends finished", role="backends")
-
-if "mailbox" in host.groups:
-    mailbox.deploy()
-stage_done(name="Stage 3 of 5: mailbox finished", role="mailbox")
-
-if "edge" in host.groups:
-    edge.deploy()
-stage_done(name="Stage 4 of 5: edges finished", role="edge")
-
-if "dns" in host.groups:
-    dns.deploy()
+# pyinfra interleaves the operations of hosts that have none in common: the stages, which all hosts have, prevent it.
+# host.loop, because pyinfra identifies an operation by its place in the code.
+for number, (name, role) in enumerate(host.loop(ROLES.items()), start=1):
+    if name in host.groups:
+        role.deploy()
+    stage_done(name=f"Stage {number} of {len(ROLES)}: {name} finished", role=name)

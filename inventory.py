@@ -18,7 +18,7 @@ for _warning in _loaded.warnings:
     print(f"Warning: {_warning}", file=sys.stderr)
 for _role in _roles.values():
     if _role.absence:
-        print(f"Role {_role.name} is left out: {_role.absence}.", file=sys.stderr)
+        print(f"Role {_role.name} is skipped: {_role.absence}.", file=sys.stderr)
 
 tailnet = list(_roles["tailnet"].hosts)
 backends = list(_roles["backends"].hosts)

@@ -7,9 +7,9 @@
     mailbox_groups = [{"address": "office", "members": ["alice", "dave"], "aliases": ["team"]}]
     mailbox_lists = [{"address": "news", "recipients": ["alice", "friend@example.com"]}]
 
-A bare name belongs to DOMAIN; other domains stand in EXTRA_DOMAINS. An account without a password is created without
-one: `tailwart account passwd` sets it. An account, group or list that is taken out of here stays on the server, with
-its mail: it is listed as "not managed" from then on.
+A bare name belongs to DOMAIN; other domains are those of EXTRA_DOMAINS. An account without a password is created
+without one: `tailwart account passwd` sets it. An account, group or list that is removed from here stays on the server,
+with its mail: plans list it as "unmanaged" from then on.
 """
 
 from __future__ import annotations
@@ -20,10 +20,6 @@ mailbox_accounts: list[dict[str, Any]] = []
 mailbox_groups: list[dict[str, Any]] = []
 mailbox_lists: list[dict[str, Any]] = []
 
-# Listeners besides 25, 465, 587, 143, 993, 443 and 8080. The server's own defaults open `pop3s` (995) and
-# `managesieve` (4190); what is not named here is closed, and the plan shows it.
-mailbox_optional_listeners: list[str] = []
-
 # Which address family direct delivery prefers: v4ThenV6, v6ThenV4, v4Only, v6Only. `v4Only` helps where the mailbox
 # has no IPv6 egress (lesson 8). Without effect behind a smarthost.
 mailbox_ip_lookup = "v4ThenV6"
@@ -31,5 +27,5 @@ mailbox_ip_lookup = "v4ThenV6"
 # Prometheus metrics at http://STALWART_MAGIC_NAME:8080/metrics/prometheus, for the tailnet only.
 mailbox_metrics = False
 
-# True accepts that mail already stored becomes unreadable when the blob store moves (S3_ENDPOINT, S3_BUCKET).
+# True allows the blob store to move (S3_ENDPOINT, S3_BUCKET), and accepts that mail already stored becomes unreadable.
 mailbox_blob_store_may_move = False

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+# As wide as "  expected: ", so that every line of a text starts in the same column.
+_INDENT = " " * 12
+
 
 class TailwartError(Exception):
-    """A failure told in the operator's terms: what, seen, expected, and what to do about it.
+    """A failure in the operator's terms: what failed, what was seen, what was expected, and what to do about it.
+
+    Each text may have several lines, separated by plain newlines; `str()` indents them below their label:
+
+        mailbox: ts-stalwart is not healthy
+          seen:     the first line of its output
+                    the second line
+          remedy:   run `tailwart env check`
 
     ``lesson`` is a number of `tailwart.lessons.LESSONS` where the cause is one of the known traps.
     Callers never put a secret into any of the texts: they end in logs, reports and terminals.
@@ -21,20 +33,23 @@ class TailwartError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        lines = [self.what]
-        if self.seen:
-            lines.append(f"  seen:     {self.seen}")
-        if self.expected:
-            lines.append(f"  expected: {self.expected}")
+        lines = [self.what, *_labelled("seen:", self.seen), *_labelled("expected:", self.expected)]
         if self.lesson is not None:
             lines.append(f"  lesson:   {self.lesson} (docs/lessons.md)")
-        if self.remedy:
-            lines.append(f"  remedy:   {self.remedy}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *_labelled("remedy:", self.remedy)])
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling, which gevent and pytest-xdist rely on.
         return (_rebuild, (self.what, self.seen, self.expected, self.remedy, self.lesson))
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    """The text below its label; lines that already carry the indentation do not get it twice."""
+    if not text:
+        return
+    first, *rest = text.split("\n")
+    yield f"  {label:<10}{first}"
+    yield from (f"{_INDENT}{line.removeprefix(_INDENT)}".rstrip() for line in rest)
 
 
 def _rebuild(what: str, seen: str, expected: str, remedy: str, lesson: int | None) -> TailwartError:

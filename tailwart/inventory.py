@@ -22,7 +22,7 @@ class Role:
 
 
 def roles(environment: Environment) -> tuple[Role, ...]:
-    """The five groups in deploy order; a role without its settings has no host."""
+    """The five groups in deploy order; a role without its settings has no host and is skipped."""
     return (
         _role("tailnet", _tailnet(environment), "neither TS_OAUTH_CLIENT_ID nor TS_API_KEY is set"),
         _role("backends", _backends(environment), "BACKENDS_SSH is not set"),

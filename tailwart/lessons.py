@@ -23,7 +23,7 @@ _ALL = (
         1,
         "Stalwart started before the tailnet route to its database existed",
         "Table set-up failed; certificates and settings were written nowhere and the self-signed certificate stays.",
-        "Bring Postgres up, see that the sidecar is healthy, run the mailbox role again.",
+        "Start Postgres, check that the sidecar is healthy, run the mailbox role again.",
     ),
     Lesson(
         2,
@@ -34,7 +34,7 @@ _ALL = (
     Lesson(
         3,
         "The auto-ban has hit an edge",
-        "Bans look at the PROXY header's address on mail ports and at the raw peer on 8080.",
+        "Bans apply to the PROXY header's address on mail ports and to the raw peer on 8080.",
         "Keep the tailnet ranges and every edge's address in the allow-list; a restart flushes bans.",
     ),
     Lesson(
@@ -71,7 +71,7 @@ _ALL = (
         9,
         "The host's IPv6 is no evidence of the container's",
         "The engine does not masquerade the container network's unique local prefix.",
-        "Engine 27, or ip6tables in daemon.json: run the mailbox role; then look at the host's own IPv6 forwarding.",
+        "Engine 27, or ip6tables in daemon.json: run the mailbox role; then check the host's own IPv6 forwarding.",
     ),
     Lesson(
         10,

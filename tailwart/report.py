@@ -41,12 +41,12 @@ _connect_errors: dict[str, str] = {}
 
 
 def note(host: Host, error: TailwartError) -> None:
-    """Remember the operator-facing cause of a host's failing operation; our operations call it before they fail."""
+    """Remember the cause of a host's failing operation for the last lines; operations call it before they fail."""
     _notes[host.name] = error
 
 
 class _ConnectErrors(logging.Handler):
-    """Why a host could not be reached stands only in pyinfra's log: the state's callbacks do not exist yet then."""
+    """Collects why hosts could not be reached. Only pyinfra's log has it: its callbacks do not exist that early."""
 
     def __init__(self, state: State) -> None:
         super().__init__(logging.ERROR)
@@ -77,7 +77,7 @@ def _finish(state: State, roles: tuple[Role, ...]) -> None:
         absent = "".join(f"\n  {role.name}: {role.absence}" for role in roles if role.absence)
         click.secho("\nFailed: no host of the inventory matches --limit; nothing was done", fg="red", err=True)
         click.echo(f"  roles:    {', '.join(role.name for role in roles if role.hosts)}{absent}", err=True)
-        # pyinfra takes an unmatched --limit for a success; a script that limits to a role must hear otherwise.
+        # pyinfra exits with 0 when --limit matches nothing; a script that limits a run to a role must notice it.
         sys.stdout.flush()
         sys.stderr.flush()
         # The exit code is already decided when exit handlers run; only ending the process changes it.

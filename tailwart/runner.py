@@ -1,4 +1,4 @@
-"""Shell scripts on one host, as an interface: who runs them (pyinfra, SSH, a test) is decided elsewhere."""
+"""The interface through which shell scripts run on a host, whoever runs them: pyinfra, SSH, a test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a finished remote script said. Neither text is ever logged by the runner."""
+    """The result of a remote script. The runner logs neither text."""
 
     ok: bool
     stdout: str
@@ -16,10 +16,10 @@ class Completed:
 
 
 class Runner(Protocol):
-    """Something that runs POSIX shell scripts on one host: the SSH host of an operation, or a test's machine."""
+    """Runs POSIX shell scripts on one host: that of an operation, or a test's own machine."""
 
     def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
         """Run ``script``; secrets travel in ``stdin``, because the script itself is visible in process lists and logs.
 
-        ``timeout`` is in seconds; running over it raises `TimeoutError`.
+        ``timeout`` is in seconds; a script that exceeds it raises `TimeoutError`.
         """

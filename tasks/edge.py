@@ -1,7 +1,7 @@
-"""The edge: a Caddy with caddy-l4 on the public mail ports that hands every connection on to the mailbox by tailnet.
+"""The edge: a Caddy with caddy-l4 on the public mail ports that passes every connection on over the tailnet.
 
-In order: the host is a node of the tailnet; the web Caddy beside it gives :443 up before the edge takes it; the image
-is built and the new configuration proven before anything that serves is replaced; a change of routes alone is a reload,
+In order: the host is a node of the tailnet; the web Caddy beside it leaves :443 before the edge takes it; the image
+is built and the new configuration tested before anything that serves is replaced; a change of routes alone is a reload,
 which keeps open connections.
 """
 
@@ -10,10 +10,11 @@ from __future__ import annotations
 from pyinfra import host
 
 from tailwart.edge import plan as edge_plan
-from tailwart.edge.join import follow_resolver, join_tailnet
+from tailwart.edge.join import join_tailnet
+from tailwart.edge.resolver import UNIT as RESOLVER
 from tailwart.edge.serve import serve
 from tailwart.edge.share import give_https_back, share_https
-from tailwart.operations import engine
+from tailwart.operations import engine, systemd
 
 
 def deploy() -> None:
@@ -31,7 +32,7 @@ def deploy() -> None:
         share_https(name=f"Edge: {plan.caddyfile} leaves :443 to the edge", plan=plan)
 
     serve(name="Edge: image, configuration and ports", plan=plan)
-    follow_resolver(name="Edge: the container follows the host's resolver", plan=plan)
+    systemd.activate(name="Edge: the container follows the host's resolver", unit=RESOLVER, watch=plan.project.watch)
 
-    # After the edge: it has let go of :443 by now.
+    # After the edge, which no longer listens on :443 by then.
     give_https_back(name="Edge: a web Caddy no longer shared has :443 back", plan=plan)

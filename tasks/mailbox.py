@@ -5,9 +5,9 @@ from __future__ import annotations
 from pyinfra import host
 
 from tailwart.environment import Environment
-from tailwart.mailbox.project import compose_project, unit
-from tailwart.operations import compose, engine, hostfiles
-from tailwart.operations import unit as units
+from tailwart.mailbox.follower import UNIT as FOLLOWER
+from tailwart.mailbox.project import compose_project
+from tailwart.operations import compose, engine, hostfiles, systemd
 from tailwart.stalwart.operations import apply_settings, prepare_bootstrap
 
 
@@ -24,12 +24,12 @@ def deploy() -> None:
         name="Mailbox: files of the mailbox", files=project.files, directories=project.directories, watch=watch
     )
 
-    # A store that nobody has set up needs one start with a credential that the settings are then written with.
+    # An uninitialised store needs a bootstrap credential for its first start.
     prepare_bootstrap(name="Mailbox: credential for the first start", environment=environment)
 
     compose.up(name="Mailbox: sidecar and Stalwart up and healthy", project=project)
 
     # After the first start, or it would start a Stalwart whose files are still being written.
-    units.running(name="Mailbox: Stalwart follows its sidecar", unit=unit(environment), watch=watch)
+    systemd.activate(name="Mailbox: Stalwart follows its sidecar", unit=FOLLOWER, watch=watch)
 
     apply_settings(name="Mailbox: settings of Stalwart", environment=environment)

@@ -13,7 +13,7 @@ from tailwart.tailnet import operations
 
 
 def deploy() -> None:
-    """Merge our tag owners, grants and tests into the live policy; validated by the server before it is written."""
+    """Merge the tag owners, grants and tests of the mail system into the live policy, validated by the server first."""
     environment: Environment = host.data.environment
 
     operations.policy(

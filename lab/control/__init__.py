@@ -1,4 +1,4 @@
-"""The façades of the lab's control host: outside APIs with their own contracts, in front of real servers.
+"""The fake APIs of the lab's control host: outside APIs with their own contracts, in front of real servers.
 
 Each stands where a service of the internet cannot be reached and hands every effect to a real program: the policy API
 to headscale, the Spaceship API to Knot, the Caddy download service to the lab's own Caddy build. They run on the

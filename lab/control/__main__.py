@@ -1,4 +1,4 @@
-"""``python3 -m lab.control policy|spaceship|download``: one façade as a service. Secrets come from the environment
+"""``python3 -m lab.control policy|spaceship|download``: one fake API as a service. Secrets come from the environment
 (lab.env), never from arguments."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lab.control import download, policy, spaceship
 from lab.control.faults import Faults
 from lab.control.server import listen
 
-#: What the owner of a domain finds in the provider's list without having put it there.
+#: Items that the provider adds to the list of every domain itself: those of its products and name servers.
 FOREIGN_ITEMS = (
     {"type": "CNAME", "name": "shop", "cname": "shops.lab.test", "ttl": 3600, "group": {"type": "product"}},
     {"type": "A", "name": "ns1", "address": "198.51.100.2", "ttl": 3600, "group": {"type": "personalNs"}},
@@ -22,28 +22,29 @@ FOREIGN_ITEMS = (
 
 
 def main(arguments: list[str]) -> None:
+    """Serve one fake API until the process ends. Exits with a message when a secret is missing."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(prog="lab.control", description=__doc__)
-    facades = parser.add_subparsers(dest="facade", required=True)
+    apis = parser.add_subparsers(dest="api", required=True)
     for name in ("policy", "spaceship", "download"):
-        facade = facades.add_parser(name)
-        facade.add_argument("--listen", required=True, metavar="HOST:PORT")
+        api = apis.add_parser(name)
+        api.add_argument("--listen", required=True, metavar="HOST:PORT")
         if name == "policy":
-            facade.add_argument("--headscale-url", required=True)
-            facade.add_argument("--headscale-key-file", required=True, type=Path)
-            facade.add_argument("--tailnet", default="tailnet.test")
+            api.add_argument("--headscale-url", required=True)
+            api.add_argument("--headscale-key-file", required=True, type=Path)
+            api.add_argument("--tailnet", default="tailnet.test")
         elif name == "spaceship":
-            facade.add_argument("--nameserver", required=True)
-            facade.add_argument("--nameserver-port", type=int, default=53)
-            facade.add_argument("--domain", action="append", required=True)
-            facade.add_argument("--state", required=True, type=Path)
-            facade.add_argument("--delay", type=float, default=0.3)
+            api.add_argument("--nameserver", required=True)
+            api.add_argument("--nameserver-port", type=int, default=53)
+            api.add_argument("--domain", action="append", required=True)
+            api.add_argument("--state", required=True, type=Path)
+            api.add_argument("--delay", type=float, default=0.3)
         else:
-            facade.add_argument("--caddy", required=True, type=Path)
-            facade.add_argument("--tailscale-dir", required=True, type=Path)
+            api.add_argument("--caddy", required=True, type=Path)
+            api.add_argument("--tailscale-dir", required=True, type=Path)
     options = parser.parse_args(arguments)
     builders = {"policy": _policy, "spaceship": _spaceship, "download": _download}
-    app = builders[options.facade](options, os.environ)
+    app = builders[options.api](options, os.environ)
     host, _, port = options.listen.rpartition(":")
     listen(app, host.strip("[]"), int(port)).serve()
 

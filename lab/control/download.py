@@ -3,8 +3,8 @@
     GET /api/download?os=linux&arch=amd64&p=module[@version]…    the binary as an attachment
     GET /stable/tailscale_{version}_{arch}.tgz                   static binaries, as on pkgs.tailscale.com
 
-The build holds a fixed set of modules: asking for another is what a failing build is at the real service. Beside the
-faults of :mod:`lab.control.faults`, ``POST /lab/variant {"variant": NAME}`` (administration) chooses what is served:
+The build has a fixed set of modules: a request for another fails as a failing build does at the real service. Beside
+the faults of :mod:`lab.control.faults`, ``POST /lab/variant {"variant": NAME}`` (administration) chooses the answer:
 
     caddy                   the real build
     without-layer4          a mock that lists Caddy's standard modules only, for a check that must refuse it
@@ -37,7 +37,7 @@ _MOCKS = {
 }
 _VARIANTS = ("caddy", "truncated", *_MOCKS)
 
-#: Answers the questions that a builder asks, as a Caddy with these modules would.
+#: Answers the commands that the edge's download script runs, as a Caddy with these modules would.
 _MOCK = """#!/bin/sh
 # A mock of a Caddy that lacks what the edge needs.
 case "$1" in
@@ -50,14 +50,18 @@ esac
 
 
 def error_document(status: int) -> tuple[str, bytes]:
-    """How the service reports `status`, for faults. A gateway error comes from the web server in front, as a page."""
+    """The service's error document for `status`, for faults. A gateway error is a page of the web server in front."""
     if status == 502:
         return "text/html", b"<html><body><h1>502 Bad Gateway</h1></body></html>"
     return "application/json", _failure(status, "unable to fulfill download request")
 
 
 def create_app(caddy: Path, tailscale: Path, token: str = "") -> Faults:
-    """`caddy` is the built binary, `tailscale` the directory of tailscale and tailscaled."""
+    """The WSGI application with its fault layer.
+
+    `caddy` is the built binary, `tailscale` the directory of tailscale and tailscaled, `token` opens the administration
+    of faults.
+    """
     app = Flask("lab.control.download")
     variant = {"served": "caddy"}
 
@@ -67,10 +71,10 @@ def create_app(caddy: Path, tailscale: Path, token: str = "") -> Faults:
         if (system, machine) != ("linux", _architecture()):
             return _bad_request(f"unsupported platform: {system}/{machine}")
         available = _modules(caddy)
-        for wanted in request.args.getlist("p"):
-            path, _, version = wanted.partition("@")
+        for requested in request.args.getlist("p"):
+            path, _, version = requested.partition("@")
             if path not in available or version not in {"", "latest", available[path]}:
-                return _bad_request(f"building with {wanted}: module not found")
+                return _bad_request(f"building with {requested}: module not found")
         content = _content(caddy, variant["served"])
         answer = Response(content, content_type="application/octet-stream")
         answer.headers["Content-Disposition"] = f'attachment; filename="caddy_{system}_{machine}_custom"'
@@ -85,10 +89,10 @@ def create_app(caddy: Path, tailscale: Path, token: str = "") -> Faults:
     @app.post("/lab/variant")
     def choose() -> Response:
         document = request.get_json(force=True)
-        wanted = document.get("variant") if isinstance(document, dict) else None
-        if wanted not in _VARIANTS:
+        chosen = document.get("variant") if isinstance(document, dict) else None
+        if chosen not in _VARIANTS:
             return Response(f"variant must be one of {', '.join(_VARIANTS)}\n", 400)
-        variant["served"] = wanted
+        variant["served"] = chosen
         return Response(status=204)
 
     @app.errorhandler(HTTPException)

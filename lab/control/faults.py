@@ -1,13 +1,13 @@
-"""Faults on demand and a record of requests, as one WSGI layer around every façade.
+"""Faults on demand and a record of requests, as one WSGI layer around every fake API.
 
-Administration (header ``X-Lab-Admin: TOKEN`` when the façade has a token, otherwise from loopback only):
+Administration (header ``X-Lab-Admin: TOKEN`` when the API has a token, otherwise from loopback only):
 
     POST   /lab/faults    one fault or a list of faults, see :class:`Fault` → 201
     GET    /lab/faults    the faults that are still armed
     DELETE /lab/faults    disarms all → 204
     GET    /lab/requests  ``[{"method","path","query","status","fault"}]`` since the last DELETE
     DELETE /lab/requests  → 204
-    *      /lab/…         whatever the façade itself offers to tests
+    *      /lab/…         what the API itself offers to tests
     GET    /lab/health    ``{"healthy": true}``, never subject to faults
 """
 
@@ -37,7 +37,7 @@ Kind = Literal["status", "html", "truncate", "slow", "cut", "cut-after"]
 class Fault:
     """How matching requests misbehave.
 
-    kind:    ``status`` answers `status` with `body` or the façade's own error document; ``html`` answers `status`
+    kind:    ``status`` answers `status` with `body` or the API's own error document; ``html`` answers `status`
              (default 200) with a web page; ``truncate`` closes the connection in the middle of the real answer;
              ``slow`` waits `seconds` first; ``cut`` closes the connection before the request has any effect,
              ``cut-after`` after it.
@@ -61,7 +61,7 @@ class Fault:
 
     @classmethod
     def parse(cls, document: object) -> Fault:
-        """Raises ValueError or TypeError that names the wrong member."""
+        """A fault from its JSON document. Raises ValueError or TypeError that names the wrong member."""
         if not isinstance(document, dict):
             raise TypeError(f"a fault is an object, not {type(document).__name__}")
         known = {f.name for f in fields(cls)}
@@ -79,7 +79,7 @@ class Fault:
         return fault
 
     def hits(self, method: str, path: str) -> bool:
-        """Whether this request is hit; counts it."""
+        """Whether this request is hit. Each call counts: it lowers `skip` or `times`."""
         if self.times == 0 or (self.method and self.method != method) or not re.search(self.path, path):
             return False
         if self.skip > 0:
@@ -91,7 +91,7 @@ class Fault:
 
 
 class Faults:
-    """The WSGI layer. `error_document` renders a status as the façade's API would: (content type, body)."""
+    """The WSGI layer. `error_document` renders a status as the API would: (content type, body)."""
 
     def __init__(self, app: WsgiApp, error_document: Callable[[int], tuple[str, bytes]], token: str = "") -> None:
         self._app = app
@@ -102,16 +102,18 @@ class Faults:
         self._requests: list[dict[str, Any]] = []
 
     def arm(self, fault: Fault) -> None:
-        """For tests in the same process."""
+        """Add a fault, for tests in the same process."""
         with self._lock:
             self._armed.append(fault)
 
     def disarm(self) -> None:
+        """Remove all faults."""
         with self._lock:
             self._armed.clear()
 
     @property
     def requests(self) -> list[dict[str, Any]]:
+        """A copy of the record, as at `/lab/requests`."""
         with self._lock:
             return list(self._requests)
 
@@ -184,7 +186,7 @@ class Faults:
         self, environ: Environ, start_response: Callable[..., Any], path: str, body: bytes
     ) -> Iterable[bytes]:
         if path not in {"/lab/health", "/lab/faults", "/lab/requests"} and self._admitted(environ):
-            # What a façade offers to a test beyond faults.
+            # What a fake API offers to a test beyond faults.
             own_status, own_headers, own_content = self._run(environ)
             start_response(own_status, own_headers)
             return [own_content]
@@ -205,14 +207,14 @@ class Faults:
         if (method, path) == ("POST", "/lab/faults"):
             return self._arm(body)
         with self._lock:
-            shelves: dict[str, list[Any]] = {"/lab/faults": self._armed, "/lab/requests": self._requests}
-            shelf = shelves.get(path)
-            if shelf is None or method not in {"GET", "DELETE"}:
+            lists: dict[str, list[Any]] = {"/lab/faults": self._armed, "/lab/requests": self._requests}
+            found = lists.get(path)
+            if found is None or method not in {"GET", "DELETE"}:
                 return 404, {"message": f"{method} {path} is no administration endpoint"}
             if method == "DELETE":
-                shelf.clear()
+                found.clear()
                 return 204, None
-            return 200, [asdict(item) if isinstance(item, Fault) else item for item in shelf]
+            return 200, [asdict(item) if isinstance(item, Fault) else item for item in found]
 
     def _arm(self, body: bytes) -> tuple[int, object]:
         try:

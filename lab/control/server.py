@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server with kept-alive connections for a façade.
+"""An HTTP/1.1 server with kept-alive connections for a fake API.
 
 Cheroot keeps connections open as the real services do, and lets a gateway hand the connection's socket to the
 application, which the faults that cut a connection need.

@@ -9,8 +9,9 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
-from tailwart.backends.postgres import Current, Desired, Step, look, parse, plan
+from tailwart.backends.postgres import Current, Desired, Step, parse, plan, query
 from tailwart.errors import TailwartError
+from tailwart.operations.progress import announce
 from tailwart.operations.remote import HostRunner, command
 from tailwart.runner import Completed, Runner
 
@@ -28,35 +29,35 @@ def role_and_database(desired: Desired) -> Generator[FunctionCommand, None, None
     host = ctx_host.get()
     try:
         steps = _missing(HostRunner(host), desired)
+        reasons = [step.description for step in steps]
     except TailwartError as problem:
-        # Told as this operation's failure when it executes; a plan says what was seen.
-        host.log(problem.what)
-        steps = [Step("try again", "")]
-    if not steps:
-        host.noop(f"role {desired.role} and database {desired.database} are as they must be")
+        # A plan only announces it: the operation fails when it executes.
+        reasons = [problem.what]
+    if not reasons:
+        host.noop(f"role {desired.role} and database {desired.database} are up to date")
         return
-    host.log("; ".join(step.words for step in steps))
+    announce(host, "; ".join(reasons))
     yield command(host, partial(_ensure, desired=desired), "role and database")
 
 
 def _ensure(run: Runner, desired: Desired) -> None:
     for step in _missing(run, desired):
-        _checked(run(_PSQL, stdin=step.sql, timeout=120), step.words)
+        _checked(run(_PSQL, stdin=step.sql, timeout=120), step.description)
     if left := _missing(run, desired):
         raise TailwartError(
-            "Postgres took the statements and is still not as it must be",
-            seen="; ".join(step.words for step in left),
+            "Postgres accepted the statements, and role or database still differ",
+            seen="; ".join(step.description for step in left),
             expected=f"role {desired.role} and database {desired.database}",
             remedy="look at the server's log on the Postgres host, then run again",
         )
 
 
 def _missing(run: Runner, desired: Desired) -> list[Step]:
-    return plan(desired, _present(run, desired))
+    return plan(desired, _current(run, desired))
 
 
-def _present(run: Runner, desired: Desired) -> Current:
-    result = _checked(run(_PSQL, stdin=look(desired), timeout=60), "look at role and database")
+def _current(run: Runner, desired: Desired) -> Current:
+    result = _checked(run(_PSQL, stdin=query(desired), timeout=60), "read role and database")
     return parse(result.stdout.splitlines())
 
 
@@ -64,11 +65,11 @@ def _checked(result: Completed, doing: str) -> Completed:
     if result.ok:
         return result
     # The server repeats a statement in its error only from LINE on, where the verifier would show.
-    said = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith(("LINE", " "))]
+    messages = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith(("LINE", " "))]
     raise TailwartError(
         f"Postgres on the backends host: could not {doing}",
-        seen="\n            ".join(said[-4:]) or "no output",
+        seen="\n".join(messages[-4:]) or "no output",
         expected="a running Postgres that lets its own user postgres in without a password (peer)",
-        remedy="start Postgres (`systemctl start postgresql`), or leave BACKENDS_SSH empty and make role and database "
-        "yourself; then run again",
+        remedy="start Postgres (`systemctl start postgresql`), or leave BACKENDS_SSH empty and create the role and the "
+        "database yourself; then run again",
     )

@@ -1,4 +1,4 @@
-"""The mailbox's role and database: what is there, what is missing, the SQL that makes it so. Pure."""
+"""The mailbox's role and database: current and desired state, and the SQL between them. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tailwart.backends import scram
 from tailwart.errors import TailwartError
 
-_LOOK = """\
+_QUERY = """\
 SELECT 'role', rolcanlogin, coalesce(rolpassword, '') FROM pg_catalog.pg_authid WHERE rolname = {role};
 SELECT 'database', pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = {database};
 """
@@ -25,7 +25,7 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What the server says; ``None`` for what does not exist."""
+    """What exists on the server; ``None`` for what does not."""
 
     can_login: bool | None = None
     verifier: str = field(default="", repr=False)
@@ -34,16 +34,16 @@ class Current:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement and what it is for, in words without a secret."""
+    """One statement, and a description of it without a secret."""
 
-    words: str
+    description: str
     sql: str = field(repr=False)
 
 
-def look(desired: Desired) -> str:
+def query(desired: Desired) -> str:
     """The query whose output `parse` reads, one row per thing that exists."""
     # psql's input takes no parameters; both values are quoted by `literal`.
-    return _LOOK.format(role=literal(desired.role), database=literal(desired.database))
+    return _QUERY.format(role=literal(desired.role), database=literal(desired.database))
 
 
 def parse(lines: Iterable[str]) -> Current:
@@ -60,29 +60,29 @@ def parse(lines: Iterable[str]) -> Current:
     return Current(can_login, verifier, owner)
 
 
-def plan(desired: Desired, present: Current) -> list[Step]:
+def plan(desired: Desired, current: Current) -> list[Step]:
     """The statements still to run, in order; none when role, password and database are as desired.
 
     Raises `TailwartError` when the database belongs to somebody else: it is left alone.
     """
-    if present.owner is not None and present.owner != desired.role:
+    if current.owner is not None and current.owner != desired.role:
         raise TailwartError(
             f"the database {desired.database} belongs to another role and was left alone",
-            seen=f"owner {present.owner}",
-            expected=f"owner {desired.role}, as STALWART_DB_USER says",
+            seen=f"owner {current.owner}",
+            expected=f"owner {desired.role} (STALWART_DB_USER)",
             remedy=f"choose another STALWART_DB_NAME, or on the Postgres host as postgres: "
             f"ALTER DATABASE {desired.database} OWNER TO {desired.role}",
         )
     steps = []
-    if present.can_login is None:
+    if current.can_login is None:
         steps.append(Step(f"create role {desired.role}", f"CREATE ROLE {name(desired.role)} {_login(desired)};"))
-    elif not present.can_login or not scram.matches(desired.password, present.verifier):
+    elif not current.can_login or not scram.matches(desired.password, current.verifier):
         steps.append(
             Step(
                 f"set password and login of role {desired.role}", f"ALTER ROLE {name(desired.role)} {_login(desired)};"
             )
         )
-    if present.owner is None:
+    if current.owner is None:
         options = f"OWNER {name(desired.role)} TEMPLATE template0 ENCODING 'UTF8'"
         steps.append(
             Step(f"create database {desired.database}", f"CREATE DATABASE {name(desired.database)} {options};")

@@ -1,67 +1,8 @@
-"""`tailwart account`: accounts for daily use, beside those that `.env` and group_data/mailbox.py declare."""
+"""`tailwart account`: accounts that are not declared. Names, options and help only, see `tailwart.cli`."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
 import click
-
-from tailwart.environment import Environment, load
-from tailwart.errors import TailwartError
-from tailwart.runner import Runner
-from tailwart.stalwart.accounts.entries import Accounts, check_password, entries
-from tailwart.stalwart.accounts.signin import prove_sign_in
-from tailwart.stalwart.accounts.sizes import parse_size, show_size
-from tailwart.stalwart.mailbox_host import declared, mailbox_host
-from tailwart.stalwart.protocol.client import Client
-from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
-from tailwart.stalwart.settings.inputs import MailboxSettings
-
-
-@dataclass
-class _Session:
-    run: Runner
-    accounts: Accounts
-    declared: MailboxSettings
-    environment: Environment
-
-    def full(self, address: str) -> str:
-        """A bare local part belongs to the main domain."""
-        address = address.strip().lower()
-        return address if "@" in address else f"{address}@{self.environment.domain}"
-
-    def refuse_declared(self, address: str, what: str) -> None:
-        """What is declared would be put back by the next deploy: it has to be changed there."""
-        if any(holder.address == address for holder in self.declared.holders):
-            raise TailwartError(
-                f"{address} is declared in .env or group_data/mailbox.py",
-                seen=f"{what} on the server only",
-                expected="a change where it is declared: the next deploy would undo this one",
-                remedy="edit .env or group_data/mailbox.py, then: tailwart settings apply",
-            )
-
-
-@contextmanager
-def _session() -> Iterator[_Session]:
-    environment = load().environment
-    desired = declared(environment)
-    with mailbox_host(environment) as run:
-        client = Client(ContainerTransport(run, stored_login()))
-        yield _Session(run, Accounts(client, client.read()), desired, environment)
-
-
-def _password(address: str, from_stdin: bool) -> str:
-    if from_stdin:
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = click.prompt(f"Password of {address}", hide_input=True, confirmation_prompt=True, err=True)
-    check_password(password, address)
-    return str(password)
-
 
 _STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -71,47 +12,43 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result a
 def account() -> None:
     """Mail accounts: list, add, passwd, alias, quota, disable.
 
-    Passwords are asked for, never taken from the command line, hashed here, and proven by a sign-in over IMAP.
-    A bare name belongs to the main domain. Accounts of .env stay what .env says: change them there.
+    \b
+      tailwart account add carol --quota 5G      asks for the password, twice
+      tailwart account alias carol sales         sales@ reaches carol, too
+      tailwart account passwd carol --password-stdin < file
+
+    A bare name belongs to the main domain. Passwords are never arguments: they are asked for or read from standard
+    input, hashed on this machine, and proven by a sign-in. What .env or group_data/mailbox.py declares is changed
+    there.
     """
 
 
 @account.command("list")
 @_JSON
 def list_(as_json: bool) -> None:
-    """Every account, group and mailing list, with aliases, quota and use."""
-    with _session() as session:
-        found = entries(session.accounts.live)
-        known = {holder.address for holder in session.declared.holders}
-    if as_json:
-        click.echo(json.dumps([{**entry.document(), "declared": entry.address in known} for entry in found], indent=2))
-        return
-    for entry in found:
-        notes = [entry.kind, *(["admin"] if entry.admin else []), *(["disabled"] if entry.disabled else [])]
-        notes += ["declared"] if entry.address in known else []
-        limit = show_size(entry.quota_bytes) if entry.quota_bytes else "no limit"
-        use = f"  {show_size(entry.used_bytes)} of {limit}" if entry.kind != "list" else ""
-        also = f"  also {', '.join(entry.aliases)}" if entry.aliases else ""
-        click.echo(f"{entry.address:<32} {', '.join(notes):<24}{use}{also}")
-    click.echo(f"{len(found)} addresses. Next: tailwart account add NAME")
+    """List every address with its aliases, quota and use.
+
+    `declared` marks accounts, groups and mailing lists of .env or group_data/mailbox.py.
+    """
+    from tailwart.cli.commands import account as commands
+
+    commands.list_all(as_json=as_json)
 
 
 @account.command()
 @click.argument("address")
-@click.option("--alias", "aliases", multiple=True, help="A further address; may be given several times.")
-@click.option("--quota", help="Largest size, such as 5G.")
+@click.option("--alias", "aliases", multiple=True, help="A further address; repeat it for more.")
+@click.option("--quota", help="Largest size of the mailbox, such as 500M or 5G.")
 @_STDIN
 @_JSON
 def add(address: str, aliases: tuple[str, ...], quota: str | None, password_stdin: bool, as_json: bool) -> None:
-    """Create an account."""
-    quota_bytes = parse_size(quota) if quota else None
-    with _session() as session:
-        address = session.full(address)
-        session.refuse_declared(address, "an account")
-        password = _password(address, password_stdin)
-        session.accounts.add(address, password, [session.full(alias) for alias in aliases], quota_bytes)
-        prove_sign_in(session.run, address, password)
-    _done(as_json, address, "created, and signed in over IMAP", "Next: set up a mail client (IMAP 993, submission 465)")
+    """Create an account, and prove it by a sign-in.
+
+    The last line names the services and ports for a mail client.
+    """
+    from tailwart.cli.commands import account as commands
+
+    commands.add(address, aliases=aliases, quota=quota, password_stdin=password_stdin, as_json=as_json)
 
 
 @account.command()
@@ -119,33 +56,25 @@ def add(address: str, aliases: tuple[str, ...], quota: str | None, password_stdi
 @_STDIN
 @_JSON
 def passwd(address: str, password_stdin: bool, as_json: bool) -> None:
-    """Set another password."""
-    with _session() as session:
-        address = session.full(address)
-        session.accounts.find(address)
-        if address == f"{session.environment.stalwart_admin}@{session.environment.domain}":
-            session.refuse_declared(address, "the administrator's password")
-        password = _password(address, password_stdin)
-        session.accounts.set_password(address, password)
-        prove_sign_in(session.run, address, password)
-    _done(as_json, address, "has the new password, and signed in over IMAP", "It stays until .env gives another one.")
+    """Set another password, and prove it by a sign-in.
+
+    App passwords and keys of the account stay.
+    """
+    from tailwart.cli.commands import account as commands
+
+    commands.passwd(address, password_stdin=password_stdin, as_json=as_json)
 
 
 @account.command()
 @click.argument("address")
 @click.argument("alias")
-@click.option("--remove", is_flag=True, help="Take the alias away.")
+@click.option("--remove", is_flag=True, help="Remove the alias.")
 @_JSON
 def alias(address: str, alias: str, remove: bool, as_json: bool) -> None:
     """Add a further address to an account, or remove one."""
-    with _session() as session:
-        address, alias = session.full(address), session.full(alias)
-        session.accounts.find(address)
-        session.refuse_declared(address, "an alias")
-        (entry,) = (item for item in entries(session.accounts.live) if item.address == address)
-        desired = [item for item in entry.aliases if item != alias] + ([] if remove else [alias])
-        session.accounts.set_aliases(address, desired)
-    _done(as_json, address, f"also receives {', '.join(desired)}" if desired else "has no aliases", "")
+    from tailwart.cli.commands import account as commands
+
+    commands.alias(address, alias, remove=remove, as_json=as_json)
 
 
 @account.command()
@@ -153,14 +82,10 @@ def alias(address: str, alias: str, remove: bool, as_json: bool) -> None:
 @click.argument("size")
 @_JSON
 def quota(address: str, size: str, as_json: bool) -> None:
-    """Limit the size of a mailbox: SIZE such as 5G, or none."""
-    quota_bytes = None if size == "none" else parse_size(size)
-    with _session() as session:
-        address = session.full(address)
-        session.accounts.find(address)
-        session.refuse_declared(address, "a quota")
-        session.accounts.set_quota(address, quota_bytes)
-    _done(as_json, address, f"may use {show_size(quota_bytes)}" if quota_bytes else "has no limit", "")
+    """Limit the size of a mailbox: SIZE such as 500M or 5G, or none."""
+    from tailwart.cli.commands import account as commands
+
+    commands.quota(address, size, as_json=as_json)
 
 
 @account.command()
@@ -168,18 +93,10 @@ def quota(address: str, size: str, as_json: bool) -> None:
 @click.option("--undo", is_flag=True, help="Allow signing in again.")
 @_JSON
 def disable(address: str, undo: bool, as_json: bool) -> None:
-    """Forbid signing in. Mail is still received, nothing is lost."""
-    with _session() as session:
-        address = session.full(address)
-        if address == f"{session.environment.stalwart_admin}@{session.environment.domain}":
-            session.refuse_declared(address, "a disabled administrator")
-        session.accounts.set_disabled(address, not undo)
-    said = "may sign in again" if undo else "cannot sign in any more; mail is still received"
-    _done(as_json, address, said, "" if undo else f"Next: tailwart account disable --undo {address}")
+    """Forbid signing in; mail is still received.
 
+    Nothing is lost, and --undo allows signing in again.
+    """
+    from tailwart.cli.commands import account as commands
 
-def _done(as_json: bool, address: str, said: str, after: str) -> None:
-    if as_json:
-        click.echo(json.dumps({"address": address, "result": said}))
-        return
-    click.echo(f"{address} {said}." + (f" {after}" if after else ""))
+    commands.disable(address, undo=undo, as_json=as_json)

@@ -17,22 +17,19 @@ from tailwart.dns.archive import Archive
 from tailwart.dns.check import run as checks
 from tailwart.dns.check.findings import render as render_findings
 from tailwart.dns.check.findings import to_json as findings_to_json
-from tailwart.dns.plane import Plane, combined
-from tailwart.dns.reachability import Vantage, local_vantage, remote_vantage
-from tailwart.dns.server import over_ssh
-from tailwart.dns.source import ZoneFileSource, absent
+from tailwart.dns.plane import Plane, combined, plane_of
 from tailwart.dns.zoneplan import ZonePlan, restore
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
-from tailwart.providers import Provider
+from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
 _json = click.option("--json", "as_json", is_flag=True, help="A JSON document instead of text.")
 _zone = click.option("--zone", metavar="DOMAIN", help="Only this mail domain; all of them without.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 _allow = click.option(
-    "--allow-deletions", is_flag=True, help="The explicit word for deleting more than 30 % of the managed records."
+    "--allow-deletions", is_flag=True, help="Allow a plan that deletes more than 30 % of the managed records."
 )
 
 
@@ -82,7 +79,7 @@ def apply(zone: str | None, allow_deletions: bool, yes: bool, as_json: bool) -> 
 
 @dns.command()
 @_zone
-@click.option("--resolver", "resolvers", multiple=True, metavar="ADDRESS[:PORT]", help="Resolver to look through.")
+@click.option("--resolver", "resolvers", multiple=True, metavar="ADDRESS[:PORT]", help="Resolver to ask.")
 @_json
 def check(zone: str | None, resolvers: tuple[str, ...], as_json: bool) -> None:
     """Verify what the world sees: records, reverse names, MTA-STS, DKIM, DANE, certificates.
@@ -92,7 +89,7 @@ def check(zone: str | None, resolvers: tuple[str, ...], as_json: bool) -> None:
     """
     environment = load().environment
     with _plane(environment, zone) as plane:
-        provider = plane.open_provider(_tell) if environment.dns_provider != "none" else None
+        provider = plane.open_provider(_notify) if environment.dns_provider != "none" else None
         found = checks.check(plane, provider, resolvers)
     if as_json:
         _print_json(findings_to_json(found))
@@ -127,8 +124,8 @@ def snapshot(zone: str | None, only_list: bool, as_json: bool) -> None:
 def restore_command(which: str | None, zone: str | None, allow_deletions: bool, yes: bool, as_json: bool) -> None:
     """Bring a zone back to a snapshot (file name or path; the newest without one).
 
-    Foreign records that came later stay. The next deploy publishes again what the mail server wants: change that first
-    if it was the reason.
+    Foreign records that came later stay. The next deploy publishes again what the mail server recommends: change that
+    first if it was the reason.
     """
     with _opened(zone) as (plane, provider):
         if which and len(plane.zones) > 1:
@@ -166,7 +163,7 @@ def zonefile_command(zone: str | None, live: bool, raw: bool) -> None:
             _notes(facts.missing)
             return
         if live:
-            provider = plane.open_provider(_tell)
+            provider = plane.open_provider(_notify)
             for name in plane.zones:
                 click.echo(zonefile.render(_served(provider.read(name)), name), nl=False)
             return
@@ -213,7 +210,7 @@ def _carry_out(plane: Plane, provider: Provider, plans: list[ZonePlan], *, yes: 
         if as_json or not sys.stdin.isatty():
             raise TailwartError("nothing was written", seen="no terminal to ask at", remedy="add --yes")
         click.confirm("Write this?", abort=True)
-    done = plane.apply(plans, provider, _tell)
+    done = plane.apply(plans, provider, _notify)
     warnings = [warning for applied in done for warning in applied.warnings]
     if as_json:
         snapshots = [str(applied.snapshot) for applied in done]
@@ -229,18 +226,13 @@ def _carry_out(plane: Plane, provider: Provider, plans: list[ZonePlan], *, yes: 
 def _opened(zone: str | None) -> Iterator[tuple[Plane, Provider]]:
     environment = load().environment
     with _plane(environment, zone) as plane:
-        yield plane, plane.open_provider(_tell)
+        yield plane, plane.open_provider(_notify)
 
 
 @contextmanager
 def _plane(environment: Environment, zone: str | None) -> Iterator[Plane]:
     runner = SshRunner(environment, environment.mailbox_ssh) if environment.mailbox_ssh else None
-    source: ZoneFileSource = absent("MAILBOX_SSH is not set, so the mail server cannot be asked for its records")
-    places: list[Vantage] = [local_vantage()]
-    if runner is not None and environment.mailbox_ssh is not None:
-        source = over_ssh(runner, environment.domains, environment.acme_directory_in_use)
-        places.append(remote_vantage("the mailbox host", runner, environment.mailbox_ssh.host))
-    plane = Plane(environment, overrides.load(), source, Archive(), vantages=lambda: places)
+    plane = plane_of(environment, overrides.load(), runner)
     try:
         yield replace(plane, only=zone) if zone else plane
     finally:
@@ -249,7 +241,7 @@ def _plane(environment: Environment, zone: str | None) -> Iterator[Plane]:
 
 
 def _names(environment: Environment, zone: str | None) -> tuple[str, ...]:
-    return Plane(environment, overrides.none(), absent(""), Archive(), only=zone).zones
+    return replace(plane_of(environment, overrides.none(), None), only=zone).zones
 
 
 def _served(records: tuple[Record, ...]) -> list[Record]:
@@ -271,7 +263,7 @@ def _notes(notes: tuple[str, ...]) -> None:
         click.echo(f"; {note}", err=True)
 
 
-def _tell(text: str) -> None:
+def _notify(text: str) -> None:
     click.echo(text, err=True)
 
 

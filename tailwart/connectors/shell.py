@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from types import TracebackType
 from typing import Any
 
-from paramiko import SSHException
 from pyinfra.connectors.sshuserclient import SSHClient
 
-from tailwart.connectors.ssh import ssh_data
+from tailwart.connectors.ssh import CONNECTION_ERRORS, ssh_data
 from tailwart.environment import Environment, SshTarget
 from tailwart.errors import TailwartError
 from tailwart.runner import Completed
@@ -20,7 +18,7 @@ _TIMEOUT = 120.0
 class SshRunner:
     """A `Runner` over a connection of its own, opened at first use, with the keys and known hosts of the inventory.
 
-    Raises `TailwartError` when the host cannot be reached, `TimeoutError` when a script runs over its time.
+    Raises `TailwartError` when the host cannot be reached, `TimeoutError` when a script exceeds its time.
     """
 
     def __init__(self, environment: Environment, target: SshTarget) -> None:
@@ -47,12 +45,12 @@ class SshRunner:
             channel_in, out, err = self._connected().exec_command(script, timeout=timeout or _TIMEOUT)
             channel_in.write(stdin.encode())
             channel_in.channel.shutdown_write()
-            # The output is read to its end first: both streams share one channel, whose window the larger one fills.
+            # Standard output is read to its end first: both streams share one channel, which the larger one fills.
             stdout, stderr = out.read(), err.read()
             return Completed(out.channel.recv_exit_status() == 0, _text(stdout), _text(stderr))
         except TimeoutError:
             raise
-        except (SSHException, OSError, EOFError) as error:
+        except CONNECTION_ERRORS as error:
             self.close()
             raise self._unreachable(error) from error
 
@@ -61,7 +59,7 @@ class SshRunner:
             client = SSHClient()
             try:
                 client.connect(self._data["ssh_hostname"], **self._arguments())
-            except (SSHException, OSError, EOFError, socket.gaierror) as error:
+            except CONNECTION_ERRORS as error:
                 raise self._unreachable(error) from error
             self._client = client
         return self._client

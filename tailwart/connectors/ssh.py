@@ -6,13 +6,16 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from paramiko import Transport
+from paramiko import SSHException, Transport
 
 from tailwart.environment import Environment, SshTarget
 
 # The pure-Python key exchanges that paramiko would choose first cost 0.3 s a host; curve25519 a few milliseconds.
 _KEY_EXCHANGE = ("curve25519-sha256", "curve25519-sha256@libssh.org")
 _CONNECT_TIMEOUT = 10
+
+CONNECTION_ERRORS = (OSError, SSHException, EOFError)
+"""What paramiko raises when a connection cannot be made or breaks, `TimeoutError` among them."""
 
 
 class PromptTransport(Transport):

@@ -15,7 +15,7 @@ from tailwart.dns.authority import locate, wait_until_served
 from tailwart.dns.ownership import Ledger, is_acme
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
-from tailwart.providers import Notify, Provider
+from tailwart.providers.definition import Notify, Provider
 from tailwart.providers.record import Key, Record, by_key
 
 WAIT_SECONDS = 180.0
@@ -56,8 +56,8 @@ def apply(
 def verify(plan: ZonePlan, after: Iterable[Record], snapshot: Path) -> None:
     """Compare what the provider holds now with what the plan said, and stop at any difference (lesson 13)."""
     expected, found = plan.expected, by_key(after)
-    removed = _theirs(set(expected) - set(found))
-    added = _theirs(set(found) - set(expected))
+    removed = _relevant(set(expected) - set(found))
+    added = _relevant(set(found) - set(expected))
     changed = [
         key
         for key in set(expected) & set(found)
@@ -75,7 +75,7 @@ def verify(plan: ZonePlan, after: Iterable[Record], snapshot: Path) -> None:
         seen="; ".join(part for part in parts if part),
         expected=f"{len(expected)} records, found {len(found)}",
         lesson=13,
-        remedy=f"look at `tailwart dns plan`; somebody else may have edited the zone. From before: {snapshot} "
+        remedy=f"read `tailwart dns plan`; somebody else may have edited the zone. From before: {snapshot} "
         "(`tailwart dns restore`). Running again goes on from what is there",
     )
 
@@ -87,7 +87,7 @@ def _widened(before: Ledger, ours: Ledger) -> Ledger:
     return Ledger(before.records | ours.records, terms)
 
 
-def _theirs(keys: Iterable[Key]) -> list[Key]:
+def _relevant(keys: Iterable[Key]) -> list[Key]:
     """Differences that matter: Stalwart writes its ACME names whenever it likes."""
     return sorted(key for key in keys if not is_acme(key[0]))
 

@@ -116,7 +116,7 @@ def wait_until_served(
     present, absent = [entry for entry in present if _in_dns(entry)], [entry for entry in absent if _in_dns(entry)]
     open_sets = sorted({entry.rrset for entry in [*present, *absent]})
     deadline = clock() + seconds
-    told = False
+    notified = False
     while True:
         answers = ask_all(servers, zone, open_sets)
         unheard = {answer.server.label: answer.error for answer in answers if answer.error}
@@ -129,12 +129,12 @@ def wait_until_served(
                 seen="; ".join(text for _, text in wrong[:6]) + (", …" if len(wrong) > 6 else ""),
                 expected="what the provider's API confirmed",
                 lesson=13,
-                remedy="wait and look again: `tailwart dns check`; if it stays, the domain's nameservers are not the "
+                remedy="wait, then run `tailwart dns check`; if it stays, the domain's nameservers are not the "
                 "provider's (see DNS_NAMESERVERS)",
             )
-        if not told:
+        if not notified:
             notify(f"waiting for the authoritative servers of {zone} ({len(wrong)} record sets to go)")
-            told = True
+            notified = True
         open_sets = sorted({rrset for rrset, _ in wrong})
         pause(_POLL)
 

@@ -1,4 +1,4 @@
-"""The zone that the mail system needs: the server's own records, the edges' addresses, SPF, CAA, the owner's word."""
+"""The zone that the mail system needs: the server's own records, the edges' addresses, SPF, CAA, overrides."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from urllib.parse import urlsplit
 from tailwart.dns import spf, zonefile
 from tailwart.dns.overrides import Overrides, none
 from tailwart.errors import TailwartError
+from tailwart.network import DEFAULT_SERVICES, HTTPS, HTTPS_LABELS, Services, ports
 from tailwart.providers.record import APEX, Record, record, relative
-
-WEB_NAMES = ("mta-sts", "autoconfig", "autodiscover")
-"""Names that the edges pass through on :443 by SNI (system description, edge); `mail` itself is the fourth name."""
 
 _ISSUERS = {
     # The identities that each CA names in its CPS and in `caaIdentities` of its ACME directory (RFC 8555 §7.1.1).
@@ -41,6 +39,7 @@ class Intent:
     """All that decides one zone. ``zone_text`` is the server's `dnsZoneFile`, None when it is not known.
 
     ``main`` is the domain that holds the `mail` name; ``spf_terms`` cover the senders that are no edge;
+    ``services`` are the mail services; with ``web_mail`` an edge serves https://mail.DOMAIN (`JMAP_VHOST`).
     ``ipv6_withheld`` says why no AAAA may be published, empty when it may; ``ipv6_unknown`` that the reason is
     ignorance, so that one that stands is not removed either. ``missing`` explains what is not known. With
     ``server_publishes_dkim`` the server rotates its keys itself and needs the old ones for a while.
@@ -50,6 +49,8 @@ class Intent:
     main: str
     ttl: int = 3600
     edges: tuple[EdgeAddresses, ...] = ()
+    services: Services = DEFAULT_SERVICES
+    web_mail: bool = False
     zone_text: str | None = None
     spf_terms: tuple[str, ...] = ()
     direct_delivery: bool = False
@@ -67,9 +68,14 @@ class Intent:
         return f"mail.{self.main}."
 
     @property
+    def reachable_ports(self) -> frozenset[int]:
+        """The ports of the mail host that the internet reaches: only these may stand in SRV and TLSA records."""
+        return frozenset(ports(self.services.public)) | ({HTTPS.port} if self.web_mail else set())
+
+    @property
     def edge_names(self) -> tuple[str, ...]:
         """The names of this zone whose addresses are the edges'."""
-        return ("mail", *WEB_NAMES) if self.zone == self.main else WEB_NAMES
+        return ("mail", *HTTPS_LABELS) if self.zone == self.main else HTTPS_LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ def desire(intent: Intent) -> Desired:
     else:
         base = [entry.with_ttl(intent.ttl) for entry in zonefile.parse(intent.zone_text, intent.zone, intent.ttl)]
         base = list(_without_ed25519(base, warnings))
+        base = [entry for entry in base if _reachable(intent, entry)]
     base = [entry for entry in base if intent.overrides.tlsa or entry.type != "TLSA"]
     records = list(_with_edges(intent, base, missing, warnings))
     records = [_with_senders(intent, entry) for entry in records]
@@ -134,6 +141,15 @@ def _without_ed25519(records: list[Record], warnings: list[str]) -> Iterator[Rec
         yield entry
 
 
+def _reachable(intent: Intent, entry: Record) -> bool:
+    """Whether a record leads nowhere but to a port that edges serve; the server recommends some for every service."""
+    if entry.type == "SRV":
+        return int(entry.value.split()[2]) in intent.reachable_ports
+    if entry.type == "TLSA" and entry.name.startswith("_"):
+        return int(entry.name[1:].partition(".")[0]) in intent.reachable_ports
+    return True
+
+
 def is_dkim(entry: Record) -> bool:
     """Whether a record is a DKIM key (RFC 6376 §3.6.2.1)."""
     return entry.type == "TXT" and (entry.name.endswith("._domainkey") or "._domainkey." in entry.name)
@@ -153,15 +169,17 @@ def _with_edges(intent: Intent, base: list[Record], missing: list[str], warnings
     # The server recommends CNAMEs to `mail` for the web names; an address and a CNAME cannot share a name (RFC 1034
     # §3.6.2), and with addresses of their own these names can be served by fewer edges than `mail` is.
     addresses = {(name, rtype) for name in intent.edge_names for rtype in ("A", "AAAA", "CNAME")}
-    yield from (entry for entry in base if entry.rrset not in addresses)
-    web = [edge for edge in located if edge.web]
-    if not web:
+    announced = {f"_{label}" for label in HTTPS_LABELS}
+    if not any(edge.web for edge in located):
         warnings.append(
-            "no edge serves :443 (all are mail-only), so MTA-STS, autoconfig and autodiscover cannot be fetched: "
+            "no edge serves :443 (all are mail-only), so MTA-STS, autoconfig and autodiscover are not published: "
             "set <NAME>_WEB of an edge"
         )
+        base = [entry for entry in base if entry.name not in announced]
+    yield from (entry for entry in base if entry.rrset not in addresses)
+    web = [edge for edge in located if edge.web]
     for name in intent.edge_names:
-        for edge in located if name == "mail" or not web else web:
+        for edge in located if name == "mail" else web:
             if edge.ipv4:
                 yield record(intent.zone, name, "A", str(edge.ipv4), intent.ttl)
             if edge.ipv6 and not intent.ipv6_withheld:

@@ -9,22 +9,23 @@ from tailwart.dns import spf
 from tailwart.dns.ownership import purpose
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
-from tailwart.providers.record import TTL_RANGE, Record
+from tailwart.providers.record import Record
 
 MAX_LOST = 0.30
-"""Largest share of the managed records that a plan deletes without an explicit word."""
+"""Largest share of the managed records that a plan deletes without confirmation."""
 
 # RFC 4035 §2.5: the only types that may stand beside a CNAME.
 _BESIDE_CNAME = {"CNAME", "RRSIG", "NSEC"}
 
 
-def check(plan: ZonePlan, lookup: spf.Lookup, *, allow_deletions: bool = False) -> tuple[str, ...]:
+def check(plan: ZonePlan, lookup: spf.Lookup, ttl: range, *, allow_deletions: bool = False) -> tuple[str, ...]:
     """Refuse an unsafe plan with `TailwartError` (all reasons at once); returns warnings for what cannot be known.
 
+    ``ttl`` are the seconds that the provider accepts.
     A zone that has a fault which this plan does not touch is not refused for it: `tailwart dns check` names that.
     """
     warnings: list[str] = []
-    refusals = [*_ttl(plan), *_cname(plan), *_single(plan), *_spf(plan, lookup, warnings)]
+    refusals = [*_ttl(plan, ttl), *_cname(plan), *_single(plan), *_spf(plan, lookup, warnings)]
     if not allow_deletions:
         refusals += _deletions(plan)
     if len(refusals) == 1:
@@ -38,15 +39,15 @@ def check(plan: ZonePlan, lookup: spf.Lookup, *, allow_deletions: bool = False) 
     return tuple(warnings)
 
 
-def _ttl(plan: ZonePlan) -> Iterator[TailwartError]:
+def _ttl(plan: ZonePlan, accepted: range) -> Iterator[TailwartError]:
     # Beside foreign records the TTL is theirs (RFC 2181 §5.2), whatever their provider allowed.
     shared = {(entry.rrset, entry.ttl) for entry in plan.foreign}
-    wrong = [entry for entry in plan.puts if entry.ttl not in TTL_RANGE and (entry.rrset, entry.ttl) not in shared]
+    wrong = [entry for entry in plan.puts if entry.ttl not in accepted and (entry.rrset, entry.ttl) not in shared]
     if wrong:
         yield TailwartError(
             f"TTL of {wrong[0].name} {wrong[0].type}",
             seen=str(wrong[0].ttl),
-            expected=f"{TTL_RANGE.start} to {TTL_RANGE.stop - 1} seconds",
+            expected=f"{accepted.start} to {accepted.stop - 1} seconds",
             remedy="set DNS_TTL within that range.",
         )
 
@@ -123,8 +124,8 @@ def _deletions(plan: ZonePlan) -> Iterator[TailwartError]:
         yield TailwartError(
             f"the plan deletes {len(plan.lost)} of {plan.managed} managed records of {plan.zone}",
             seen=shown + (", …" if len(plan.lost) > 8 else ""),
-            expected=f"{MAX_LOST:.0%} at most without an explicit word (lesson 13)",
+            expected=f"{MAX_LOST:.0%} at most, unless you allow more (lesson 13)",
             lesson=13,
-            remedy="look at `tailwart dns plan`; if it is meant: `tailwart dns apply --allow-deletions`, or "
+            remedy="read `tailwart dns plan`; if it is right, allow it: `tailwart dns apply --allow-deletions`, or "
             "`pyinfra inventory.py deploy.py --limit dns --data dns_allow_deletions=yes`.",
         )

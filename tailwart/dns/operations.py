@@ -1,25 +1,21 @@
-"""The operation of the dns role: read and plan in the body, write in one command (`tailwart.operations.api_plane`)."""
+"""The operation of the dns role: read and plan in the body, write in one command (`tailwart.operations.plane`)."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
 from pyinfra import host, inventory
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operation import operation
 
 from tailwart.connectors.shell import SshRunner
-from tailwart.dns.archive import Archive
 from tailwart.dns.overrides import Overrides, from_data
-from tailwart.dns.plane import Plane, combined
-from tailwart.dns.reachability import Vantage, local_vantage, remote_vantage
-from tailwart.dns.server import over_ssh
-from tailwart.dns.source import ZoneFileSource, absent
+from tailwart.dns.plane import combined, plane_of
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.operations.plane import Prepared, plan_and_apply
 from tailwart.operations.remote import HostRunner
-from tailwart.providers import Notify
+from tailwart.providers.definition import Notify
 from tailwart.runner import Runner
 
 
@@ -36,14 +32,7 @@ def zones(environment: Environment) -> Generator[PyinfraCommand, None, None]:
 
 
 def _prepare(environment: Environment, overrides: Overrides) -> Prepared:
-    run = mailbox_runner(environment)
-    plane = Plane(
-        environment,
-        overrides,
-        mailbox_source(environment, run),
-        Archive(),
-        vantages=lambda: vantages(environment, run),
-    )
+    plane = plane_of(environment, overrides, _mailbox_runner(environment))
     provider = plane.open_provider(host.log)
     plans = plane.plans(provider)
     refusal = None
@@ -60,14 +49,7 @@ def _prepare(environment: Environment, overrides: Overrides) -> Prepared:
     return Prepared(plan=combined(plans.values()), apply=carry_out, refusal=refusal)
 
 
-def mailbox_source(environment: Environment, run: Runner | None) -> ZoneFileSource:
-    """The mail server over its host's SSH connection, when there is one."""
-    if run is None:
-        return absent("MAILBOX_SSH is not set, so the mail server cannot be asked for its records")
-    return over_ssh(run, environment.domains, environment.acme_directory_in_use)
-
-
-def mailbox_runner(environment: Environment) -> Runner | None:
+def _mailbox_runner(environment: Environment) -> Runner | None:
     """The connection that the run has to the mailbox already, else (as with `--limit dns`) one of its own."""
     if environment.mailbox_ssh is None:
         return None
@@ -75,11 +57,3 @@ def mailbox_runner(environment: Environment) -> Runner | None:
     if connected is not None and connected.connected:
         return HostRunner(connected)
     return SshRunner(environment, environment.mailbox_ssh)
-
-
-def vantages(environment: Environment, run: Runner | None) -> Sequence[Vantage]:
-    """From where the edges' IPv6 is looked at: this machine, and the mailbox host, which is another one."""
-    places = [local_vantage()]
-    if run is not None and environment.mailbox_ssh is not None:
-        places.append(remote_vantage("the mailbox host", run, environment.mailbox_ssh.host))
-    return places

@@ -31,7 +31,7 @@ class Overrides:
     ``records`` replaces a record set (an empty list publishes none), ``exclude`` leaves record sets alone altogether,
     ``spf`` and ``spf_remove`` are terms, ``tlsa`` publishes DANE records (needs DNSSEC), ``caa`` binds issuance to the
     ACME account (``caa_issuer`` where the CA's name does not follow from its directory, ``caa_account_uris`` further
-    accounts, such as the web server's), ``allow_deletions`` is the explicit word for a plan that deletes much.
+    accounts, such as the web server's), ``allow_deletions`` allows a plan that deletes much.
     """
 
     records: Mapping[str, tuple[str, ...]]
@@ -69,7 +69,7 @@ def none() -> Overrides:
 
 
 def from_data(data: Mapping[str, Any]) -> Overrides:
-    """Overrides from variables as group data has them; other variables are not looked at.
+    """Overrides from variables as group data has them; other variables are ignored.
 
     Raises `TailwartError` for a ``dns_`` variable that does not exist or has a value of the wrong kind.
     """

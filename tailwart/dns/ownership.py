@@ -1,6 +1,6 @@
-"""Which records of a live zone are ours to change.
+"""Which records of a live zone are managed.
 
-A zone is shared with everything else its owner does. Ours is only: a record set that we publish ourselves (a TXT
+A zone is shared with everything else its owner does. Managed is only: a record set that we publish ourselves (a TXT
 record only where its version tag is one of ours, so that other texts at the same name stay), the addresses of the
 edges' names, DKIM keys with Stalwart's own selectors, any ed25519 key (lesson 15), and exactly those records that an
 earlier run published (`Ledger`). Everything else is foreign.
@@ -90,7 +90,7 @@ class Ownership:
         self._has_rsa = any(is_dkim(entry) and not is_ed25519(entry) for entry in desired.records)
 
     def manages(self, entry: Record) -> bool:
-        """Whether a live record is ours: to be kept as it is when desired, to be removed when not."""
+        """Whether a live record is managed: kept when it is desired, removed when not."""
         if not self.may_touch(entry):
             return False
         if slot(entry) in self._slots or (entry.rrset in self._replaced and not purpose(entry).startswith("text ")):
@@ -108,7 +108,7 @@ class Ownership:
         return entry.key in self._ledger.records and self.may_touch(entry)
 
     def may_touch(self, entry: Record) -> bool:
-        """What is never ours: ACME names, the zone's own SOA and NS, other groups, and what the owner excluded."""
+        """False for ACME names, the zone's SOA and NS, what only the provider changes, and what the owner excluded."""
         if entry.locked or is_acme(entry.name) or (entry.name == APEX and entry.type in {"SOA", "NS"}):
             return False
         return not self._intent.overrides.excludes(self._intent.zone, *entry.rrset, main=self._intent.main)

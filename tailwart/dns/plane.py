@@ -15,15 +15,18 @@ from tailwart.dns.applying import WAIT_SECONDS, Applied, apply
 from tailwart.dns.archive import Archive
 from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
 from tailwart.dns.overrides import Overrides
-from tailwart.dns.reachability import Ipv6, Vantage, judge
-from tailwart.dns.source import ServerFacts, ZoneFileSource
+from tailwart.dns.reachability import Ipv6, Vantage, judge, local_vantage, remote_vantage
+from tailwart.dns.server import over_ssh
+from tailwart.dns.source import ServerFacts, ZoneFileSource, absent
 from tailwart.dns.spf import Lookup
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.network import TAILNET_V4, TAILNET_V6
 from tailwart.plan.model import Plan
-from tailwart.providers import Notify, Provider
+from tailwart.providers.definition import Notify, Provider
+from tailwart.providers.record import APEX, Record
+from tailwart.runner import Runner
 
 
 def public_txt(name: str) -> list[str] | None:
@@ -38,13 +41,13 @@ def public_txt(name: str) -> list[str] | None:
 
 
 def no_vantages() -> Sequence[Vantage]:
-    """Nowhere to look from: AAAA records are neither published nor removed."""
+    """No place to connect from: AAAA records are neither published nor removed."""
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One installation's zones. ``source`` asks the mail server, ``vantages`` says from where edges are looked at."""
+    """One installation's zones. ``source`` asks the mail server, ``vantages`` are the places that connect to edges."""
 
     environment: Environment
     overrides: Overrides
@@ -72,14 +75,24 @@ class Plane:
 
     def open_provider(self, notify: Notify) -> Provider:
         """The provider that the environment names."""
-        return providers.open_provider(self.environment, notify)
+        return open_provider(self.environment, notify)
 
-    def nameservers(self, provider: Provider) -> tuple[str, ...]:
-        """The authoritative servers to ask: DNS_NAMESERVERS, or the provider's own."""
-        return self.environment.dns_nameservers or provider.nameservers
+    @property
+    def _ttl_range(self) -> range:
+        return providers.definition(self.environment.dns_provider).ttl
+
+    def nameservers(self, provider: Provider, zone: str, live: Iterable[Record] | None = None) -> tuple[str, ...]:
+        """The authoritative servers to ask: DNS_NAMESERVERS, the provider's own, or those in the zone's NS records.
+
+        ``live`` are the zone's records where they have been read already.
+        """
+        if fixed := self.environment.dns_nameservers or provider.nameservers:
+            return fixed
+        records = provider.read(zone) if live is None else live
+        return tuple(sorted(entry.value.rstrip(".") for entry in records if entry.rrset == (APEX, "NS")))
 
     def desired(self) -> dict[str, Desired]:
-        """What each zone should hold; asks the mail server and looks at the edges."""
+        """What each zone should hold; asks the mail server and connects to the edges."""
         facts = self.source()
         addresses = edge_addresses(self.environment)
         ipv6 = judge(addresses, self.vantages() if any(edge.ipv6 for edge in addresses) else ())
@@ -87,7 +100,7 @@ class Plane:
 
     def plans(self, provider: Provider) -> dict[str, ZonePlan]:
         """Each zone's plan, not yet guarded."""
-        # The provider is asked first: a refused key (lesson 2) is told before anything else is waited for.
+        # The provider is asked first: a refused key (lesson 2) is reported before anything else takes time.
         live = {zone: provider.read(zone) for zone in self.zones}
         return {
             zone: compare(desired, live[zone], self.archive.ledger(zone)) for zone, desired in self.desired().items()
@@ -97,7 +110,7 @@ class Plane:
         """The plans with the warnings of the guards; raises `TailwartError` for one that is refused."""
         allowed = allow_deletions or self.overrides.allow_deletions
         return {
-            zone: with_warnings(plan, guards.check(plan, self.txt, allow_deletions=allowed))
+            zone: with_warnings(plan, guards.check(plan, self.txt, self._ttl_range, allow_deletions=allowed))
             for zone, plan in plans.items()
         }
 
@@ -108,7 +121,7 @@ class Plane:
                 plan,
                 provider,
                 self.archive,
-                nameservers=self.nameservers(provider),
+                nameservers=self.nameservers(provider, plan.zone, plan.live),
                 notify=notify,
                 wait=self.wait,
             )
@@ -117,18 +130,36 @@ class Plane:
         ]
 
 
+def open_provider(environment: Environment, notify: Notify) -> Provider:
+    """The provider that DNS_PROVIDER names. Raises `TailwartError` when there is none, or its keys cannot be used."""
+    return providers.definition(environment.dns_provider).open(environment.provider_keys, notify)
+
+
+def plane_of(environment: Environment, overrides: Overrides, mailbox: Runner | None) -> Plane:
+    """The plane of a deployed installation; ``mailbox`` runs commands on its host, None without MAILBOX_SSH."""
+    source = absent("MAILBOX_SSH is not set, so the mail server cannot be asked for its records")
+    places = [local_vantage()]
+    if mailbox is not None and environment.mailbox_ssh is not None:
+        source = over_ssh(mailbox, environment.domains, environment.acme_directory_in_use)
+        # Another host than the edges' own, where this machine may have no IPv6.
+        places.append(remote_vantage("the mailbox host", mailbox, environment.mailbox_ssh.host))
+    return Plane(environment, overrides, source, Archive(), vantages=lambda: places)
+
+
 def edge_addresses(environment: Environment) -> tuple[EdgeAddresses, ...]:
     """The edges as DNS sees them."""
     return tuple(EdgeAddresses(edge.name, edge.ipv4, edge.ipv6, edge.web is not None) for edge in environment.edges)
 
 
 def intent(environment: Environment, overrides: Overrides, zone: str, facts: ServerFacts, ipv6: Ipv6) -> Intent:
-    """What decides one zone, from the settings, the server and the look at the edges."""
+    """What decides one zone, from the settings, the server and what the edges answered."""
     return Intent(
         zone=zone,
         main=environment.domain,
         ttl=environment.dns_ttl,
         edges=edge_addresses(environment),
+        services=environment.mail_services,
+        web_mail=environment.jmap_vhost and any(edge.web for edge in environment.edges),
         zone_text=facts.zone_files.get(zone),
         spf_terms=sender_terms(environment, overrides),
         direct_delivery=environment.smarthost_address is None,
@@ -168,7 +199,7 @@ def sender_terms(environment: Environment, overrides: Overrides) -> tuple[str, .
 
 
 def with_warnings(plan: ZonePlan, warnings: tuple[str, ...]) -> ZonePlan:
-    """The plan with more for its reader to look at."""
+    """The plan with further warnings."""
     return replace(plan, plan=replace(plan.plan, warnings=(*plan.plan.warnings, *warnings)))
 
 

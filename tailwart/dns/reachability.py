@@ -15,9 +15,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 from tailwart.dns.desired import EdgeAddresses
 from tailwart.errors import TailwartError
+from tailwart.network import SMTP
 from tailwart.runner import Runner
 
-SMTP = 25
 TIMEOUT = 5.0
 
 # What says something about this machine's network, not about the edge.
@@ -56,10 +56,10 @@ class Vantage:
     def probe(self, edge: EdgeAddresses) -> Attempt:
         """IPv6 port 25 of an edge, with IPv4 as the control that tells a filtered way from a silent edge."""
         assert edge.ipv6 is not None
-        attempt = self.connect(edge.ipv6, SMTP)
+        attempt = self.connect(edge.ipv6, SMTP.port)
         if attempt.reach is not Reach.SILENT or edge.ipv4 is None:
             return attempt
-        if self.connect(edge.ipv4, SMTP).reach is Reach.ANSWERS:
+        if self.connect(edge.ipv4, SMTP.port).reach is Reach.ANSWERS:
             return attempt
         # Neither family answers: the edge is down, or port 25 is filtered on the way. Both say nothing of its IPv6.
         return Attempt(Reach.UNKNOWN, f"{attempt.detail}, and its IPv4 does not answer either")
@@ -147,4 +147,4 @@ def _best(edge: EdgeAddresses, vantages: Sequence[Vantage]) -> tuple[Attempt, st
 
 
 def _said(edge: EdgeAddresses, attempt: Attempt, seen_from: str) -> str:
-    return f"{edge.name} on [{edge.ipv6}]:{SMTP} from {seen_from}: {attempt.detail}"
+    return f"{edge.name} on [{edge.ipv6}]:{SMTP.port} from {seen_from}: {attempt.detail}"

@@ -74,11 +74,6 @@ def merge(texts: Iterable[str], additions: Iterable[str] = (), removals: Iterabl
     return " ".join([VERSION, *kept.values(), *last, *modifiers.values()])
 
 
-def contributed(text: str) -> list[str]:
-    """The terms of a record that name senders: all but `all` and the modifiers."""
-    return [term for term in terms(text) if _name(term) != "all" and _name(term) in _MECHANISMS]
-
-
 def same_terms(text: str) -> set[str]:
     """The terms of a record in a form that compares: no `+`, lower case outside of macros."""
     return {_same(term) for term in terms(text)}

@@ -29,7 +29,7 @@ def parse(text: str, zone: str, default_ttl: int) -> tuple[Record, ...]:
             f"the zone file of {zone} cannot be read",
             seen=f"{type(error).__name__}: {error}",
             expected="RFC 1035 master file text, as x:Domain/get dnsZoneFile gives it",
-            remedy="look at the text with `tailwart dns zonefile --raw`; restart Stalwart if it is cut off",
+            remedy="read the text with `tailwart dns zonefile --raw`; restart Stalwart if it is cut off",
         ) from error
     return tuple(
         from_rdata(zone, rrset.name, rdata, rrset.ttl)
@@ -37,13 +37,6 @@ def parse(text: str, zone: str, default_ttl: int) -> tuple[Record, ...]:
         if rrset.name.is_subdomain(origin)
         for rdata in rrset
     )
-
-
-def outside(text: str, zone: str) -> tuple[str, ...]:
-    """Names in the text that do not belong to the zone, which another zone would have to publish."""
-    origin = absolute(APEX, zone)
-    rrsets = _rrsets(text, origin, 60)
-    return tuple(sorted({rrset.name.to_text() for rrset in rrsets if not rrset.name.is_subdomain(origin)}))
 
 
 def render(records: Iterable[Record], zone: str) -> str:

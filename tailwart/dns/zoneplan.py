@@ -207,7 +207,7 @@ def _unmanaged(sides: _Sides) -> tuple[str, ...]:
 
 
 def _notes(puts: tuple[Record, ...], deletes: tuple[Record, ...]) -> tuple[str, ...]:
-    """What the owner should look at before it is applied."""
+    """What the owner should know before it is applied."""
     notes = []
     for new in (entry for entry in puts if purpose(entry) == "dmarc"):
         for old in (entry for entry in deletes if purpose(entry) == "dmarc" and entry.name == new.name):

@@ -1,12 +1,13 @@
-"""Judges an edit of the web Caddyfile by what Caddy itself makes of it: nothing but the HTTPS port may differ."""
+"""Checks an edit of the web Caddyfile by Caddy's own reading of it: nothing but the HTTPS port may differ."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tailwart.edge.caddy_config import HTTPS_PORT, WEB_HTTPS_PORT
+from tailwart.edge.caddy_config import WEB_HTTPS_PORT
 from tailwart.errors import TailwartError
+from tailwart.network import HTTPS
 
 
 def check(path: str, before: str, after: str) -> None:
@@ -15,13 +16,13 @@ def check(path: str, before: str, after: str) -> None:
     Raises `TailwartError` when a site would still take :443 from the edge, or when anything else would change.
     """
     old, new = _http(before), _http(after)
-    kept = [name for name, server in _servers(new).items() if str(HTTPS_PORT) in _ports(server)]
+    kept = [name for name, server in _servers(new).items() if str(HTTPS.port) in _ports(server)]
     if kept:
         raise TailwartError(
-            f"{path}: a site names port {HTTPS_PORT} itself, so it would not give :443 up to the mail edge",
-            seen=", ".join(_hosts(_servers(new)[kept[0]])) or f"a site without a host name on :{HTTPS_PORT}",
+            f"{path}: a site names port {HTTPS.port} itself, so it would not leave :443 to the mail edge",
+            seen=", ".join(_hosts(_servers(new)[kept[0]])) or f"a site without a host name on :{HTTPS.port}",
             expected="sites without a port, which follow the global https_port",
-            remedy=f"take :{HTTPS_PORT} out of that site's address in {path}, then run the deploy again",
+            remedy=f"take :{HTTPS.port} out of that site's address in {path}, then run the deploy again",
         )
     if _servers(new) and new.get("https_port") != WEB_HTTPS_PORT:
         raise TailwartError(
@@ -59,8 +60,8 @@ def _hosts(server: dict[str, Any]) -> list[str]:
 
 
 def _neutral(adapted: str, http: dict[str, Any]) -> str:
-    """The configuration with its HTTPS port blotted out, and its servers, which Caddy numbers, ordered by content."""
-    https = str(http.get("https_port", HTTPS_PORT))
+    """The configuration without its HTTPS port, and with its servers, which Caddy numbers, ordered by content."""
+    https = str(http.get("https_port", HTTPS.port))
     servers = []
     for server in _servers(http).values():
         listen = [

@@ -10,14 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-MAIL_PORTS = {25: "smtp", 465: "submissions", 587: "submission", 143: "imap", 993: "imaps"}
-HTTPS_PORT = 443
-STALWART_HTTPS_PORT = 443
+from tailwart.network import DEFAULT_SERVICES, HTTPS, HTTPS_LABELS, Service, ports
+
 WEB_HTTPS_PORT = 8443
 """Where the host's own web Caddy listens once the edge owns :443."""
-
-MAIL_NAMES = ("mta-sts", "autoconfig", "autodiscover")
-"""Labels below each mail domain whose certificate only Stalwart can get: CAA binds issuance to its ACME account."""
 
 ADMIN_SOCKET = "/run/caddy/admin.sock"
 """The admin endpoint inside the container. A socket file, because the container shares the host's network: TCP 2019 on
@@ -36,30 +32,32 @@ HELLO_WITHIN = "10s"
 class EdgeRoutes:
     """All that caddy.json depends on.
 
-    ``upstream`` is the mailbox's full MagicDNS name (lesson 6: never an address). ``domains`` are the mail domains.
+    ``upstream`` is the mailbox's full MagicDNS name (lesson 6: never an address). ``domains`` are the mail domains,
+    ``services`` the public mail services.
     ``web`` says that a web Caddy on this host shares :443; without it the edge is mail-only and has no :443.
     """
 
     upstream: str
     domains: tuple[str, ...]
     web: bool = False
+    services: tuple[Service, ...] = DEFAULT_SERVICES.public
 
     @property
     def ports(self) -> tuple[int, ...]:
         """The public TCP ports this edge owns."""
-        return (*MAIL_PORTS, *((HTTPS_PORT,) if self.web else ()))
+        return ports((*self.services, *((HTTPS,) if self.web else ())))
 
     @property
     def stalwart_names(self) -> tuple[str, ...]:
         """The names on :443 that go to Stalwart, its own certificate and all (lesson 5)."""
-        return tuple(f"{label}.{domain}" for domain in self.domains for label in MAIL_NAMES)
+        return tuple(f"{label}.{domain}" for domain in self.domains for label in HTTPS_LABELS)
 
 
 def document(routes: EdgeRoutes) -> dict[str, Any]:
     """The Caddy configuration for these routes."""
-    servers = {name: _mail_server(port, routes.upstream) for port, name in MAIL_PORTS.items()}
+    servers = {service.name: _mail_server(service.port, routes.upstream) for service in routes.services}
     if routes.web:
-        servers["https"] = _https_server(routes)
+        servers[HTTPS.name] = _https_server(routes)
     return {
         "admin": {
             # Any user inside the container may write to the socket: the only ones are Caddy and `docker exec`.
@@ -95,10 +93,10 @@ def _mail_server(port: int, upstream: str) -> dict[str, Any]:
 
 
 def _https_server(routes: EdgeRoutes) -> dict[str, Any]:
-    stalwart = _proxy(f"{routes.upstream}:{STALWART_HTTPS_PORT}", proxy_protocol=False)
+    stalwart = _proxy(f"{routes.upstream}:{HTTPS.port}", proxy_protocol=False)
     web = _proxy(f"127.0.0.1:{WEB_HTTPS_PORT}", proxy_protocol=False)
     return {
-        "listen": _listen(HTTPS_PORT),
+        "listen": _listen(HTTPS.port),
         "matching_timeout": HELLO_WITHIN,
         "routes": [
             {"match": [{"tls": {"sni": list(routes.stalwart_names)}}], "handle": [stalwart]},

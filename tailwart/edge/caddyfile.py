@@ -62,7 +62,7 @@ def _tokens(source: str) -> Iterator[Token]:
 
 
 def _skip_blank(source: str, position: int, fresh_line: bool) -> tuple[int, bool, bool]:
-    """Over whitespace and comments; tells whether a backslash was left hanging in front of the next token."""
+    """Over whitespace and comments; and whether a backslash stands directly before the next token."""
     escaped = comment = False
     while position < len(source):
         character = source[position]

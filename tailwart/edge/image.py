@@ -1,4 +1,4 @@
-"""The edge's image and Compose project as files, and the tag that names the image by its content."""
+"""The edge's image and Compose project as files, and the tag that identifies the image by its content."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import itertools
 import re
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tailwart.edge.caddy_config import ADMIN_SOCKET
+from tailwart.hosts import templates
 
 DIRECTORY = "/opt/tailwart/edge"
 CONTAINER = "tailwart-edge"
@@ -23,10 +21,8 @@ L4_MODULE = "github.com/mholt/caddy-l4"
 USER_ID = 65532
 """The user Caddy runs as; in no range that Debian hands out."""
 
-_TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "edge"
 _SPEAKER = "fetch-caddy: "
 _BUILDKIT = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
-_FETCH_SCRIPT = "fetch-caddy.sh"
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,8 @@ class ImageInputs:
 
 def dockerfile(inputs: ImageInputs) -> str:
     """The Dockerfile; needs `fetch_script` beside it in the build context."""
-    return _render(
-        "Dockerfile.j2",
+    return templates.render(
+        "edge/Dockerfile.j2",
         base_image=inputs.base_image,
         download_url=shlex.quote(inputs.download_url),
         modules=shlex.quote(" ".join(inputs.modules)),
@@ -61,7 +57,7 @@ def dockerfile(inputs: ImageInputs) -> str:
 
 def fetch_script() -> str:
     """The shell script that downloads and checks Caddy during the build."""
-    return (_TEMPLATES / _FETCH_SCRIPT).read_text()
+    return templates.text("edge/fetch-caddy.sh")
 
 
 def reference(inputs: ImageInputs) -> str:
@@ -72,8 +68,8 @@ def reference(inputs: ImageInputs) -> str:
 
 def compose_file(image: str) -> str:
     """compose.yaml of the project, running ``image``."""
-    return _render(
-        "compose.yaml.j2",
+    return templates.render(
+        "edge/compose.yaml.j2",
         image=image,
         container=CONTAINER,
         directory=DIRECTORY,
@@ -84,25 +80,15 @@ def compose_file(image: str) -> str:
 
 
 def build_errors(output: str) -> str:
-    """A failed build in the words of `fetch_script`; the end of the builder's output where it never got so far.
+    """The error message of `fetch_script` in a failed build; the end of the builder's output where there is none.
 
     BuildKit puts step and time before each line (and once more without them), the classic builder nothing.
     """
     lines = [_BUILDKIT.sub("", line).rstrip() for line in output.splitlines()]
     start = max((index for index, line in enumerate(lines) if line.startswith(_SPEAKER)), default=None)
     if start is None:
-        told = [line for line in lines if line][-6:]
+        shown = [line for line in lines if line][-6:]
     else:
-        told = [lines[start].removeprefix(_SPEAKER)]
-        told += itertools.takewhile(lambda line: line.startswith("  "), lines[start + 1 :])
-    return "\n            ".join(line.strip() for line in told)
-
-
-def _render(name: str, **values: object) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - no HTML: a Dockerfile and YAML, whose values are typed or quoted
-    )
-    return environment.get_template(name).render(values)
+        shown = [lines[start].removeprefix(_SPEAKER)]
+        shown += itertools.takewhile(lambda line: line.startswith("  "), lines[start + 1 :])
+    return "\n".join(line.strip() for line in shown)

@@ -1,4 +1,4 @@
-"""Joins an edge host to the tailnet, and keeps its container's view of the tailnet's names current."""
+"""Joins an edge host to the tailnet."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
-from tailwart.edge import resolver, tailnet
+from tailwart.edge import tailnet
 from tailwart.edge.plan import NOTHING, EdgePlan
 from tailwart.edge.tailnet import Membership, Step
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
-from tailwart.hosts.report import HostReport, Probe
-from tailwart.operations import hostfiles
+from tailwart.hosts.report import Probe
+from tailwart.operations.progress import announce
 from tailwart.operations.remote import command
 from tailwart.runner import Runner
-
-_STATUS = "command -v tailscale >/dev/null || exit 127; tailscale status --json --peers=false"
 
 
 @operation()
@@ -35,28 +33,14 @@ def join_tailnet(plan: EdgePlan, key: SecretStr | None) -> Generator[FunctionCom
     if missing == Step.NOTHING.value:
         host.noop(f"on {plan.membership.tailnet} with {plan.membership.tag}")
         return
-    if host.state.is_executing or host.state.config.DIFF:
-        host.log(f"tailnet: {missing}")
+    announce(host, f"tailnet: {missing}")
     yield command(host, partial(join, desired=plan.membership, key=key), "join the tailnet")
 
 
-@operation()
-def follow_resolver(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
-    """The container's resolver follows the host's, through reboots and changes of the tailnet client."""
-    host = ctx_host.get()
-    report = observe(host, plan.project.watch)
-    if _followed(report):
-        host.noop("the container sees the host's resolver")
-        return
-    if host.state.config.DIFF:
-        hostfiles.show(host, report, hostfiles.pending(report, resolver.files())[0])
-    yield command(host, follow, "pass the resolver on")
-
-
 def join(run: Runner, desired: Membership, key: SecretStr | None) -> None:
-    """Do what is missing, each step seen with fresh eyes; raises `TailwartError`."""
+    """Do what is missing, with the status read again after each step; raises `TailwartError`."""
     for _ in Step:
-        result = run(_STATUS, timeout=60)
+        result = run(tailnet.STATUS, timeout=60)
         missing = _step(desired, Probe(0 if result.ok else _exit_code(result.stdout, run), result.stdout.encode()))
         if missing is Step.NOTHING:
             return
@@ -67,29 +51,11 @@ def join(run: Runner, desired: Membership, key: SecretStr | None) -> None:
         else:
             _up(run, desired, key)
     raise TailwartError(
-        "the edge host did not come onto the tailnet",
-        seen="`tailscale up` ended well, but `tailscale status` does not say Running",
+        "the edge host did not join the tailnet",
+        seen="`tailscale up` succeeded, but `tailscale status` does not report Running",
         expected=f"a running node of {desired.tailnet}",
         remedy="look at `tailscale status` on the host: an administrator may have to approve the machine",
     )
-
-
-def follow(run: Runner) -> None:
-    """Install and start the watch, and copy once now."""
-    hostfiles.write(run, resolver.files())
-    result = run(resolver.START, timeout=60)
-    if not result.ok:
-        raise TailwartError(
-            "the watch on /etc/resolv.conf could not be started",
-            seen=result.stderr.strip()[-800:],
-            expected="systemd on the edge host",
-            remedy=f"look at `systemctl status {resolver.UNIT}.path` on the host",
-        )
-
-
-def _followed(report: HostReport) -> bool:
-    files = all(file.matches(report.paths.get(file.path)) for file in resolver.files())
-    return files and resolver.followed(report.probes.get("resolver", NOTHING).output)
 
 
 def _step(desired: Membership, probe: Probe) -> Step:

@@ -16,7 +16,7 @@ _REMEDIES = {
     "master": "systemctl disable --now postfix",
     "sendmail-mta": "systemctl disable --now sendmail",
     "dovecot": "systemctl disable --now dovecot",
-    "docker-proxy": "find the container with `docker ps` and take its published port away",
+    "docker-proxy": "find the container with `docker ps` and remove its published port",
     "nginx": "move nginx's TLS sites to another port, or use a host of its own for the edge",
     "apache2": "move Apache's TLS sites to another port, or use a host of its own for the edge",
 }
@@ -24,7 +24,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Listener:
-    """One listening socket. ``address`` is ``*`` when it is dual-stack; ``process`` is empty where ss may not tell."""
+    """One listening socket. ``address`` is ``*`` when it is dual-stack; ``process`` may be empty."""
 
     address: str
     port: int
@@ -59,7 +59,7 @@ def missing(listeners: Collection[Listener], ports: Iterable[int]) -> list[str]:
 
 
 def foreign(listeners: Iterable[Listener], ports: Collection[int], own: int) -> tuple[Listener, ...]:
-    """Sockets on our ports that are not those of the edge's own process ``own`` (0 when it does not run).
+    """Sockets on the edge's ports that do not belong to its own process ``own`` (0 when it does not run).
 
     One on loopback counts as well: the kernel refuses the wildcard address beside it.
     """
@@ -67,7 +67,7 @@ def foreign(listeners: Iterable[Listener], ports: Collection[int], own: int) -> 
 
 
 def refusal(taken: Collection[Listener]) -> TailwartError:
-    """The error that names each process in the way, and how to be rid of it."""
+    """The error that names each process in the way, and how to stop it."""
     seen = sorted(
         {f"{item.process or 'an unknown process'} (pid {item.pid}) on {item.address}:{item.port}" for item in taken}
     )

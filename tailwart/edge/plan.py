@@ -1,10 +1,10 @@
-"""What one edge host must be, derived from the settings, and what is still missing. Pure: no host is touched."""
+"""What one edge host should have, derived from the settings, and why it differs. Pure: no pyinfra, no host."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tailwart.edge import image, listeners, resolver, web
+from tailwart.edge import image, listeners, resolver, tailnet, web
 from tailwart.edge.caddy_config import ADMIN_SOCKET, EdgeRoutes, render, same_meaning
 from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
 from tailwart.edge.tailnet import Membership
@@ -13,13 +13,14 @@ from tailwart.hosts.files import HostDirectory, HostFile, pending
 from tailwart.hosts.project import ComposeProject, Service
 from tailwart.hosts.project import drift as project_drift
 from tailwart.hosts.report import HostReport, Probe
+from tailwart.hosts.watch import Watch
 
 STAGE = f"{DIRECTORY}/next"
 PREVIOUS = f"{DIRECTORY}/previous"
 DIGEST = f"{DIRECTORY}/caddy.sha256"
 WEB = f"{DIRECTORY}/web"
 WEB_PATH = f"{WEB}/caddyfile-path"
-"""Names the Caddyfile that was edited: the record by which it is given back when the setting is gone."""
+"""Holds the path of the Caddyfile that was edited, so that the edit can be reverted when the setting is gone."""
 WEB_RELOAD = f"{WEB}/reload-required"
 JMAP_SITE = f"{DIRECTORY}/jmap.caddy"
 
@@ -30,7 +31,7 @@ NOTHING = Probe(1, b"")
 class EdgePlan:
     """One edge host. ``caddyfile`` is the web Caddy's file, empty for a mail-only edge; ``jmap`` adds its site.
 
-    ``ipv6`` says that the host has a public IPv6 address, so that it must listen there (lesson 8).
+    ``ipv6``: the host has a public IPv6 address and must listen on it (lesson 8).
     """
 
     routes: EdgeRoutes
@@ -43,7 +44,7 @@ class EdgePlan:
 
     @property
     def files(self) -> tuple[HostFile, ...]:
-        """The files that are staged, proven, and then put in force together."""
+        """The files that are staged, tested, and then activated together."""
         return tuple(
             HostFile(f"{DIRECTORY}/{name}", content)
             for name, content in (
@@ -56,7 +57,7 @@ class EdgePlan:
 
     @property
     def staged(self) -> tuple[HostFile, ...]:
-        """The same files where they wait to be proven."""
+        """The same files in the directory where they are tested."""
         return tuple(HostFile(f"{STAGE}/{file.path.rpartition('/')[2]}", file.content) for file in self.files)
 
     @property
@@ -76,7 +77,7 @@ class EdgePlan:
 
     @property
     def project(self) -> ComposeProject:
-        """The Compose project, with everything the role looks at in its one remote command."""
+        """The Compose project, with all facts of the role in one remote command."""
         return ComposeProject(
             name=CONTAINER,
             directory=DIRECTORY,
@@ -84,15 +85,17 @@ class EdgePlan:
             directories=self.directories,
             services=(Service("edge"),),
             wait_seconds=60,
-            extra_paths=(DIGEST, JMAP_SITE, WEB_RELOAD, *(file.path for file in resolver.files())),
-            probes=(
-                ("config", running_config()),
-                ("pid", f"docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER} 2>/dev/null"),
-                ("listeners", "ss -Hlntp"),
-                ("tailscale", "command -v tailscale >/dev/null || exit 127; tailscale status --json --peers=false"),
-                ("resolver", resolver.PROBE),
-                ("web-path", f"cat {WEB_PATH} 2>/dev/null"),
-                *((("caddyfile", f"cat '{self.caddyfile}'"),) if self.caddyfile else ()),
+            beside=resolver.UNIT.watch
+            | Watch(
+                paths=(DIGEST, JMAP_SITE, WEB_RELOAD),
+                probes=(
+                    ("config", running_config()),
+                    ("pid", f"docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER} 2>/dev/null"),
+                    ("listeners", "ss -Hlntp"),
+                    ("tailscale", tailnet.STATUS),
+                    ("web-path", f"cat {WEB_PATH} 2>/dev/null"),
+                    *((("caddyfile", f"cat '{self.caddyfile}'"),) if self.caddyfile else ()),
+                ),
             ),
         )
 
@@ -106,7 +109,12 @@ def running_config() -> str:
 def of(environment: Environment, edge: Edge) -> EdgePlan:
     """The plan for ``edge`` under these settings."""
     return EdgePlan(
-        routes=EdgeRoutes(environment.magic_host, environment.domains, web=edge.web is not None),
+        routes=EdgeRoutes(
+            environment.magic_host,
+            environment.domains,
+            web=edge.web is not None,
+            services=environment.mail_services.public,
+        ),
         inputs=ImageInputs(
             environment.edge_base_image,
             environment.caddy_download_url,
@@ -122,10 +130,10 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
 
 
 def drift(plan: EdgePlan, report: HostReport) -> list[str]:
-    """Why the edge does not yet serve as it must, in the operator's words; empty when it does.
+    """Why the edge must be activated, in the operator's words; empty when it is up to date.
 
-    The running configuration is compared with the desired one by meaning, so that a run that died between writing
-    caddy.json and loading it is found out.
+    The running configuration is compared with the desired one by meaning: so a run that died between writing caddy.json
+    and loading it is noticed.
     """
     reasons = [f"{file.path} changes" for file in pending(report, plan.files)[0]]
     reasons += project_drift(plan.project, report)
@@ -139,7 +147,7 @@ def drift(plan: EdgePlan, report: HostReport) -> list[str]:
 
 
 def unloaded(plan: EdgePlan, report: HostReport) -> bool:
-    """Whether Caddy runs with anything else than the desired configuration."""
+    """Whether Caddy runs with another configuration than the desired one."""
     probe = report.probes.get("config", NOTHING)
     return probe.exit_code != 0 or not same_meaning(probe.output.decode(errors="replace"), render(plan.routes))
 

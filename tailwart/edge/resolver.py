@@ -9,10 +9,8 @@ resolves at each dial and sees the new content without a restart.
 from __future__ import annotations
 
 from tailwart.edge.image import CONTAINER, DIRECTORY
+from tailwart.hosts import units
 from tailwart.hosts.files import HostFile
-
-UNIT = "tailwart-edge-resolver"
-SCRIPT = f"{DIRECTORY}/follow-resolver.sh"
 
 # Docker writes the copy anew, with comments of its own: the same resolver in other words is no difference.
 _WORDS = (
@@ -29,44 +27,11 @@ _SCRIPT = f"""#!/bin/sh
 {_SAME} || cat /etc/resolv.conf >"$copy"
 """
 
-_SERVICE = f"""[Unit]
-Description=Pass the host's resolver on to the mail edge's container
-After=docker.service
-
-[Service]
-Type=oneshot
-ExecStart=/bin/sh {SCRIPT}
-"""
-
-_PATH = f"""[Unit]
-Description=Watch the host's resolver for the mail edge's container
-
-[Path]
-PathChanged=/etc/resolv.conf
-Unit={UNIT}.service
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-PROBE = (
-    f"{_WORDS}; systemctl is-enabled {UNIT}.path; systemctl is-active {UNIT}.path; "
-    f'{_COPY}; [ -z "$copy" ] || {_SAME} && echo same'
+UNIT = units.path(
+    "tailwart-edge-resolver",
+    description="Passes the host's resolver on to the mail edge's container",
+    script=HostFile(f"{DIRECTORY}/follow-resolver.sh", _SCRIPT, "0755"),
+    changed="/etc/resolv.conf",
+    unit=("After=docker.service",),
+    done=f'{_WORDS}; {_COPY}; [ -z "$copy" ] || {_SAME}',
 )
-"""What `followed` reads: two words of systemd, and ``same``."""
-
-START = f"systemctl daemon-reload && systemctl enable --now {UNIT}.path && systemctl restart {UNIT}.path && sh {SCRIPT}"
-
-
-def files() -> tuple[HostFile, ...]:
-    """The script and the two units."""
-    return (
-        HostFile(SCRIPT, _SCRIPT, "0755"),
-        HostFile(f"/etc/systemd/system/{UNIT}.service", _SERVICE),
-        HostFile(f"/etc/systemd/system/{UNIT}.path", _PATH),
-    )
-
-
-def followed(output: bytes) -> bool:
-    """Whether the watch is on, now and after a boot, and the container sees the host's resolver."""
-    return output.decode(errors="replace").split() == ["enabled", "active", "same"]

@@ -1,4 +1,4 @@
-"""Brings one edge into service: staged, built, proven by the new binary, and only then put in force."""
+"""Brings one edge into service: staged, built, tested with the new binary, and only then activated."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
 from tailwart.edge import listeners
 from tailwart.edge.caddy_config import ADMIN_SOCKET
@@ -17,12 +18,12 @@ from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, drift, gaps, in_the_wa
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
 from tailwart.hosts.files import HostDirectory, HostFile
+from tailwart.hosts.project import Check
 from tailwart.hosts.project import drift as project_drift
-from tailwart.hosts.report import HostReport, parse
-from tailwart.hosts.watch import script
 from tailwart.operations import hostfiles
-from tailwart.operations.compose import bring_up
-from tailwart.operations.remote import command
+from tailwart.operations.compose import accepted, bring_up, check
+from tailwart.operations.progress import announce
+from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner
 
 _BUILD_SECONDS = 1800
@@ -31,15 +32,14 @@ _LISTEN_SECONDS = 20
 
 @operation()
 def serve(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
-    """The edge runs the desired image with the desired configuration and listens; nothing to do when that is so."""
+    """The edge runs the desired image with the desired configuration and listens; no change where it does."""
     host = ctx_host.get()
     report = observe(host, plan.project.watch)
     reasons = drift(plan, report)
     if not reasons:
-        host.noop("the edge serves as it must")
+        host.noop("the edge is up to date")
         return
-    if host.state.is_executing or host.state.config.DIFF:
-        host.log("edge: " + "; ".join(reasons))
+    announce(host, "edge: " + "; ".join(reasons))
     if host.state.config.DIFF:
         hostfiles.show(host, report, hostfiles.pending(report, plan.files)[0])
     yield command(host, partial(activate, plan=plan), "activate the edge")
@@ -48,11 +48,11 @@ def serve(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
 def activate(run: Runner, plan: EdgePlan) -> None:
     """Do all that is missing. Until the new binary has accepted the new configuration, nothing that serves is touched;
     if the new edge then does not come up, the previous one is put back. Raises `TailwartError`."""
-    if taken := in_the_way(plan, _observe(run, plan)):
+    if taken := in_the_way(plan, gather(run, plan.project.watch)):
         raise listeners.refusal(taken)
     hostfiles.write(run, plan.staged, (*plan.directories, HostDirectory(STAGE)))
     _build(run, plan)
-    _prove(run, plan)
+    _test(run, plan)
     _record_digest(run, plan)
     running = f"docker inspect --format '{{{{.State.Running}}}}' {CONTAINER} 2>/dev/null"
     served = run(f'test "$({running})" = true && test -f {DIRECTORY}/compose.yaml').ok
@@ -80,29 +80,21 @@ def _build(run: Runner, plan: EdgePlan) -> None:
     raise TailwartError(
         "the edge's image cannot be built",
         seen=build_errors(result.stdout),
-        expected="a Caddy with caddy-l4 from CADDY_DOWNLOAD_URL; whatever served before still does",
-        remedy="mend what is named above and run the deploy again",
+        expected="a Caddy with caddy-l4 from CADDY_DOWNLOAD_URL; what served before still does",
+        remedy="fix the error above and run the deploy again",
     )
 
 
-def _prove(run: Runner, plan: EdgePlan) -> None:
+def _test(run: Runner, plan: EdgePlan) -> None:
+    """The new binary accepts the new configuration, and Compose the new project."""
     binary = f"docker run --rm --network none --volume {STAGE}:{MOUNT}:ro --entrypoint /usr/bin/caddy {plan.reference}"
-    result = run(f"{binary} validate --config {MOUNT}/caddy.json 2>&1", timeout=120)
-    if not result.ok:
-        raise TailwartError(
-            "the new Caddy does not accept the new caddy.json",
-            seen=result.stdout.strip()[-1500:],
-            expected="`caddy validate` to pass; whatever served before still does",
-            remedy="check CADDY_PLUGINS and CADDY_SHA256: another Caddy release may have changed the format",
-        )
-    result = run(f"cd {STAGE} && docker compose {plan.project.options} config --quiet 2>&1", timeout=120)
-    if not result.ok:
-        raise TailwartError(
-            "docker compose does not accept the edge's compose.yaml",
-            seen=result.stdout.strip()[-1500:],
-            expected="Compose v2; whatever served before still does",
-            remedy="look at `docker compose version` on the host",
-        )
+    caddy = Check(
+        what="the new Caddy does not accept the new caddy.json",
+        script=f"{binary} validate --config {MOUNT}/caddy.json 2>&1",
+        expected="`caddy validate` to pass; what served before still does",
+        remedy="check CADDY_PLUGINS and CADDY_SHA256: another Caddy release may have changed the format",
+    )
+    check(run, STAGE, (caddy, accepted(plan.project)))
 
 
 def _swap(run: Runner, plan: EdgePlan, *, keep: bool) -> None:
@@ -129,40 +121,49 @@ def _swap(run: Runner, plan: EdgePlan, *, keep: bool) -> None:
 
 
 def _start(run: Runner, plan: EdgePlan) -> None:
-    if project_drift(plan.project, _observe(run, plan)):
+    if project_drift(plan.project, gather(run, plan.project.watch)):
         bring_up(run, plan.project)
-    report = _observe(run, plan)
+    report = gather(run, plan.project.watch)
     if unloaded(plan, report):
         # Loads the new routes beside the old ones: connections that are open stay open.
         reload = f"caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}"
         result = run(f"docker exec {CONTAINER} {reload} 2>&1", timeout=120)
         if not result.ok:
             raise TailwartError(
-                "Caddy did not take the new configuration",
+                "Caddy did not load the new configuration",
                 seen=result.stdout.strip()[-1500:],
                 expected="`caddy reload` to load caddy.json",
                 remedy=f"look at `docker logs {CONTAINER}` on the host",
             )
-        report = _observe(run, plan)
+        report = gather(run, plan.project.watch)
     if unloaded(plan, report) or gaps(plan, report):
         _await_listening(run, plan)
 
 
 def _await_listening(run: Runner, plan: EdgePlan) -> None:
-    report = _observe(run, plan)
-    for _ in range(_LISTEN_SECONDS):
-        if not unloaded(plan, report) and not gaps(plan, report):
-            return
-        run("sleep 1")
-        report = _observe(run, plan)
-    missing = gaps(plan, report)
-    raise TailwartError(
-        "the edge does not listen as it must",
-        seen=", ".join(missing) if missing else "Caddy runs with another configuration than caddy.json",
-        expected=f"ports {', '.join(map(str, plan.routes.ports))} on IPv4" + (" and IPv6" if plan.ipv6 else ""),
-        remedy=f"look at `docker logs {CONTAINER}`; IPv6 needs net.ipv6.conf.all.disable_ipv6=0 on the host",
-        lesson=8 if any(gap.endswith("IPv6") for gap in missing) else None,
+    def missing() -> list[str]:
+        report = gather(run, plan.project.watch)
+        found = [f"{gap} does not listen" for gap in gaps(plan, report)]
+        return found or (["Caddy runs with another configuration than caddy.json"] if unloaded(plan, report) else [])
+
+    def pause(seconds: float) -> None:
+        run(f"sleep {seconds:g}")
+
+    attempts: Retrying = Retrying(
+        retry=retry_if_result(bool),
+        stop=stop_after_attempt(_LISTEN_SECONDS),
+        wait=wait_fixed(1),
+        sleep=pause,
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
+    if left := attempts(missing):
+        raise TailwartError(
+            "the edge does not serve its new configuration",
+            seen=", ".join(left),
+            expected=f"ports {', '.join(map(str, plan.routes.ports))} on IPv4" + (" and IPv6" if plan.ipv6 else ""),
+            remedy=f"look at `docker logs {CONTAINER}`; IPv6 needs net.ipv6.conf.all.disable_ipv6=0 on the host",
+            lesson=8 if any("IPv6" in reason for reason in left) else None,
+        )
 
 
 def _fall_back(run: Runner) -> None:
@@ -188,7 +189,3 @@ def _forget_older_images(run: Runner) -> None:
         '| grep -vFx "$keep" | xargs -r docker image rm >/dev/null 2>&1 || :',
         timeout=120,
     )
-
-
-def _observe(run: Runner, plan: EdgePlan) -> HostReport:
-    return parse(run(script(plan.project.watch), timeout=120).stdout.splitlines())

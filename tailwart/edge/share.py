@@ -1,4 +1,4 @@
-"""Lets the edge have :443 of a host whose own web Caddy holds it, and gives it back."""
+"""Moves a host's own web Caddy from :443 to another port for the edge, and back."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tailwart.facts.host import observe
 from tailwart.hosts.files import HostDirectory, HostFile
 from tailwart.hosts.report import HostReport
 from tailwart.operations import hostfiles
+from tailwart.operations.progress import announce
 from tailwart.operations.remote import command
 from tailwart.runner import Completed, Runner
 
@@ -29,20 +30,19 @@ _CADDYFILE = "--adapter caddyfile --config"
 
 @operation()
 def share_https(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
-    """The web Caddy listens on 8443 instead of 443, and imports the JMAP site when it is desired."""
+    """The web Caddy listens on 8443 instead of 443, and imports the JMAP site where the plan has one."""
     host = ctx_host.get()
     reasons = _unshared(plan, observe(host, plan.project.watch))
     if not reasons:
         host.noop(f"{plan.caddyfile} leaves :443 to the edge")
         return
-    if host.state.is_executing or host.state.config.DIFF:
-        host.log("web: " + "; ".join(reasons))
+    announce(host, "web: " + "; ".join(reasons))
     yield command(host, partial(move_aside, plan=plan), "move the web Caddy to 8443")
 
 
 @operation()
 def give_https_back(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
-    """A Caddyfile that was edited for an edge, and is no longer named by the settings, is as it was before."""
+    """A Caddyfile that was edited for an edge, and that the settings no longer name, is as it was before."""
     host = ctx_host.get()
     path = observe(host, plan.project.watch).probes.get("web-path", NOTHING).output.decode(errors="replace").strip()
     if not path or path == plan.caddyfile:
@@ -52,8 +52,8 @@ def give_https_back(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
 
 
 def move_aside(run: Runner, plan: EdgePlan) -> None:
-    """Edit the Caddyfile, judge the result by the host's own Caddy, put it in place, reload. Raises `TailwartError`;
-    the Caddyfile is then as it was before, and still in force."""
+    """Edit the Caddyfile, let the host's own Caddy check the result, put it in place, reload. Raises `TailwartError`;
+    the Caddyfile is then as it was before, and still active."""
     file = _Caddyfile.read(run, plan.caddyfile)
     moved = web.edit(file.text)
     if plan.jmap:
@@ -81,7 +81,7 @@ def put_back(run: Runner, path: str) -> None:
 
 
 class _Caddyfile:
-    """A Caddyfile on the host: its real path, owner and mode, and its text (bytes that are no UTF-8 survive)."""
+    """A Caddyfile on the host: its real path, owner and mode, and its text (bytes that are not UTF-8 survive)."""
 
     def __init__(self, path: str, mode: str, owner: str, data: bytes) -> None:
         self.path, self.mode, self.owner, self.data = path, mode, owner, data
@@ -106,7 +106,7 @@ class _Caddyfile:
         return cls(lines[1], mode.zfill(4), owner, base64.b64decode(lines[2] if len(lines) > 2 else ""))
 
     def beside(self, text: str) -> HostFile:
-        """``text`` as a hidden file in the same directory: relative imports hold, globbed ones overlook it."""
+        """``text`` as a hidden file in the same directory: relative imports still work, and globs do not match it."""
         directory = self.path.rpartition("/")[0]
         return HostFile(f"{directory}/.tailwart-candidate", text.encode(errors="surrogateescape"), "0600")
 
@@ -122,7 +122,7 @@ def _unshared(plan: EdgePlan, report: HostReport) -> list[str]:
     try:
         if probe.exit_code != 0 or web.edit(text, JMAP_SITE if plan.jmap else None) != text:
             reasons.append(f"{plan.caddyfile} moves its HTTPS port to 8443")
-    except TailwartError:  # told in full when it is carried out
+    except TailwartError:  # the operation fails with it when it executes
         reasons.append(f"{plan.caddyfile} cannot be edited as it is")
     if WEB_RELOAD in report.paths:
         reasons.append("the last edit was not loaded")
@@ -150,11 +150,11 @@ def _validate(run: Runner, file: _Caddyfile, text: str) -> None:
         raise _refused(file, result)
 
 
-def _with_candidate(run: Runner, file: _Caddyfile, text: str, words: str) -> Completed:
+def _with_candidate(run: Runner, file: _Caddyfile, text: str, tool: str) -> Completed:
     candidate = file.beside(text)
     hostfiles.write(run, [candidate])
     try:
-        return run(f"{words} {candidate.path}", timeout=120)
+        return run(f"{tool} {candidate.path}", timeout=120)
     finally:
         run(f"rm -f {candidate.path}")
 
@@ -163,8 +163,8 @@ def _refused(file: _Caddyfile, result: Completed) -> TailwartError:
     return TailwartError(
         f"the host's Caddy does not accept {file.path}, with or without the edge's change",
         seen=(result.stderr.strip().splitlines() or ["no message"])[-1][-800:],
-        expected="a Caddyfile that `caddy validate` accepts as root; it was left as it is and is still in force",
-        remedy=f"run `caddy validate --config {file.path}` on the host and mend what it names",
+        expected="a Caddyfile that `caddy validate` accepts as root; it was left as it is and is still active",
+        remedy=f"run `caddy validate --config {file.path}` on the host and fix the error that it reports",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether an edge host is on the tailnet as it must be, from ``tailscale status --json``."""
+"""What is missing before an edge host is on the tailnet, from ``tailscale status --json``. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tailwart.errors import TailwartError
+
+STATUS = "command -v tailscale >/dev/null || exit 127; tailscale status --json --peers=false"
+"""The command whose exit code and output `step` reads."""
 
 
 class Step(Enum):
@@ -29,8 +32,8 @@ class Membership:
 
 
 def step(desired: Membership, installed: bool, exit_code: int, status: str) -> Step:
-    """What to do next. A host that is on a tailnet is left as it is: raises `TailwartError` when it is the wrong one,
-    or when the node lacks the tag that the grants are written for."""
+    """What to do next. A host that is on a tailnet already is not changed: raises `TailwartError` when it is the wrong
+    tailnet, or when the node lacks the tag that the grants are written for."""
     if not installed:
         return Step.INSTALL
     try:
@@ -47,7 +50,7 @@ def step(desired: Membership, installed: bool, exit_code: int, status: str) -> S
 
 
 def up(desired: Membership, key: str) -> list[str]:
-    """``tailscale up`` for this key, but for the key itself, which is no word of a command line.
+    """``tailscale up`` for this key, without the key itself, which must not be part of a command line.
 
     A key of Tailscale's own may need the tag spelled out (an OAuth secret mints tagged keys only). headscale's keys
     carry their tags, and it refuses a registration that asks for them again.
@@ -61,19 +64,19 @@ def up(desired: Membership, key: str) -> list[str]:
 
 
 def auth_key(key: str) -> str:
-    """The key as tailscale takes it: nodes joined by an OAuth secret are ephemeral unless it says otherwise, and an
-    edge that was offline for an hour must not have left the tailnet."""
+    """The key in tailscale's form. Nodes that join with an OAuth secret are ephemeral by default, and an edge that was
+    offline for an hour must not have left the tailnet."""
     if key.startswith("tskey-client-") and "?" not in key:
         return f"{key}?ephemeral=false&preauthorized=true"
     return key
 
 
 def no_key(desired: Membership) -> TailwartError:
-    """The host must be joined and there is nothing to join it with."""
+    """The host must join, and there is no key to join it with."""
     by_hand = shlex.join(up(desired, "tskey-"))
     return TailwartError(
         "the edge host is not on the tailnet",
-        seen="`tailscale status` says it is logged out, and TS_EDGE_AUTHKEY is empty",
+        seen="`tailscale status` reports it as logged out, and TS_EDGE_AUTHKEY is empty",
         expected=f"a node of {desired.tailnet} with {desired.tag}",
         remedy=f"set TS_EDGE_AUTHKEY to an auth key for {desired.tag}, or run `{by_hand}` on the host and log in",
     )

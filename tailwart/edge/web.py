@@ -1,7 +1,7 @@
-"""Edits the Caddyfile of the web server beside an edge, so that the edge can own :443; and takes the edit back.
+"""Edits the Caddyfile of the web server beside an edge, so that the edge can own :443; and reverts the edit.
 
 Only the global options are touched: ``https_port`` becomes 8443, and the JMAP site is imported from a file of its own.
-Every other byte stays. All that is added carries a note, by which `restore` finds it again, so the operator's own later
+Every other byte stays. Every addition carries a note by which `restore` finds it again. So the operator's own later
 changes survive a restore, which they would not if an old copy were put back.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from tailwart.edge.caddy_config import WEB_HTTPS_PORT
 from tailwart.edge.caddyfile import BYTE_ORDER_MARK, Token, tokens
 from tailwart.errors import TailwartError
+from tailwart.network import HTTP
 
 _OPTION = "https_port"
 _LINE_NOTE = "# tailwart: the mail edge owns :443 and hands the web's connections on to this port"
@@ -26,7 +27,7 @@ _NEWLINE = r"\r?\n"
 def edit(text: str, jmap_site: str | None = None) -> str:
     """The Caddyfile with ``https_port`` 8443, and with an import of the file ``jmap_site`` when one is given.
 
-    Applying it again changes nothing; an import that is no longer asked for is taken out. Raises `TailwartError` where
+    Applying it again changes nothing; an import that is no longer asked for is removed. Raises `TailwartError` where
     the file's own ``https_port`` is written in a way that could not be put back.
     """
     edited = _with_port(restore(text))
@@ -41,13 +42,13 @@ def restore(text: str) -> str:
 
 
 def edited(text: str) -> bool:
-    """Whether the text carries an edit of ours."""
+    """Whether the text holds such an edit."""
     return restore(text) != text
 
 
 def jmap_site(mail_host: str, upstream: str) -> str:
     """The site file for JMAP and webmail: the mail server's HTTP port over the tailnet, by name."""
-    return f"{mail_host} {{\n\treverse_proxy http://{upstream}:8080\n}}\n"
+    return f"{mail_host} {{\n\treverse_proxy http://{upstream}:{HTTP.port}\n}}\n"
 
 
 def _with_port(text: str) -> str:
@@ -74,7 +75,7 @@ def _with_import(text: str, path: str) -> str:
         raise TailwartError(
             "the Caddyfile's global options block is not closed",
             expected="a line with } that ends it",
-            remedy="run `caddy adapt --config` on the file and mend what it reports",
+            remedy="run `caddy adapt --config` on the file and fix the error that it reports",
         )
     return _inserted(text, found, closer, f"import {path}", (_IMPORT_NOTE, _IMPORT_SPLIT_NOTE))
 
@@ -98,7 +99,7 @@ def _replaced(text: str, token: Token) -> str:
             f"the Caddyfile's {_OPTION} has a value that could not be put back later",
             seen=repr(raw),
             expected="a port number",
-            remedy=f"write the option as `{_OPTION} 443`, or leave it out",
+            remedy=f"write the option as `{_OPTION} 443`, or remove it",
         )
     return f"{text[: token.start]}{WEB_HTTPS_PORT} # tailwart replaced {raw};{text[token.end :]}"
 
@@ -151,7 +152,7 @@ def _values(found: list[Token], opener: int) -> Iterator[Token]:
             raise TailwartError(
                 f"the Caddyfile's {_OPTION} has no value",
                 expected="a port number",
-                remedy=f"write `{_OPTION} 443`, or leave the option out",
+                remedy=f"write `{_OPTION} 443`, or remove the option",
             )
         yield found[index + 1]
 

@@ -3,7 +3,7 @@
 from tailwart.environment.load import Loaded, load, selected_path
 from tailwart.environment.model import Account, Edge, Environment
 from tailwart.environment.problems import EnvironmentProblems, Problem
-from tailwart.environment.values import SshTarget
+from tailwart.fields import SshTarget
 
 __all__ = [
     "Account",

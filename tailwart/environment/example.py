@@ -7,11 +7,12 @@ from itertools import groupby
 
 from pydantic.fields import FieldInfo
 
-from tailwart.environment.load import account_key, edge_key
+from tailwart.environment.load import account_key, edge_key, settings
 from tailwart.environment.model import Account, Edge, Environment
+from tailwart.fields import example_of
 
 _HEAD = """\
-# Settings of one installation. Copy to .env, `chmod 600 .env`, fill in; `tailwart env check` tells what is missing.
+# Settings of one installation. Copy to .env, `chmod 600 .env`, fill in; `tailwart env check` names what is missing.
 # A key that is commented out has the default shown. A role without its keys is left out by the deploy.
 """
 
@@ -19,18 +20,19 @@ _HEAD = """\
 def render_example() -> str:
     """The whole documented file: what everybody sets with examples, the rest commented out with its default."""
     blocks = [_HEAD]
-    fields = Environment.model_fields.items()
-    for section, members in groupby(fields, key=lambda item: _section(item[1])):
+    for section, members in groupby(settings().items(), key=lambda item: _section(item[1])):
         blocks.append(f"# --- {section} " + "-" * (100 - len(section)))
-        for name, info in members:
-            blocks.append(_entry(name.upper(), info))
-            if name == "accounts":
+        for key, info in members:
+            # What a DNS provider requires is required of its users only.
+            everybody = info.is_required() and key.lower() in Environment.model_fields
+            blocks.append(_entry(key, info, shown=everybody or key in _SHOWN))
+            if key == "ACCOUNTS":
                 blocks += [
                     _entry(account_key("alice", a), i, shown=True)
                     for a, i in Account.model_fields.items()
                     if a != "name"
                 ]
-            if name == "edges":
+            if key == "EDGES":
                 blocks += [
                     _entry(edge_key("edge-1", a), i, shown=a in {"ssh", "ipv4"})
                     for a, i in Edge.model_fields.items()
@@ -44,11 +46,11 @@ _SHOWN = {
 }  # fmt: skip
 
 
-def _entry(key: str, info: FieldInfo, shown: bool = False) -> str:
+def _entry(key: str, info: FieldInfo, *, shown: bool) -> str:
     comment = "\n".join(textwrap.wrap(info.description or "", 110, initial_indent="# ", subsequent_indent="# "))
-    example = (info.examples or [""])[0]
+    example = example_of(info)
     default = "" if info.is_required() or info.default in (None, ()) else _text(info.default)
-    if info.is_required() or shown or key in _SHOWN:
+    if shown:
         return f"{comment}\n{key}={example}"
     if default:
         return f"{comment}\n# {key}={default}"

@@ -16,10 +16,12 @@ from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from tailwart import providers
 from tailwart.environment.model import Account, Edge, Environment
 from tailwart.environment.problems import EnvironmentProblems, Problem
 from tailwart.environment.rules import contradictions
 from tailwart.errors import TailwartError
+from tailwart.fields import example_of, is_secret
 
 DEFAULT_PATH = ".env"
 PATH_VARIABLE = "TAILWART_ENV"
@@ -55,7 +57,7 @@ def load(path: Path | None = None) -> Loaded:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise TailwartError(
-            f"{path}: cannot be read as UTF-8 text", seen=type(error).__name__, remedy=f"look at {path}"
+            f"{path}: cannot be read as UTF-8 text", seen=type(error).__name__, remedy=f"check {path}"
         ) from error
     raw, syntax = _read(text)
     problems = list(syntax)
@@ -90,20 +92,34 @@ def _read(text: str) -> tuple[dict[str, str], list[Problem]]:
 
 def _validate(raw: Mapping[str, str]) -> tuple[Environment | None, list[Problem]]:
     document = _document(raw)
-    problems = list(_copied_examples(raw))
+    problems = [*_copied_examples(raw), *_wrong_provider_keys(raw)]
     try:
         environment = Environment.model_validate(document)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False):
             problems.append(_problem(detail["loc"], detail["msg"], document))
-        # The rules between settings are still told, about a version of the file in which the wrong values stand at
-        # their examples: whoever fixes a file wants to hear everything at once.
+        # The rules between settings are still checked, on a version of the file in which the wrong values stand at
+        # their examples: whoever fixes a file wants to see every problem at once.
         broken = {problem.key for problem in problems}
         partial = _with_examples(document, [tuple(detail["loc"]) for detail in error.errors(include_url=False)])
         problems += [problem for problem in _contradictions_of(partial) if problem.key not in broken]
         return None, problems
     problems += contradictions(environment)
     return environment, problems
+
+
+def _wrong_provider_keys(raw: Mapping[str, str]) -> Iterator[Problem]:
+    """Values that a DNS provider cannot read; which keys must be there depends on the one that is chosen."""
+    for definition in providers.definitions().values():
+        values = _group(raw, definition.keys, "")
+        try:
+            definition.keys.model_validate(values)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_context=False):
+                if detail["type"] != "missing":
+                    name = str(detail["loc"][0])
+                    info = definition.keys.model_fields[name]
+                    yield _shown(name.upper(), info, values[name], detail["msg"])
 
 
 def _contradictions_of(document: dict[str, Any]) -> list[Problem]:
@@ -116,11 +132,20 @@ def _contradictions_of(document: dict[str, Any]) -> list[Problem]:
 def _document(raw: Mapping[str, str]) -> dict[str, Any]:
     """The flat keys as the nested document that the model describes; an empty value counts as not set."""
     document: dict[str, Any] = {name: raw[name.upper()] for name in Environment.model_fields if raw.get(name.upper())}
+    document["provider_keys"] = {name: raw[name.upper()] for name in providers.settings() if raw.get(name.upper())}
     document["edges"] = [{"name": name, **_group(raw, Edge, edge_key(name, ""))} for name in _names(raw, "EDGES")]
     document["accounts"] = [
         {"name": name, **_group(raw, Account, account_key(name, ""))} for name in _names(raw, "ACCOUNTS")
     ]
     return document
+
+
+def settings() -> dict[str, FieldInfo]:
+    """Every key of a `.env` that is not one edge's or one account's own, in the order of `.env.example`."""
+    found: dict[str, FieldInfo] = {}
+    for name, info in Environment.model_fields.items():
+        found |= providers.settings() if name == "provider_keys" else {name: info}
+    return {name.upper(): info for name, info in found.items()}
 
 
 def _names(raw: Mapping[str, str], key: str) -> list[str]:
@@ -147,12 +172,14 @@ def _upper(name: str) -> str:
 
 def _problem(location: tuple[int | str, ...], message: str, document: Mapping[str, Any]) -> Problem:
     key, info, value = _locate(location, document)
-    secret = _is_secret(info)
-    example = str((info.examples or [""])[0]) if info else ""
+    return _shown(key, info, value, message)
+
+
+def _shown(key: str, info: FieldInfo | None, value: str | None, message: str) -> Problem:
     expected = message.removeprefix("Value error, ")
     if value is None:
         expected = info.description or expected if info else expected
-    return Problem(key, expected, value, example, secret)
+    return Problem(key, expected, value, example_of(info), is_secret(info))
 
 
 def _locate(location: tuple[int | str, ...], document: Mapping[str, Any]) -> tuple[str, FieldInfo | None, str | None]:
@@ -175,7 +202,7 @@ def _with_examples(document: dict[str, Any], locations: list[tuple[int | str, ..
     }
     for location in locations:
         _, info, _ = _locate(location, document)
-        example = (info.examples or [""])[0] if info else ""
+        example = example_of(info)
         if len(location) >= 3 and location[0] in {"edges", "accounts"}:
             repaired[str(location[0])][int(location[1])][str(location[2])] = example
         else:
@@ -185,28 +212,20 @@ def _with_examples(document: dict[str, Any], locations: list[tuple[int | str, ..
 
 def _copied_examples(raw: Mapping[str, str]) -> Iterator[Problem]:
     """Secrets that are still what `.env.example` says: known to everybody."""
+    known = _known(raw)
     for key, value in raw.items():
-        info = _field_of(key, raw)
-        if info is not None and _is_secret(info) and value and value == (info.examples or [""])[0]:
+        info = known.get(key)
+        if is_secret(info) and value and value == example_of(info):
             yield Problem(key, "a secret of your own; this is the example's", value, secret=True)
 
 
-def _field_of(key: str, raw: Mapping[str, str]) -> FieldInfo | None:
-    return _known(raw).get(key)
-
-
 def _known(raw: Mapping[str, str]) -> dict[str, FieldInfo]:
-    known = {name.upper(): info for name, info in Environment.model_fields.items()}
+    known = settings()
     for name in _names(raw, "EDGES"):
         known |= {edge_key(name, a): info for a, info in Edge.model_fields.items() if a != "name"}
     for name in _names(raw, "ACCOUNTS"):
         known |= {account_key(name, a): info for a, info in Account.model_fields.items() if a != "name"}
     return known
-
-
-def _is_secret(info: FieldInfo | None) -> bool:
-    extra = info.json_schema_extra if info else None
-    return isinstance(extra, dict) and bool(extra.get("secret"))
 
 
 def _unknown(raw: Mapping[str, str]) -> Iterator[str]:

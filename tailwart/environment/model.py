@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv6Network
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from tailwart.environment import values as v
+from tailwart import fields as v
+from tailwart import providers
+from tailwart.fields import key as _key
+from tailwart.network import DEFAULT_SERVICES
+from tailwart.providers.definition import DnsServer
 
 
-def _key(section: str, description: str, example: str = "", default: Any = ..., secret: bool = False) -> Any:
-    """A setting: its section and text in `.env.example`, an example, and a default when it may be left empty."""
-    return Field(
-        default, description=description, examples=[example], json_schema_extra={"section": section, "secret": secret}
-    )
+def _known(value: str) -> str:
+    known = ("none", *providers.definitions())
+    if value not in known:
+        raise ValueError(f"one of {', '.join(known)}")
+    return value
+
+
+DnsProvider = Annotated[str, AfterValidator(_known)]
 
 
 class Edge(BaseModel):
@@ -55,7 +63,10 @@ class Account(BaseModel):
 
 
 class Environment(BaseModel):
-    """All settings of one installation, read from one `.env`; attribute names are the keys in lower case."""
+    """All settings of one installation, read from one `.env`; attribute names are the keys in lower case.
+
+    ``provider_keys`` holds the keys of DNS providers by those names; what each is, `tailwart.providers` knows.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -70,6 +81,14 @@ class Environment(BaseModel):
         "Names of mail accounts; each has keys of its own: ACCOUNT_<NAME>_PASSWORD, …_ALIASES, …_QUOTA.",
         "alice",
         (),
+    )
+
+    mail_services: v.MailServices = _key(
+        "Mail",
+        "The mail services: smtp, submissions, submission, imap, imaps, pop3s, sieve. Named alone: public, through the "
+        "edges; with :tailnet behind the name: for the tailnet only (TS_MAIL_SRC); not named: off.",
+        "smtp,submissions,imaps,sieve:tailnet",
+        DEFAULT_SERVICES,
     )
 
     mailbox_ssh: v.Ssh | None = _key("Hosts", "SSH of the mailbox host: user@host[:port].", "root@192.0.2.10", None)
@@ -140,6 +159,12 @@ class Environment(BaseModel):
     ts_admin_src: v.Texts = _key(
         "Tailnet", "Who may reach the mailbox's own HTTP port 8080 for administration.", "group:admins", ()
     )
+    ts_mail_src: v.Texts = _key(
+        "Tailnet",
+        "Who may reach the mail services that MAIL_SERVICES keeps for the tailnet.",
+        "autogroup:member",
+        ("autogroup:member",),
+    )
     ts_acknowledged: v.Texts = _key(
         "Tailnet",
         "Foreign wide rules of the policy that you know of, as `tailwart tailnet plan` names them.",
@@ -204,18 +229,8 @@ class Environment(BaseModel):
         (),
     )
 
-    dns_provider: v.DnsProvider = _key("DNS", "Who holds the zone: none, spaceship or rfc2136.", "spaceship", "none")
-    spaceship_api_url: v.SecureUrl = _key(
-        "DNS", "Base URL of Spaceship's API.", "https://spaceship.dev/api/v1", "https://spaceship.dev/api/v1"
-    )
-    spaceship_api_key: SecretStr | None = _key("DNS", "API key.", "change-me-spaceship-key", None, secret=True)
-    spaceship_api_secret: SecretStr | None = _key("DNS", "API secret.", "change-me-spaceship-secret", None, secret=True)
-    rfc2136_server: v.IPv4 | v.IPv6 | None = _key("DNS", "Address of your own primary name server.", "192.0.2.53", None)
-    rfc2136_port: v.Port = _key("DNS", "Its port.", "53", 53)
-    rfc2136_key_name: str | None = _key("DNS", "Name of the TSIG key.", "tailwart", None)
-    rfc2136_key: SecretStr | None = _key("DNS", "TSIG key, base64.", "Y2hhbmdlLW1lLXRzaWctc2VjcmV0", None, secret=True)
-    rfc2136_algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = _key(
-        "DNS", "TSIG algorithm.", "hmac-sha256", "hmac-sha256"
+    dns_provider: DnsProvider = _key(
+        "DNS", f"Who holds the zone: none, {', '.join(providers.definitions())}.", "spaceship", "none"
     )
     dns_nameservers: v.Texts = _key(
         "DNS",
@@ -224,6 +239,7 @@ class Environment(BaseModel):
         (),
     )
     dns_ttl: v.Ttl = _key("DNS", "TTL of our records, seconds.", "3600", 3600)
+    provider_keys: Mapping[str, SecretStr] = Field(default_factory=dict)
 
     acme_directory: v.SecureUrl | None = _key(
         "Certificates",
@@ -232,7 +248,7 @@ class Environment(BaseModel):
         None,
     )
     acme_contact: str | None = _key("Certificates", "Mail address of the ACME account.", "postmaster@example.org", None)
-    acme_dns_provider: v.DnsProvider | None = _key(
+    acme_dns_provider: DnsProvider | None = _key(
         "Certificates",
         "Through whom Stalwart itself answers DNS-01 challenges; empty: DNS_PROVIDER.",
         "rfc2136",
@@ -308,6 +324,23 @@ class Environment(BaseModel):
     def acme_dns(self) -> str:
         """The provider through which Stalwart answers DNS-01 challenges; "none" when nobody can."""
         return self.acme_dns_provider or self.dns_provider
+
+    @property
+    def acme_dns_server(self) -> DnsServer | None:
+        """How Stalwart answers DNS-01 challenges; None without ACME_DIRECTORY, or where it cannot.
+
+        Raises `TailwartError` when that provider's keys cannot be used.
+        """
+        if self.acme_directory is None or self.acme_dns == "none":
+            return None
+        definition = providers.definition(self.acme_dns)
+        return definition.dns_server(definition.parse(self.provider_keys)) if definition.dns_server else None
+
+    @property
+    def provider_secrets(self) -> tuple[SecretStr, ...]:
+        """The secrets among the keys of DNS providers."""
+        known = providers.settings()
+        return tuple(value for name, value in self.provider_keys.items() if v.is_secret(known.get(name)))
 
     @property
     def acme_directory_in_use(self) -> str | None:

@@ -54,17 +54,42 @@ def _tailnet(env: Environment) -> Iterator[Problem]:
 
 def _dns(env: Environment) -> Iterator[Problem]:
     if env.dns_provider != "none":
-        yield from _demand(env, f"DNS_PROVIDER={env.dns_provider}", *providers.demands(env.dns_provider))
+        yield from _provider(env, "DNS_PROVIDER", env.dns_provider)
+        definition = providers.definition(env.dns_provider)
+        if env.dns_ttl not in definition.ttl:
+            yield Problem(
+                "DNS_TTL",
+                f"seconds from {definition.ttl.start} to {definition.ttl.stop - 1}, what {definition.label} accepts",
+                str(env.dns_ttl),
+            )
     if env.acme_directory is not None:
         yield from _demand(env, "ACME_DIRECTORY is set", "acme_contact")
-        if env.acme_dns == "none":
-            yield Problem(
-                "DNS_PROVIDER",
-                "a provider: a wildcard certificate can only come by DNS-01 (lesson 4)",
-                env.dns_provider,
-            )
-        elif env.acme_dns != env.dns_provider:
-            yield from _demand(env, f"ACME_DNS_PROVIDER={env.acme_dns}", *providers.demands(env.acme_dns))
+        yield from _challenges(env)
+
+
+def _provider(env: Environment, key: str, name: str) -> Iterator[Problem]:
+    for attribute in providers.definition(name).required:
+        if attribute not in env.provider_keys:
+            yield Problem(attribute.upper(), f"a value, because {key}={name}")
+
+
+def _challenges(env: Environment) -> Iterator[Problem]:
+    if env.acme_dns == "none":
+        yield Problem(
+            "DNS_PROVIDER",
+            "a provider: a wildcard certificate can only come by DNS-01 (lesson 4)",
+            env.dns_provider,
+        )
+        return
+    if providers.definition(env.acme_dns).dns_server is None:
+        able = [name for name, definition in providers.definitions().items() if definition.dns_server]
+        yield Problem(
+            "ACME_DNS_PROVIDER",
+            f"a provider through which Stalwart can answer DNS-01 challenges: {', '.join(able)}",
+            env.acme_dns,
+        )
+    if env.acme_dns != env.dns_provider:
+        yield from _provider(env, "ACME_DNS_PROVIDER", env.acme_dns)
 
 
 def _names(env: Environment) -> Iterator[Problem]:

@@ -1,8 +1,8 @@
-"""The one fact of a role on an SSH host, and the rule that says how long an answer may be believed.
+"""The one fact of a role on an SSH host, and how long its answer is valid.
 
 pyinfra 3.10 keeps no facts: every ``host.get_fact`` is a remote command. `observe` keeps one answer per host and drops
 it as soon as anything may have changed: when the stage changes from planning to executing, when any operation on any
-host has executed a command, and when an operation of ours says so (`forget`) between two of its own commands.
+host has executed a command, and when an operation asks for it (`forget`) between two of its own commands.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tailwart.hosts.watch import Watch, script
 class HostFact(FactBase[HostReport]):
     """Files, engine and Compose project of one role as `HostReport`, in one POSIX shell command.
 
-    Needs nothing on the host but coreutils. Tells digests and modes, never the content of a file that is not named in
-    ``contents``, and nothing of a container's environment.
+    Needs nothing on the host but coreutils. Reads digests and modes, content only of the files in ``contents``, and no
+    values of a container's environment.
     """
 
     def command(self, watch: Watch) -> str:

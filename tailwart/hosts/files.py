@@ -1,4 +1,4 @@
-"""Files and directories as a host should have them, and which of them differ."""
+"""Files and directories as a host should have them, and which of them differ. Pure: no pyinfra, no host."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 from tailwart.hosts.report import HostReport, PathState
 
-_PATH = re.compile(r"(/[A-Za-z0-9._@+-]+)+")  # nothing a shell or a digest list would take for its own
+_PATH = re.compile(r"(/[A-Za-z0-9._@+-]+)+")  # no character with a meaning for a shell or in a list of digests
 _MODE = re.compile(r"0[0-7]{3}")
 _OWNER = re.compile(r"[a-z0-9_][a-z0-9_-]*:[a-z0-9_][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class HostFile:
-    """A file as it must be on the host. ``secret`` content is never shown, not even as a difference.
+    """A file as it should be on the host. ``secret`` content is never shown, not even as a difference.
 
     Raises `ValueError` for a path that is not absolute and plain, or a mode or owner that is not in ``0644`` and
     ``user:group`` form.
@@ -52,7 +52,7 @@ class HostFile:
 
 @dataclass(frozen=True, slots=True)
 class HostDirectory:
-    """A directory as it must be on the host; other parents of files are made with mode 0755 where they are missing."""
+    """A directory as it should be on the host; other missing parents of files are made with mode 0755."""
 
     path: str
     mode: str = "0755"
@@ -69,7 +69,7 @@ class HostDirectory:
 def pending(
     report: HostReport, files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()
 ) -> tuple[list[HostFile], list[HostDirectory]]:
-    """The files and directories that are not yet as they must be."""
+    """The files and directories that differ on the host."""
     return (
         [item for item in files if not item.matches(report.paths.get(item.path))],
         [item for item in directories if not item.matches(report.paths.get(item.path))],
@@ -77,7 +77,7 @@ def pending(
 
 
 def differences(old: bytes, new: HostFile) -> list[str]:
-    """A unified difference of text, one line that tells no content otherwise."""
+    """A unified difference of text, otherwise one line without content."""
     if new.secret:
         return [f"{new.path}: content changed (secret)"]
     try:

@@ -1,4 +1,4 @@
-"""What one look at a host tells, and the parser of the lines it comes in. Pure: no pyinfra, no host."""
+"""The facts of a host, and the parser of the lines they come in. Pure: no pyinfra, no host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 HEADER = "tailwart-host-report 1"
 TRAILER = "tailwart-host-report end"
 
-_KEYWORDS = frozenset(("path", "sha256", "content", "engine", "unit", "container", "image", "probe", "fingerprint"))
+_KEYWORDS = frozenset(("path", "sha256", "content", "engine", "unit", "container", "probe", "fingerprint"))
 _STARTED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
 
@@ -34,7 +34,7 @@ class Engine:
     """The container engine: ``version`` is empty when the daemon does not answer, ``compose`` without Compose v2.
 
     ``identity`` changes whenever the daemon's process does; empty when no daemon runs under systemd. ``experimental``
-    is the switch in force in the running daemon, whatever daemon.json says. ``enabled`` is systemd's word.
+    is the setting of the running daemon, whatever daemon.json says. ``enabled``: systemd starts it at boot.
     """
 
     present: bool = False
@@ -60,8 +60,6 @@ class Container:
     state: str
     health: str
     exit_code: int
-    image: str
-    image_id: str
     inputs: str
     started_at: tuple[str, int]
     network_mode: str
@@ -70,13 +68,13 @@ class Container:
 
     @property
     def healthy(self) -> bool:
-        """Running and not unhealthy, nor still on its way to a first health verdict."""
+        """Running, and neither unhealthy nor without a first result of its healthcheck."""
         return self.state == "running" and self.health in ("", "none", "healthy")
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a role's own command said: exit code and standard output."""
+    """The result of a role's own command: exit code and standard output."""
 
     exit_code: int
     output: bytes
@@ -84,17 +82,16 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """Everything one role needs to know of its host. Paths that do not exist are absent from ``paths``."""
+    """The facts of one host. Paths that do not exist are absent from ``paths``."""
 
     paths: Mapping[str, PathState] = field(default_factory=dict)
     contents: Mapping[str, bytes] = field(default_factory=dict)
     engine: Engine = field(default_factory=Engine)
     containers: tuple[Container, ...] = ()
-    images: Mapping[str, str] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
 
     def container(self, service: str) -> Container | None:
-        """The service's container, if there is exactly the one that every project of ours has."""
+        """The service's container, if there is exactly one."""
         found = [container for container in self.containers if container.service == service]
         return found[0] if len(found) == 1 else None
 
@@ -102,7 +99,7 @@ class HostReport:
 def parse(lines: Iterable[str]) -> HostReport:
     """A report from the script's output lines (tab-separated: a keyword, then its fields).
 
-    Raises `ReportError` when the frame is incomplete or a line makes no sense; noise before the header (a login
+    Raises `ReportError` when the frame is incomplete or a line is malformed; noise before the header (a login
     banner, a warning of the shell) is skipped.
     """
     rows = _framed(lines)
@@ -121,8 +118,7 @@ def parse(lines: Iterable[str]) -> HostReport:
         },
         contents={path: _decoded(content) for content, path in _each(kinds, "content", 2)},
         engine=_engine(kinds),
-        containers=tuple(_container(fields, prints) for fields in _each(kinds, "container", 12)),
-        images={reference: identifier for identifier, reference in _each(kinds, "image", 2)},
+        containers=tuple(_container(fields, prints) for fields in _each(kinds, "container", 10)),
         probes={name: Probe(_number(code), _decoded(output)) for name, code, output in _each(kinds, "probe", 3)},
     )
 
@@ -183,8 +179,8 @@ def _last(kinds: Mapping[str, list[list[str]]], keyword: str, count: int) -> lis
 
 
 def _container(fields: list[str], prints: Mapping[str, str]) -> Container:
-    service, name, identifier, state, health, exit_code, image, image_id, inputs, start = fields[:10]
-    network, variables = fields[10:]
+    service, name, identifier, state, health, exit_code, inputs, start = fields[:8]
+    network, variables = fields[8:]
     return Container(
         service=service,
         name=name.removeprefix("/"),
@@ -192,8 +188,6 @@ def _container(fields: list[str], prints: Mapping[str, str]) -> Container:
         state=state,
         health=health,
         exit_code=_number(exit_code),
-        image=image,
-        image_id=image_id,
         inputs=_absent(inputs),
         started_at=started(start),
         network_mode=network,

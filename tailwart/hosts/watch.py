@@ -1,11 +1,14 @@
-"""What a role asks of its host, and the one shell script that answers it."""
+"""The facts that a role needs of its host, and the one shell script that gathers them. Pure: no pyinfra, no host."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tailwart.hosts.report import HEADER, TRAILER
+
+_Item = TypeVar("_Item")
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 ENGINE_MARKER = "/opt/tailwart/engine-restart-required"
@@ -18,8 +21,6 @@ _CONTAINER = "\\t".join(
         "{{.State.Status}}",
         "{{if .State.Health}}{{.State.Health.Status}}{{end}}",
         "{{.State.ExitCode}}",
-        "{{.Config.Image}}",
-        "{{.Image}}",
         '{{index .Config.Labels "tailwart.inputs"}}',
         "{{.State.StartedAt}}",
         "{{.HostConfig.NetworkMode}}",
@@ -85,10 +86,6 @@ if [ -n "$docker" ] && [ -n "$version" ]; then
       while read -r id made; do
         printf 'fingerprint\t%s\t%s\n' "$id" "$(printf %s "$made" | sha256sum | cut -d ' ' -f 1)"
       done
-    references=$(docker inspect --type container --format '{{.Config.Image}}' $ids 2>/dev/null | sort -u)
-    for reference in $references; do
-      docker image inspect --format "image${tab}{{.Id}}${tab}$reference" "$reference" 2>/dev/null || :
-    done
   fi
 fi
 """
@@ -96,9 +93,10 @@ fi
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a role looks at: paths (files and directories), files whose content matters, its Compose project.
+    """The facts that a role needs of its host: paths (files and directories), contents of files, its Compose project.
 
-    ``probes`` are names and POSIX shell commands of the role's own; they only look, and their output holds no secret.
+    ``probes`` are names and POSIX shell commands of the role's own: they change nothing, and their output holds no
+    secret. `a | b` asks for the facts of both.
     """
 
     paths: tuple[str, ...] = ()
@@ -106,9 +104,21 @@ class Watch:
     project: str = ""
     probes: tuple[tuple[str, str], ...] = ()
 
+    def __or__(self, other: Watch) -> Watch:
+        return Watch(
+            _merged(self.paths, other.paths),
+            _merged(self.contents, other.contents),
+            self.project or other.project,
+            _merged(self.probes, other.probes),
+        )
+
+    def covers(self, other: Watch) -> bool:
+        """Whether a report on this holds every fact that ``other`` asks for."""
+        return self | other == self
+
 
 def script(watch: Watch) -> str:
-    """The shell script whose output `tailwart.facts.report.parse` reads."""
+    """The shell script whose output `tailwart.hosts.report.parse` reads."""
     parts = ["export LC_ALL=C PATH=\"$PATH:/usr/sbin:/sbin\"; tab=$(printf '\\t')", f"echo '{HEADER}'"]
     if watch.paths:
         names = " ".join(shlex.quote(path) for path in watch.paths)
@@ -130,3 +140,7 @@ def script(watch: Watch) -> str:
         )
     parts.append(f"echo '{TRAILER}'")
     return "\n".join(parts)
+
+
+def _merged(one: tuple[_Item, ...], other: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    return tuple(dict.fromkeys((*one, *other)))

@@ -1,1 +1,1 @@
-"""The mailbox host's desired state: files, Compose project, causes of failure. Pure logic, no pyinfra but its types."""
+"""The mailbox host's desired state: files, Compose project, unit, causes of failure. Pure."""

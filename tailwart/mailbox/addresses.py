@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 from tailwart.network import TAILNET_V4, TAILNET_V6
 
-# Wider than an address on purpose: what is found is parsed, and what does not parse is none.
+_RANGES = (TAILNET_V4, TAILNET_V6)
+
+# Wider than an address on purpose: what is found is parsed, and what does not parse is not an address.
 _CANDIDATE = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]{2,}:[0-9a-f:]*)(?:/\d{1,3})?(?![\w.])", re.I)
 
 
@@ -21,12 +23,9 @@ def tailnet_addresses(text: str, allowed: Iterable[str] = ()) -> list[str]:
     found = []
     for candidate in _CANDIDATE.findall(text):
         network = _network(candidate) or _network(candidate.rstrip(":"))
-        if network is None or network in (TAILNET_V4, TAILNET_V6) or candidate in kept:
+        if network is None or network in _RANGES or candidate in kept:
             continue
-        if any(
-            network.version == tailnet.version and network.network_address in tailnet
-            for tailnet in (TAILNET_V4, TAILNET_V6)
-        ):
+        if any(network.version == tailnet.version and network.network_address in tailnet for tailnet in _RANGES):
             found.append(candidate.rstrip(":") if _network(candidate) is None else candidate)
     return found
 

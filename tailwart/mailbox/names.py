@@ -10,12 +10,10 @@ BASE = "http://127.0.0.1:8080"
 PROJECT = "tailwart-mailbox"
 
 # Environment variables of the container. Stalwart reads its secrets from these, because such references read back
-# exactly, where a value in the store comes back masked and cannot be compared.
+# exactly, where a value in the store comes back masked and cannot be compared. A DNS provider names its own.
 ENV_DB = "STALWART_DB_PASSWORD"
 ENV_SMARTHOST = "STALWART_SMARTHOST_PASSWORD"
 ENV_S3 = "STALWART_S3_SECRET_KEY"
-ENV_SPACESHIP = "SPACESHIP_API_SECRET"
-ENV_RFC2136 = "STALWART_RFC2136_KEY"
 ENV_RECOVERY_ADMIN = "STALWART_RECOVERY_ADMIN"
 ENV_RECOVERY_MODE = "STALWART_RECOVERY_MODE"
 

@@ -1,27 +1,28 @@
-"""The mailbox as a Compose project: its files, what each service reads, what is watched beside it."""
+"""The mailbox as a Compose project: its files, what each service reads, what the host needs before it. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
+from ipaddress import IPv6Network
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.hosts.files import HostDirectory, HostFile
-from tailwart.hosts.project import Check, ComposeProject, Overlay, Service, inputs_digest
-from tailwart.hosts.units import Unit
-from tailwart.mailbox import names, render
+from tailwart.hosts.project import Check, ComposeProject, Overlay, Preparation, Service, inputs_digest
+from tailwart.mailbox import follower, names, render
 from tailwart.mailbox.addresses import tailnet_addresses
 from tailwart.mailbox.failures import explain
 
 MODULES = "/etc/modules-load.d/tailwart.conf"
-UNIT_NAME = "tailwart-mailbox.service"
 
 _NETWORK = f"{names.PROJECT}_default"
+_TUN = "/dev/net/tun"
+_NO_TUN = f"the mailbox host has no {_TUN}, which the sidecar needs for kernel networking"
+_TUN_REMEDY = "load the module tun on the host; a container-based VPS needs its provider's switch for TUN/TAP"
 
 
 def compose_project(environment: Environment) -> ComposeProject:
-    """The project; raises `TailwartError` for settings it cannot be made of, and for a tailnet address in a file."""
+    """The project; raises `TailwartError` for missing settings, and for a tailnet address in a file (lesson 6)."""
     directory = names.DIRECTORY
     config = HostFile(f"{directory}/config/config.json", render.store_config_text(environment))
     key = render.auth_key(environment)
@@ -30,20 +31,16 @@ def compose_project(environment: Environment) -> ComposeProject:
     sidecar_inputs = inputs_digest([authkey])
     stalwart_inputs = inputs_digest([config])
     values = render.compose_values(environment, sidecar_inputs=sidecar_inputs, stalwart_inputs=stalwart_inputs)
-    compose = HostFile(f"{directory}/compose.yaml", render.render("compose.yaml.j2", values))
-    follow = HostFile(f"{directory}/follow.sh", render.follow_script(), "0755")
+    compose = HostFile(f"{directory}/compose.yaml", render.compose_file(values))
     files = (
         config,
         authkey,
         secrets,
         compose,
         HostFile(f"{directory}/bootstrap.yaml", render.bootstrap_overlay()),
-        follow,
-        HostFile(f"/etc/systemd/system/{UNIT_NAME}", _unit_text(follow)),
         HostFile(MODULES, "tun\n"),
     )
-    _refuse_addresses(files)
-    watched = unit(environment)
+    _refuse_addresses((*files, *follower.UNIT.files))
     return ComposeProject(
         name=names.PROJECT,
         directory=directory,
@@ -58,42 +55,38 @@ def compose_project(environment: Environment) -> ComposeProject:
             Service("stalwart", inputs=stalwart_inputs, forbidden=(names.ENV_RECOVERY_ADMIN, names.ENV_RECOVERY_MODE)),
         ),
         overlays=(Overlay(names.BOOTSTRAP_ENV, "bootstrap.yaml"),),
-        checks=(_TUN, _network(str(environment.mailbox_ula))),
+        checks=(_TUN_CHECK,),
+        preparations=(_TUN_MODULE, _network(environment.mailbox_ula)),
         explain=partial(explain, environment),
         secrets=_secrets(environment, key),
-        probes=(watched.probe,),
+        beside=follower.UNIT.watch,
     )
 
 
-def unit(environment: Environment) -> Unit:
-    """The systemd unit that keeps Stalwart with its sidecar."""
-    del environment  # the same for every installation
-    script = render.follow_script().encode()
-    return Unit(UNIT_NAME, ("/bin/sh", f"{names.DIRECTORY}/follow.sh", hashlib.sha256(script).hexdigest()))
-
-
-_TUN = Check(
-    what="the mailbox host has no /dev/net/tun, which the sidecar needs for kernel networking",
-    script="[ -c /dev/net/tun ] || modprobe tun",
-    remedy="load the module tun on the host; a container-based VPS needs its provider's switch for TUN/TAP",
+_TUN_CHECK = Check(
+    what=_NO_TUN,
+    script=f"[ -c {_TUN} ] || modprobe --dry-run tun",
+    expected="the device, or a kernel module that makes it",
+    remedy=_TUN_REMEDY,
+)
+_TUN_MODULE = Preparation(
+    reason="the kernel module tun is loaded",
+    needed=f"[ ! -c {_TUN} ]",
+    script="modprobe tun",
+    what=_NO_TUN,
+    remedy=_TUN_REMEDY,
 )
 
 
-def _network(prefix: str) -> Check:
-    # Compose does not change a network that is there. Its volumes stay.
-    look = f"docker network inspect {_NETWORK} --format '{{{{range .IPAM.Config}}}}{{{{.Subnet}}}} {{{{end}}}}'"
-    return Check(
+def _network(prefix: IPv6Network) -> Preparation:
+    # Compose does not change a network that is there. Both containers are removed with it; the volumes stay.
+    subnets = f"docker network inspect {_NETWORK} --format '{{{{range .IPAM.Config}}}}{{{{.Subnet}}}} {{{{end}}}}'"
+    return Preparation(
+        reason=f"the containers' network is replaced by one with the prefix {prefix}",
+        needed=f"subnets=$({subnets} 2>/dev/null) && case \" $subnets\" in *' {prefix} '*) false ;; esac",
+        script=f"docker compose --project-name {names.PROJECT} --file {names.DIRECTORY}/compose.yaml down",
         what="the mailbox's container network could not be replaced by one with the prefix of MAILBOX_ULA",
-        script=f"subnets=$({look} 2>/dev/null) || exit 0; case \" $subnets\" in *' {prefix} '*) ;; "
-        f"*) docker compose --project-name {names.PROJECT} --file compose.yaml down ;; esac",
         remedy=f"look at `docker network inspect {_NETWORK}` on the host, then run again",
-    )
-
-
-def _unit_text(follow: HostFile) -> str:
-    return render.render(
-        "tailwart-mailbox.service.j2",
-        render.UnitValues(script=follow.path, digest=hashlib.sha256(follow.data).hexdigest()),
     )
 
 
@@ -102,8 +95,7 @@ def _secrets(environment: Environment, key: str) -> tuple[str, ...]:
         environment.stalwart_db_password,
         environment.smarthost_password,
         environment.s3_secret_key,
-        environment.spaceship_api_secret,
-        environment.rfc2136_key,
+        *environment.provider_secrets,
     )
     return (key, key.partition("?")[0], *(value.get_secret_value() for value in values if value is not None))
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment as Templates
-from jinja2 import FileSystemLoader, StrictUndefined
 from pydantic import SecretStr
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.hosts import templates
 from tailwart.mailbox import names
+from tailwart.providers.definition import Variable
 
 AUTHKEY_TARGET = "/run/tailwart/authkey"
 ROCKSDB_PATH = "/var/lib/stalwart/data"
 HEALTH_ADDRESS = "127.0.0.1:9002"
-NO_TAILNET = "tailscaled has no tailnet address yet"
-NO_POSTGRES = "Postgres does not accept a connection"
+# What the sidecar's healthcheck prints. Codes, because a healthcheck that changes recreates the sidecar. Their only
+# reader is `tailwart.mailbox.failures`, which has the messages.
+NO_TAILNET = "no-tailnet"
+NO_STORE = "no-store"
 
-_OAUTH_SECRET = "tskey-client-"  # noqa: S105 - the prefix that tells an OAuth client's secret from an auth key
-_TEMPLATES = Path(__file__).parents[2] / "templates" / "mailbox"
+_OAUTH_SECRET = "tskey-client-"  # noqa: S105 - the prefix that distinguishes an OAuth client's secret from an auth key
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +42,14 @@ class ComposeValues:
     ula_gateway: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnitValues:
-    """Everything the template of the systemd unit takes."""
-
-    script: str
-    digest: str
-
-
-def render(template: str, values: ComposeValues | UnitValues) -> str:
-    """A template of ``templates/mailbox`` with its one typed object; an unknown name in it is an error."""
-    templates = Templates(  # noqa: S701 - YAML and a unit file, no HTML
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-    )
-    return templates.get_template(template).render(v=values)
-
-
-def follow_script() -> str:
-    """The script that keeps Stalwart with its sidecar."""
-    return (_TEMPLATES / "follow.sh").read_text()
+def compose_file(values: ComposeValues) -> str:
+    """compose.yaml."""
+    return templates.render("mailbox/compose.yaml.j2", v=values)
 
 
 def bootstrap_overlay() -> str:
-    """The Compose file that hands bootstrap.env to Stalwart while that has content."""
-    return (_TEMPLATES / "bootstrap.yaml").read_text()
+    """The Compose file that gives bootstrap.env to Stalwart while that file has content."""
+    return templates.text("mailbox/bootstrap.yaml")
 
 
 def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_inputs: str) -> ComposeValues:
@@ -79,7 +60,7 @@ def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_in
         tailscale_image=str(environment.tailscale_image),
         stalwart_image=str(environment.stalwart_image),
         authkey_target=AUTHKEY_TARGET,
-        # Compose expands dollar signs in the file; no value of ours is meant to be expanded.
+        # Compose expands dollar signs in the file, and no value here is meant to be expanded.
         sidecar_environment=tuple(
             (name, value.replace("$", "$$")) for name, value in sidecar_environment(environment).items()
         ),
@@ -95,13 +76,13 @@ def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_in
 def sidecar_health(environment: Environment) -> str:
     """The sidecar's healthcheck: on the tailnet, and the store's port answers where the store is Postgres (lesson 1).
 
-    Its last words are what the deploy shows when the mailbox does not come up.
+    The last line of its output is a code for `tailwart.mailbox.failures`; before it stands nc's own message.
     """
-    on_tailnet = f"wget -q -T 4 -O /dev/null http://{HEALTH_ADDRESS}/healthz || {{ echo '{NO_TAILNET}'; exit 1; }}"
+    on_tailnet = f"wget -q -T 4 -O /dev/null http://{HEALTH_ADDRESS}/healthz || {{ echo {NO_TAILNET}; exit 1; }}"
     if environment.stalwart_store != "postgres":
         return on_tailnet
     host, port = _database_host(environment), environment.stalwart_db_port
-    return f"{on_tailnet}; nc -z -w 4 {host} {port} || {{ echo '{NO_POSTGRES}: {host} {port}'; exit 1; }}"
+    return f"{on_tailnet}; nc -z -w 4 {host} {port} || {{ echo {NO_STORE}; exit 1; }}"
 
 
 def store_config(environment: Environment) -> dict[str, Any]:
@@ -124,7 +105,7 @@ def store_config_text(environment: Environment) -> str:
 
 
 def auth_key(environment: Environment) -> str:
-    """The sidecar's key: an OAuth client's secret says itself whether its nodes are ephemeral, an auth key was made so.
+    """The key with which the sidecar joins. An OAuth client's secret gets TS_EPHEMERAL added; an auth key was made so.
 
     Raises `TailwartError` when neither TS_AUTHKEY nor TS_OAUTH_CLIENT_SECRET is set.
     """
@@ -138,7 +119,7 @@ def auth_key(environment: Environment) -> str:
         )
     value = key.get_secret_value()
     if value.startswith(_OAUTH_SECRET) and "?" not in value:
-        # Said in both cases: nodes made with an OAuth secret are ephemeral unless told otherwise.
+        # Written in both cases: nodes made with an OAuth secret are ephemeral by default.
         return f"{value}?ephemeral={'true' if environment.ts_ephemeral else 'false'}"
     return value
 
@@ -146,7 +127,7 @@ def auth_key(environment: Environment) -> str:
 def sidecar_environment(environment: Environment) -> dict[str, str]:
     """The sidecar's environment, none of it secret.
 
-    The key is read from a file: containerboot hands TS_AUTHKEY on as an argument of `tailscale up`, where every
+    The key is read from a file: containerboot passes TS_AUTHKEY on as an argument of `tailscale up`, where every
     process list would show it.
     """
     arguments = []
@@ -178,16 +159,20 @@ def secret_values(environment: Environment) -> dict[str, str]:
         names.ENV_DB: environment.stalwart_db_password if environment.stalwart_store == "postgres" else None,
         names.ENV_SMARTHOST: environment.smarthost_password,
         names.ENV_S3: environment.s3_secret_key,
-        names.ENV_SPACESHIP: environment.spaceship_api_secret,
-        names.ENV_RFC2136: environment.rfc2136_key,
+        **{variable.name: variable.value for variable in _challenge_variables(environment)},
     }
     return {name: value.get_secret_value() for name, value in secrets.items() if value is not None}
+
+
+def _challenge_variables(environment: Environment) -> tuple[Variable, ...]:
+    server = environment.acme_dns_server
+    return server.variables if server else ()
 
 
 def env_file(values: dict[str, str]) -> str:
     """A ``.env`` as Compose reads it, each value arriving exactly as it is.
 
-    Compose expands `$` and takes `#` and blanks for its own in plain values, nothing in single quotes; a value with a
+    Compose gives `$`, `#` and blanks a meaning in plain values, but not in single quotes; a value with a
     single quote or a backslash needs double quotes with escapes. Raises `ValueError` for control characters.
     """
     return "".join(f"{name}={_quoted(name, value)}\n" for name, value in values.items())

@@ -1,1 +1,1 @@
-"""Operations of our own, shared by the roles: files, Compose projects, the container engine."""
+"""Operations shared by the roles: files, Compose projects, systemd units, the container engine, API planes."""

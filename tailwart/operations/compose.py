@@ -1,17 +1,16 @@
 """Compose projects: brought up when what runs differs from what is desired, left alone otherwise.
 
-Nothing is decided from a prediction. After every successful ``docker compose up`` the host keeps a record
-(``.applied`` in the project's directory) of the files that Compose read and of the fingerprint that each container got.
-A run that dies anywhere before that leaves an older record, so that the next one brings the project up again; Compose
-itself then recreates only what differs. A container that somebody recreated from another compose.yaml has another
-fingerprint and is found the same way. Bind-mounted files mean nothing to Compose: a service that reads some carries
-their digest in the label ``tailwart.inputs`` (`inputs_digest`).
+`tailwart.hosts.project` explains what makes a container be recreated, and finds the reasons. The order here keeps every
+crash harmless: the host's record ``.applied`` is written last, after everything was verified. So a run that dies before
+that leaves an older record, and the next run brings the project up again.
+
+Not pyinfra's own `docker.compose`: it reports a change at every run.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
@@ -21,18 +20,18 @@ from pyinfra.context import ctx_host
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
 from tailwart.hosts.files import HostFile
-from tailwart.hosts.project import ComposeProject, drift, record, stale_namespaces
-from tailwart.hosts.report import HostReport, parse
-from tailwart.hosts.watch import script
+from tailwart.hosts.project import Check, ComposeProject, Preparation, drift, record, stale_namespaces
+from tailwart.hosts.report import HostReport
 from tailwart.operations import hostfiles
 from tailwart.operations.diagnosis import explain_failure
-from tailwart.operations.remote import command
+from tailwart.operations.progress import announce
+from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner
 
 
 @operation()
 def up(project: ComposeProject) -> Generator[FunctionCommand, None, None]:
-    """Bring ``project`` up and wait until every container runs and is healthy; nothing to do when that is so already.
+    """Bring ``project`` up and wait until every container runs and is healthy; no change where that is so already.
 
     Its files must have been put there before, by `hostfiles.put` with ``project.watch``.
     """
@@ -41,68 +40,80 @@ def up(project: ComposeProject) -> Generator[FunctionCommand, None, None]:
     reasons = drift(project, report)
     if not host.state.is_executing:
         changed, made = hostfiles.pending(report, project.files, project.directories)
-        # The plan of a run that will first write the files: what they bring about is not to be seen on the host yet.
-        paths = [item.path for item in made] + [item.path for item in changed]
-        reasons = [f"{path} changes" for path in paths] or reasons
+        # The plan of a run that will first write the files: their effect cannot be seen on the host yet.
+        if paths := [item.path for item in made] + [item.path for item in changed]:
+            prepared = [item.reason for item in project.preparations if item.pending(report)]
+            reasons = [*(f"{path} changes" for path in paths), *prepared]
     if not reasons:
-        host.noop(f"{project.name} runs as it must")
+        host.noop(f"{project.name} is up to date")
         return
-    if host.state.is_executing or host.state.config.DIFF:
-        host.log(f"{project.name}: " + "; ".join(reasons))
+    announce(host, f"{project.name}: " + "; ".join(reasons))
     yield command(host, partial(bring_up, project=project), f"bring up {project.name}")
 
 
 def bring_up(run: Runner, project: ComposeProject) -> None:
     """Bring the project up now, wait until it is healthy, verify, and write the record.
 
-    Raises `TailwartError` with the container, the last words of its healthcheck and log, the cause and the remedy.
-    Also the way for other planes to make a changed file count: Compose recreates what differs, nothing else.
+    Raises `TailwartError` with the container, the last output of its healthcheck and log, the cause and the remedy.
+    Also the way for other operations to make a changed file count: Compose recreates what differs, nothing else.
     """
-    _validate(run, project)
-    if project.built:
-        _compose(run, project, "build", "--quiet", timeout=project.build_seconds)
-    for check in project.checks:
-        result = run(f"cd {project.directory} && {check.script}", timeout=300)
-        if not result.ok:
-            raise TailwartError(
-                check.what,
-                seen=project.masked((result.stderr or result.stdout).strip()[-2000:]),
-                expected="a configuration its own program accepts; what runs was left as it is",
-                remedy=check.remedy,
-            )
+    check(run, project.directory, (accepted(project), *project.checks), project.masked)
+    for preparation in project.preparations:
+        _prepare(run, project, preparation)
     _wait_for_health(run, project)
     # Pulling images takes its time too.
     patience = project.wait_seconds + 900
     report, reasons = _up(run, project, patience)
     if reasons:
-        # Somebody else may have restarted a container between Compose's last word and our look: the unit that keeps
-        # Stalwart with its sidecar does just that. A second `up` changes nothing where all is well.
+        # Something else may have restarted a container since Compose's answer: the unit that keeps Stalwart with its
+        # sidecar does just that. A second `up` changes nothing where all is well.
         report, reasons = _up(run, project, patience)
     if reasons:
         raise explain_failure(run, project, report, "; ".join(reasons))
-    run_record = record(project, report)
-    hostfiles.write(run, [HostFile(project.record_path, run_record, "0600")])
+    hostfiles.write(run, [HostFile(project.record_path, record(project, report), "0600")])
+
+
+def accepted(project: ComposeProject) -> Check:
+    """Whether Compose accepts the project's files."""
+    return Check(
+        what=f"docker compose does not accept the compose.yaml of {project.name}",
+        script=f"docker compose {project.options} config --quiet",
+        expected="a Compose v2 plugin and the files of this deploy; what runs was left as it is",
+        remedy="look at `docker compose version` and at that file on the host, then run the deploy again",
+    )
+
+
+def check(
+    run: Runner, directory: str, checks: Iterable[Check], masked: Callable[[str], str] = lambda text: text
+) -> None:
+    """Raise `TailwartError` for the first check that fails in ``directory``; nothing is changed by them."""
+    for item in checks:
+        result = run(f"cd {directory} && {item.script}", timeout=300)
+        if not result.ok:
+            seen = masked((result.stderr or result.stdout).strip()[-2000:]) or "no output"
+            raise TailwartError(item.what, seen=seen, expected=item.expected, remedy=item.remedy)
+
+
+def _prepare(run: Runner, project: ComposeProject, preparation: Preparation) -> None:
+    steps = f"if {preparation.needed}; then {preparation.script} && ! {{ {preparation.needed}; }}; fi"
+    result = run(_locked(project, f"sh -c {shlex.quote(steps)}"), timeout=600)
+    if not result.ok:
+        raise TailwartError(
+            preparation.what,
+            seen=project.masked((result.stderr or result.stdout).strip()[-2000:]) or "no output",
+            expected=f"`{preparation.script}` to succeed",
+            remedy=preparation.remedy,
+        )
 
 
 def _up(run: Runner, project: ComposeProject, patience: float) -> tuple[HostReport, list[str]]:
     _compose(run, project, "up", "-d", "--remove-orphans", *_waiting(project), timeout=patience)
-    report = _observe(run, project)
+    # Under the lock, so that no container is read in the middle of a restart.
+    report = gather(run, project.watch, project.lock_path)
     for service in stale_namespaces(report):
-        # Compose leaves a container alone whose provider of the network namespace was replaced or restarted under it.
         _compose(run, project, "up", "-d", "--force-recreate", *_waiting(project), service, timeout=patience)
-        report = _observe(run, project)
+        report = gather(run, project.watch, project.lock_path)
     return report, drift(project, report, recorded=False)
-
-
-def _validate(run: Runner, project: ComposeProject) -> None:
-    result = run(f"cd {project.directory} && docker compose {project.options} config --quiet", timeout=120)
-    if not result.ok:
-        raise TailwartError(
-            f"docker compose does not accept {project.directory}/compose.yaml",
-            seen=project.masked(result.stderr.strip()[-2000:]) or "no output",
-            expected="a Compose v2 plugin and the files of this deploy",
-            remedy="run the deploy again without --limit to an operation; if it persists, look at the file on the host",
-        )
 
 
 def _waiting(project: ComposeProject) -> tuple[str, ...]:
@@ -121,14 +132,10 @@ def _wait_for_health(run: Runner, project: ComposeProject) -> None:
 
 
 def _compose(run: Runner, project: ComposeProject, *words: str, timeout: float) -> None:
-    locked = f"flock -w 300 {project.lock_path} docker compose {project.options} {shlex.join(words)}"
-    line = f"cd {project.directory} && {locked} 2>&1"
-    result = run(line, timeout=timeout)
+    result = run(_locked(project, f"docker compose {project.options} {shlex.join(words)} 2>&1"), timeout=timeout)
     if not result.ok:
-        raise explain_failure(run, project, _observe(run, project), result.stdout)
+        raise explain_failure(run, project, gather(run, project.watch, project.lock_path), result.stdout)
 
 
-def _observe(run: Runner, project: ComposeProject) -> HostReport:
-    # Under the project's lock, so that a container is not seen in the middle of a restart.
-    locked = f"flock -w 300 {project.lock_path} sh -c {shlex.quote(script(project.watch))}"
-    return parse(run(locked, timeout=420).stdout.splitlines())
+def _locked(project: ComposeProject, line: str) -> str:
+    return f"cd {project.directory} && flock -w 300 {project.lock_path} {line}"

@@ -1,4 +1,4 @@
-"""Why a Compose project did not come up: the container, its healthcheck's and its log's last words, the cause."""
+"""Why a Compose project did not come up: the container, the last output of its healthcheck and log, the cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEALTH = "{{if .State.Health}}{{range .State.Health.Log}}{{json .Output}}{{prin
 
 
 def explain_failure(run: Runner, project: ComposeProject, report: HostReport, output: str) -> TailwartError:
-    """The error for a project that is not up; ``output`` is what Compose or the check said."""
+    """The error for a project that is not up; ``output`` is that of Compose, or the reasons that remain."""
     culprits = [container for container in report.containers if not container.healthy]
     stories = [_story(run, project, container) for container in culprits]
     if project.explain is not None and (known := project.explain(stories)) is not None:
@@ -29,7 +29,7 @@ def explain_failure(run: Runner, project: ComposeProject, report: HostReport, ou
     names = ", ".join(container.name for container in culprits) or project.name
     return TailwartError(
         f"{names} did not come up",
-        seen="\n            ".join(seen),
+        seen="\n".join(seen),
         expected=f"every container of {project.name} running and healthy within {project.wait_seconds} s",
         remedy=f"look at `docker compose logs` in {project.directory} on the host, then run again",
     )

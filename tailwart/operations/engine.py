@@ -1,4 +1,8 @@
-"""The container engine: used when it is there, installed when it is not, restarted only when it must be."""
+"""The container engine: used when it is there, installed when it is not, restarted only when its settings require it.
+
+Not pyinfra's own `apt.packages` and `systemd.service`: which packages there are is known only after `apt-get update`,
+and whether the daemon runs with its settings is asked of the daemon.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,11 @@ from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
 from tailwart.hosts.engine import EngineNeeds, needs
 from tailwart.hosts.files import HostFile
-from tailwart.hosts.report import HostReport, parse
-from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER, Watch, script
+from tailwart.hosts.report import HostReport
+from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER, Watch
 from tailwart.operations.hostfiles import write
-from tailwart.operations.remote import command
+from tailwart.operations.progress import announce
+from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner
 
 # Docker's own packages where their repository is configured, Debian's otherwise; decided before anything is installed.
@@ -42,57 +47,52 @@ _START = "systemctl enable docker.service && systemctl start docker.service && d
 
 @operation()
 def ensure(watch: Watch, ipv6_nat: bool = False) -> Generator[FunctionCommand, None, None]:
-    """The engine and Compose v2 are there, started and enabled.
+    """The engine and Compose v2 are installed, started and enabled.
 
     ``ipv6_nat`` also gives containers with ULA addresses IPv6 egress: engines before 27 need two switches in
-    daemon.json for it, which are merged into what is there; the engine restarts only when they are not in force.
+    daemon.json for it, which are merged into what is there; the engine restarts only when it runs without them.
     """
     host = ctx_host.get()
     report = observe(host, watch)
     try:
         reasons = needs(report, ipv6_nat=ipv6_nat).reasons()
     except TailwartError as problem:
-        # Told as the failure of this operation when it executes; a plan only announces it.
+        # A plan only announces it: the operation fails when it executes.
         reasons = [str(problem)]
     if not reasons:
-        host.noop(f"engine {report.engine.version} and Compose {report.engine.compose} are there")
+        host.noop(f"engine {report.engine.version} and Compose {report.engine.compose} are installed and up to date")
         return
-    if host.state.is_executing or host.state.config.DIFF:
-        host.log("; ".join(reasons))
+    announce(host, "; ".join(reasons))
     yield command(host, partial(provide, ipv6_nat=ipv6_nat), "container engine")
 
 
 def provide(run: Runner, *, ipv6_nat: bool) -> None:
-    """Do what is needed, step by step, each seen with fresh eyes; raises `TailwartError` with what the host said."""
-    desired = _needs(run, ipv6_nat)
-    if desired.install or desired.compose:
+    """Do what is needed, with facts gathered again after each step; raises `TailwartError` with the host's output."""
+    needed = _needs(run, ipv6_nat)
+    if needed.install or needed.compose:
         _install(run)
-        desired = _needs(run, ipv6_nat)
-    if desired.start:
+        needed = _needs(run, ipv6_nat)
+    if needed.start:
         result = run(_START, timeout=180)
         if not result.ok:
             raise _not_running(run, result.stderr)
-        desired = _needs(run, ipv6_nat)
-    if desired.restart:
-        _restart(run, desired, ipv6_nat)
-    elif desired.marker_done:
+        needed = _needs(run, ipv6_nat)
+    if needed.restart:
+        _restart(run, needed, ipv6_nat)
+    elif needed.marker_done:
         run(f"rm -f {ENGINE_MARKER}", timeout=60)
     left = _needs(run, ipv6_nat).reasons()
     if left:
         raise TailwartError(
-            "the container engine is not as it must be after all steps",
+            "the container engine is not up to date after all steps",
             seen="; ".join(left),
-            expected="an engine that answers, with Compose v2 and its settings in force",
+            expected="an engine that answers, with Compose v2, running with its settings",
             remedy="look at `docker version`, `docker compose version` and `journalctl -u docker` on the host",
         )
 
 
 def _needs(run: Runner, ipv6_nat: bool) -> EngineNeeds:
-    return needs(_observe(run), ipv6_nat=ipv6_nat)
-
-
-def _observe(run: Runner) -> HostReport:
-    return parse(run(script(Watch()), timeout=120).stdout.splitlines())
+    return needs(gather(run, Watch()), ipv6_nat=ipv6_nat)
 
 
 def _install(run: Runner) -> None:
@@ -109,30 +109,30 @@ def _install(run: Runner) -> None:
         )
     raise TailwartError(
         "the container engine could not be installed",
-        seen="\n            ".join(result.stderr.strip().splitlines()[-6:]),
+        seen="\n".join(result.stderr.strip().splitlines()[-6:]),
         expected="apt-get update and install to succeed",
         remedy="look at /etc/apt/sources.list.d and at the host's network, then run again",
     )
 
 
-def _restart(run: Runner, desired: EngineNeeds, ipv6_nat: bool) -> None:
-    before = _observe(run)
-    # The note comes first: a run that dies before the restart leaves a daemon that the note still names.
+def _restart(run: Runner, needed: EngineNeeds, ipv6_nat: bool) -> None:
+    before = gather(run, Watch())
+    # The marker comes first: a run that dies before the restart leaves a daemon that the marker still names.
     write(run, [HostFile(ENGINE_MARKER, before.engine.identity + "\n", "0600")])
-    if desired.settings is not None:
-        _validate(run, desired.settings)
-        write(run, [HostFile(DAEMON_JSON, desired.settings)])
+    if needed.settings is not None:
+        _validate(run, needed.settings)
+        write(run, [HostFile(DAEMON_JSON, needed.settings)])
     result = run("systemctl restart docker.service && docker version --format ok", timeout=300)
     if not result.ok:
         problem = _not_running(run, result.stderr)
-        if desired.settings is not None:
+        if needed.settings is not None:
             _put_back(run, before)
         raise problem
     run(f"rm -f {ENGINE_MARKER}", timeout=60)
     if _needs(run, ipv6_nat).restart:
         raise TailwartError(
-            "the engine was restarted and its settings are still not in force",
-            seen=f"docker version tells Experimental false although {DAEMON_JSON} says true",
+            "the engine was restarted and still runs without its settings",
+            seen=f"`docker version` reports Experimental false although {DAEMON_JSON} has true",
             expected="the daemon to read that file",
             remedy="look for --config-file in `systemctl cat docker.service` on the host",
             lesson=9,
@@ -140,7 +140,7 @@ def _restart(run: Runner, desired: EngineNeeds, ipv6_nat: bool) -> None:
 
 
 def _validate(run: Runner, settings: bytes) -> None:
-    # Validation came with engine 23; an older one has nothing to check with before its restart.
+    # `dockerd --validate` came with engine 23; the settings of an older one cannot be checked before its restart.
     result = run(
         'candidate=$(mktemp) && trap \'rm -f "$candidate"\' EXIT && cat >"$candidate" && '
         'if dockerd --help 2>&1 | grep -q -e --validate; then dockerd --validate --config-file "$candidate" 2>&1; fi',
@@ -165,11 +165,11 @@ def _put_back(run: Runner, before: HostReport) -> None:
     run(f"rm -f {ENGINE_MARKER}; systemctl reset-failed docker.service; systemctl restart docker.service", timeout=300)
 
 
-def _not_running(run: Runner, said: str) -> TailwartError:
+def _not_running(run: Runner, output: str) -> TailwartError:
     journal = run("journalctl -u docker.service -n 8 -o cat --no-pager 2>&1", timeout=60).stdout
     return TailwartError(
         "the container engine does not start",
-        seen="\n            ".join([*said.strip().splitlines()[-3:], *journal.strip().splitlines()]),
+        seen="\n".join([*output.strip().splitlines()[-3:], *journal.strip().splitlines()]),
         expected="docker.service active and answering",
         remedy="look at `journalctl -u docker` on the host; the previous settings were put back if these were new",
     )

@@ -3,6 +3,9 @@
 A file is written beside its destination with mode 0600, checked against its digest, given owner and mode, flushed, and
 renamed into place: at no time does the path hold half a file, or a secret a wider mode than the final one. Content
 travels on standard input, so it is in no process list and no log.
+
+Not pyinfra's own `files.put` and `files.template`: each asks the host about every file, uploads straight to the path
+where the host allows it, and shows secrets with `--diff`.
 """
 
 from __future__ import annotations
@@ -31,14 +34,13 @@ from tailwart.runner import Runner
 def put(
     files: Sequence[HostFile], watch: Watch, directories: Sequence[HostDirectory] = ()
 ) -> Generator[FunctionCommand, None, None]:
-    """``directories`` and ``files`` are as given: facts gathered once, and one command when something differs.
+    """``directories`` and ``files`` are on the host as given; one command writes all that differ.
 
     ``watch`` is the role's `Watch`, so that its operations share one remote command; it must name every path.
     """
     host = ctx_host.get()
-    missing = set(paths(files, directories)) - set(watch.paths)
-    if missing:
-        raise ValueError(f"the role's watch does not name {sorted(missing)[0]}")
+    if not watch.covers(Watch(tuple(paths(files, directories)))):
+        raise ValueError("the role's watch does not name every file")
     report = observe(host, watch)
     changed, made = pending(report, files, directories)
     if not changed and not made:
@@ -50,7 +52,7 @@ def put(
 
 
 def write(run: Runner, files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()) -> None:
-    """Write and verify; raises `TailwartError` naming the path that could not be written and what the host said."""
+    """Write and verify; raises `TailwartError` naming the path that could not be written and the host's message."""
     result = run(_script(files, directories), stdin="".join(_line(item) for item in files), timeout=300)
     if result.ok and result.stdout.splitlines()[-1:] == ["written"]:
         return
@@ -85,7 +87,7 @@ def _script(files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> 
         folder, name = posixpath.split(file.path)
         parts += [
             f"echo at {file.path}",
-            # What a run that was killed left behind; a younger one may belong to a colleague's run.
+            # Left behind by a run that was killed; a younger one may belong to a colleague's run.
             f"find {folder} -maxdepth 1 -name '.{name}.tailwart-*' -mmin +60 -delete",
             f'new=$(mktemp {folder}/.{name}.tailwart-XXXXXX); IFS=" " read -r sum line',
             'printf %s "$line" | base64 -d >"$new"; check "$new"',
@@ -98,9 +100,8 @@ def _script(files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> 
 
 def _parents(files: Sequence[HostFile], directories: Sequence[HostDirectory]) -> list[str]:
     declared = {item.path for item in directories}
-    desired = {posixpath.dirname(path) for path in paths(files, directories)}
     found: set[str] = set()
-    for path in desired:
+    for path in {posixpath.dirname(path) for path in paths(files, directories)}:
         while path != "/":
             found.add(path)
             path = posixpath.dirname(path)  # noqa: PLW2901 - walking up is the point

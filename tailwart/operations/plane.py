@@ -16,8 +16,8 @@ from pyinfra.api.command import FunctionCommand, PyinfraCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from tailwart import report
 from tailwart.errors import TailwartError
+from tailwart.operations.progress import fail
 from tailwart.plan.model import Plan
 from tailwart.plan.terminal import render
 
@@ -54,7 +54,7 @@ def plan_and_apply(prepare: Callable[[], Prepared]) -> Generator[PyinfraCommand,
     elif prepared.plan:
         yield _apply(prepared)
     else:
-        host.noop(f"{prepared.plan.plane}: as desired")
+        host.noop(f"{prepared.plan.plane}: up to date")
 
 
 def _apply(prepared: Prepared) -> FunctionCommand:
@@ -63,7 +63,8 @@ def _apply(prepared: Prepared) -> FunctionCommand:
         try:
             prepared.apply(host.log)
         except Exception as error:
-            return _fail(host, _as_tailwart_error(error))
+            fail(host, _as_tailwart_error(error))
+            return False
         return True
 
     return FunctionCommand(apply, (), {})
@@ -72,21 +73,15 @@ def _apply(prepared: Prepared) -> FunctionCommand:
 def _failure(error: TailwartError) -> FunctionCommand:
     if not state.is_executing:
         # There may be no execution (`--dry`), but the exit code must still say so.
-        _fail(host, error)
+        fail(host, error)
         state.failed_hosts.add(state.inventory.get_host(host.name))
         state.trigger_callbacks("operation_host_error", host, host.current_op_hash, 0, 0)
 
-    def fail(state: State, host: Host) -> bool:  # noqa: ARG001  # pyinfra passes both by these names
-        return _fail(host, error)
+    def failing(state: State, host: Host) -> bool:  # noqa: ARG001  # pyinfra passes both by these names
+        fail(host, error)
+        return False
 
-    return FunctionCommand(fail, (), {})
-
-
-def _fail(failed: Host, error: TailwartError) -> bool:
-    report.note(failed, error)
-    for line in str(error).splitlines():
-        failed.log_styled(line, fg="red", log_func=logger.error)
-    return False
+    return FunctionCommand(failing, (), {})
 
 
 def _as_tailwart_error(error: Exception) -> TailwartError:

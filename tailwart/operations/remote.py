@@ -1,21 +1,23 @@
-"""Commands on a host while an operation executes, and failures told in the operator's terms."""
+"""Commands on a host while an operation executes, and their failures in the operator's terms."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-from paramiko import SSHException
-from pyinfra import logger
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.command import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from tailwart.connectors.ssh import CONNECTION_ERRORS
 from tailwart.errors import TailwartError
 from tailwart.facts.host import forget
-from tailwart.report import note
+from tailwart.hosts.report import HostReport, ReportError, parse
+from tailwart.hosts.watch import Watch, script
+from tailwart.operations.progress import fail
 from tailwart.runner import Completed, Runner
 
 
@@ -43,10 +45,29 @@ class HostRunner:
 def command(host: Host, work: Callable[[Runner], None], doing: str) -> FunctionCommand:
     """One yieldable step of an operation: runs ``work``, reports a `TailwartError` as the operation's failure.
 
-    What is known of the host is forgotten before and after. ``doing`` names the step where a plan is shown
-    (`--debug-operations`), so it holds no secret.
+    The host's cached facts are dropped before and after. ``doing`` names the step in a plan (`--debug-operations`), so
+    it holds no secret.
     """
     return FunctionCommand(_Step(doing, partial(_perform, HostRunner(host), work)), (), {})
+
+
+def gather(run: Runner, watch: Watch, lock: str = "") -> HostReport:
+    """Facts in the middle of an operation, which has changed the host since they were last cached.
+
+    With the path of a ``lock``, the facts wait until nobody else changes what that lock protects. Raises
+    `TailwartError` when the answer is incomplete.
+    """
+    facts = script(watch)
+    result = run(f"flock -w 300 {lock} sh -c {shlex.quote(facts)}" if lock else facts, timeout=420)
+    try:
+        return parse(result.stdout.splitlines())
+    except ReportError as problem:
+        raise TailwartError(
+            "the host's answer is incomplete",
+            seen="\n".join([str(problem), *result.stderr.strip().splitlines()[-3:]]),
+            expected="a POSIX shell with coreutils" + (f", and {lock} free within 300 s" if lock else ""),
+            remedy="log in on the host and look at its load and disk space, then run again",
+        ) from None
 
 
 class _Step:
@@ -71,17 +92,10 @@ def _perform(runner: Runner, work: Callable[[Runner], None], state: State, host:
     except TimeoutError:
         fail(host, TailwartError("the host did not answer in time", remedy="look at its load, then run again"))
         return False
-    except (OSError, SSHException, EOFError) as problem:
+    except CONNECTION_ERRORS as problem:
         remedy = "check that the host is up, then run again: what was interrupted is finished by the next run"
         fail(host, TailwartError("the connection to the host was lost", seen=str(problem), remedy=remedy))
         return False
     finally:
         forget(host)
     return True
-
-
-def fail(host: Host, problem: TailwartError) -> None:
-    """Show the operator why an operation failed, here and again on the last lines of the run."""
-    note(host, problem)
-    for line in str(problem).splitlines():
-        host.log_styled(line, log_func=logger.error, fg="red")

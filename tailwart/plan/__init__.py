@@ -1,4 +1,4 @@
-"""One plan model and one look for the three API planes: Stalwart's settings, the tailnet policy, DNS."""
+"""One plan model and one form of output for the three API planes: Stalwart's settings, the tailnet policy, DNS."""
 
 from tailwart.plan.document import to_json
 from tailwart.plan.model import Action, Change, FieldChange, Plan

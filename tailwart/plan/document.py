@@ -23,7 +23,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         ],
         "unmanaged": list(plan.unmanaged),
         "warnings": list(plan.warnings),
-        "consequence": plan.consequence,
+        "post_apply": plan.post_apply,
     }
 
 

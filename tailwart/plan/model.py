@@ -9,7 +9,7 @@ MASK = "********"
 
 
 class Action(StrEnum):
-    """What happens to one object."""
+    """What a change does to one object."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -18,9 +18,9 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field's way from ``old`` to ``new``; ``None`` stands for absent.
+    """One field from ``old`` (current) to ``new`` (desired); ``None`` stands for absent.
 
-    ``secret`` values are masked by everything that shows a plan; the values themselves should already be left out.
+    ``secret`` values are masked by everything that shows a plan; a plane should not put the values in at all.
     """
 
     path: str
@@ -44,15 +44,17 @@ class Change:
 class Plan:
     """Everything one plane would do. Falsy when there is nothing to change.
 
-    ``unmanaged`` names foreign objects that are left alone, ``warnings`` what the operator should look at although it
-    does not stop the run, ``consequence`` what follows an apply besides the writes ("restart", "reload" or "").
+    ``unmanaged`` names objects that are not declared and stay as they are, ``warnings`` what the operator should check
+    although it does not stop the run, ``post_apply`` the action after the writes ("restart", "reload" or "").
+
+        Plan("dns", (Change(Action.DELETE, "TXT", "old.example.org"),), unmanaged=("A www.example.org",))
     """
 
     plane: str
     changes: tuple[Change, ...] = ()
     unmanaged: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    consequence: str = ""
+    post_apply: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.changes)

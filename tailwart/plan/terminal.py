@@ -1,4 +1,4 @@
-"""A plan as lines for the terminal: the same look for every plane."""
+"""A plan as lines for the terminal: the same form for every plane."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ _SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.
 
 
 def render(plan: Plan, *, colour: bool = False) -> str:
-    """The plan, one object per paragraph, `old → new` per field, a count and the consequence at the end."""
+    """The plan, one object per paragraph, `old → new` per field; at the end a count and the post-apply action.
+
+    Lines begin with `+` (create), `~` (update), `-` (delete), `!` (warning) or `unmanaged:`.
+    """
     lines = [line for change in plan.changes for line in _change(change, colour)]
     lines += [_paint(f"! {warning}", "yellow", colour) for warning in plan.warnings]
-    lines += [f"  not managed: {name}" for name in plan.unmanaged]
+    lines += [f"  unmanaged: {name}" for name in plan.unmanaged]
     lines.append(_summary(plan))
     return "\n".join(lines)
 
@@ -24,7 +27,7 @@ def _summary(plan: Plan) -> str:
     if not plan:
         return f"{plan.plane}: no changes"
     counts = ", ".join(f"{plan.count(action)} to {action}" for action in Action if plan.count(action))
-    return f"{plan.plane}: {counts}" + (f"; then {plan.consequence}" if plan.consequence else "")
+    return f"{plan.plane}: {counts}" + (f"; then {plan.post_apply}" if plan.post_apply else "")
 
 
 def _change(change: Change, colour: bool) -> list[str]:

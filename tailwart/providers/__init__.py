@@ -1,75 +1,45 @@
-"""Who holds the zone, behind one small interface. A further provider is one module in this package, nothing else.
+"""Who holds the zone. A further provider is one module in this package, nothing else.
 
-A provider module `name.py` has `DEMANDS`, the attributes of the environment it cannot work without, and
-`open_provider(environment, notify)`, which opens no connection yet. `DNS_PROVIDER=name` selects it.
+Such a module `name.py` has a `Definition` named ``PROVIDER``; `DNS_PROVIDER=name` selects it. Its keys appear in
+`.env.example` and in `tailwart env check` by themselves. Providers know nothing of the other settings.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Mapping
+from functools import cache
+
+from pydantic.fields import FieldInfo
 
 from tailwart.errors import TailwartError
-from tailwart.providers.record import Record
+from tailwart.providers.definition import AnyDefinition
 
-if TYPE_CHECKING:
-    from tailwart.environment import Environment
-
-Notify = Callable[[str], None]
-"""Tells the operator about something that takes its time."""
+_COMMON = {"definition", "record"}
+"""Modules that all providers share; those with an underscore in front belong to single ones."""
 
 
-class Provider(Protocol):
-    """A place where a zone is read and changed."""
-
-    label: str
-    """What the operator calls it."""
-
-    nameservers: tuple[str, ...]
-    """Its authoritative servers: name or address, with `:port` when it is not 53."""
-
-    def read(self, zone: str) -> tuple[Record, ...]:
-        """All records of the zone, foreign ones too. The first call is the key probe.
-
-        Raises `TailwartError` that says what to check when the key, the zone or the connection is at fault.
-        """
-
-    def change(self, zone: str, puts: Iterable[Record], deletes: Iterable[Record]) -> None:
-        """Publish ``puts`` (also a new TTL), then remove ``deletes``; both are harmless to repeat.
-
-        Nothing is removed before everything is published, unless the provider changes all of it at one moment.
-        Raises `TailwartError`; what was done by then is found by the next `read`.
-        """
+@cache
+def definitions() -> Mapping[str, AnyDefinition]:
+    """Every provider by its name in `.env`."""
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    names = sorted(name for name in found if name not in _COMMON and not name.startswith("_"))
+    return {name: importlib.import_module(f"{__name__}.{name}").PROVIDER for name in names}
 
 
-class _Module(Protocol):
-    DEMANDS: tuple[str, ...]
-
-    def open_provider(self, environment: Environment, notify: Notify) -> Provider: ...
-
-
-def names() -> tuple[str, ...]:
-    """The providers there are."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
+@cache
+def settings() -> Mapping[str, FieldInfo]:
+    """The `.env` keys of all providers, as attributes."""
+    return {name: info for each in definitions().values() for name, info in each.keys.model_fields.items()}
 
 
-def demands(name: str) -> tuple[str, ...]:
-    """The attributes of the environment that a provider cannot work without."""
-    return _module(name).DEMANDS
-
-
-def open_provider(environment: Environment, notify: Notify) -> Provider:
-    """The provider that DNS_PROVIDER names. Raises `TailwartError` when there is none of that name."""
-    return _module(environment.dns_provider).open_provider(environment, notify)
-
-
-def _module(name: str) -> _Module:
-    if name not in names():
+def definition(name: str) -> AnyDefinition:
+    """One provider. Raises `TailwartError` when there is none of that name."""
+    if name not in definitions():
         raise TailwartError(
             f"DNS_PROVIDER={name}: no zone to work on",
-            expected=f"one of {', '.join(names())}",
+            expected=f"one of {', '.join(definitions())}",
             remedy="set DNS_PROVIDER in .env, or publish the text of `tailwart dns zonefile` by hand",
         )
-    return cast("_Module", importlib.import_module(f"{__name__}.{name}"))
+    return definitions()[name]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Callable
+from time import sleep
 from typing import Any
 
 import requests
 
 from tailwart import __version__
 from tailwart.errors import TailwartError
-from tailwart.providers import Notify
+from tailwart.providers.definition import Notify
 
 TIMEOUT = (10.0, 30.0)
 """Seconds to connect and to wait for an answer."""
@@ -30,12 +30,9 @@ class NotFound(TailwartError):
 class Client:
     """Requests below one base URL. The credentials are in headers only and in no message."""
 
-    def __init__(
-        self, base_url: str, key: str, secret: str, notify: Notify, pause: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, base_url: str, key: str, secret: str, notify: Notify) -> None:
         self._base_url = base_url.rstrip("/")
         self._notify = notify
-        self._pause = pause
         self._session = requests.Session()
         self._session.headers.update(
             {"X-Api-Key": key, "X-Api-Secret": secret, "User-Agent": f"tailwart/{__version__}"}
@@ -55,7 +52,7 @@ class Client:
                 )
             except requests.RequestException as error:
                 if attempt < _ATTEMPTS:
-                    self._pause(_PAUSE * attempt)
+                    sleep(_PAUSE * attempt)
                     continue
                 raise self._unreachable(error, method) from error
             if response.status_code == 429:
@@ -63,12 +60,12 @@ class Client:
                 if waited + seconds > RATE_WINDOW + 30:
                     raise self._refused(response, zone, method)
                 self._notify(f"Spaceship's rate limit is reached, going on in {seconds:.0f} s")
-                self._pause(seconds)
+                sleep(seconds)
                 waited += seconds
                 attempt -= 1
                 continue
             if response.status_code >= 500 and attempt < _ATTEMPTS:
-                self._pause(_PAUSE * attempt)
+                sleep(_PAUSE * attempt)
                 continue
             if response.status_code >= 300:
                 raise self._refused(response, zone, method)
@@ -131,7 +128,7 @@ class Client:
         return TailwartError(
             f"Spaceship {'failed' if status >= 500 else 'refused the request'} ({method} {zone})",
             seen=seen,
-            remedy="run again; what was written stands" if status >= 500 else "look at the record that is named",
+            remedy="run again; what was written stands" if status >= 500 else "correct the record that is named",
         )
 
 

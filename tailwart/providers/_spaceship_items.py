@@ -26,7 +26,7 @@ _OWNER_LABELS = {
 
 
 def from_item(item: Item, zone: str) -> Record:
-    """A record; one that DNS itself does not know (such as ALIAS) keeps its JSON as value and is never ours."""
+    """A record; one that DNS itself does not know (such as ALIAS) keeps its JSON as value and is never managed."""
     rtype = str(item.get("type", "")).upper()
     locked = (item.get("group") or {}).get("type", MANAGED_GROUP) != MANAGED_GROUP
     ttl = int(item.get("ttl") or 3600)

@@ -21,15 +21,12 @@ from dns.rdtypes.txtbase import TXTBase
 from tailwart.errors import TailwartError
 
 APEX = "@"
-TTL_RANGE = range(60, 3601)
-"""Seconds that Spaceship accepts (API document); wide enough for every other provider."""
-
 Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Record:
-    """A record of the zone. ``locked`` marks what the provider itself manages (any group but `custom`)."""
+    """A record of the zone. ``locked`` marks what only the provider itself can change."""
 
     name: str
     type: str

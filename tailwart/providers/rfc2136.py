@@ -1,151 +1,58 @@
-"""Your own primary name server: dynamic updates (RFC 2136) signed with TSIG (RFC 8945), the zone read by transfer."""
+"""Your own primary name server: dynamic updates (RFC 2136) signed with TSIG (RFC 8945)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import Literal
 
-import dns.exception
-import dns.message
-import dns.query
-import dns.rcode
-import dns.rdatatype
-import dns.tsig
-import dns.update
-import dns.xfr
-import dns.zone
+from pydantic import SecretStr
 
-from tailwart.errors import TailwartError
-from tailwart.providers import Notify
-from tailwart.providers.record import APEX, Record, absolute, from_rdata, to_rdata
+from tailwart.fields import IPv4, IPv6, Port, key
+from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
-if TYPE_CHECKING:
-    from tailwart.environment import Environment
-
-DEMANDS = ("rfc2136_server", "rfc2136_key_name", "rfc2136_key")
-TIMEOUT = 10.0
-_MESSAGE = 300
-"""Records in one update, far below the 64 KiB of a TCP message even for long TXT records."""
+SECTION = "DNS: RFC 2136"
 
 
-def open_provider(environment: Environment, notify: Notify) -> Rfc2136:
-    """The provider with the server and key of the environment, which is complete (see `DEMANDS`)."""
-    server, secret = environment.rfc2136_server, environment.rfc2136_key
-    assert server is not None
-    assert environment.rfc2136_key_name is not None
-    assert secret is not None
-    del notify  # nothing here takes long enough to be told
-    try:
-        key = dns.tsig.Key(environment.rfc2136_key_name, secret.get_secret_value(), environment.rfc2136_algorithm)
-    except (dns.exception.DNSException, ValueError):
-        raise TailwartError(
-            "RFC2136_KEY cannot be read",
-            expected="the secret of the TSIG key in base64, as `keymgr -t` or `tsig-keygen` prints it",
-        ) from None
-    return Rfc2136(str(server), environment.rfc2136_port, key)
+class Rfc2136Keys(Keys):
+    """The server and a TSIG key that may transfer and update its zones."""
+
+    rfc2136_server: IPv4 | IPv6 = key(SECTION, "Address of your own primary name server.", "192.0.2.53")
+    rfc2136_port: Port = key(SECTION, "Its port.", "53", 53)
+    rfc2136_key_name: str = key(SECTION, "Name of the TSIG key.", "tailwart")
+    rfc2136_key: SecretStr = key(SECTION, "TSIG key, base64.", "Y2hhbmdlLW1lLXRzaWctc2VjcmV0", secret=True)
+    rfc2136_algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = key(
+        SECTION, "TSIG algorithm.", "hmac-sha256", "hmac-sha256"
+    )
 
 
-class Rfc2136:
-    """`Provider` over DNS itself. One update message is one change of the zone: nobody sees a half of it."""
+def connect(keys: Rfc2136Keys, notify: Notify) -> Provider:
+    """The provider over DNS itself. Raises `TailwartError` for a key that is not base64."""
+    from tailwart.providers._rfc2136 import Rfc2136, tsig_key  # noqa: PLC0415 - loads much of dnspython
 
-    label = "RFC 2136"
-
-    def __init__(self, server: str, port: int, key: dns.tsig.Key) -> None:
-        self._server = server
-        self._port = port
-        self._key = key
-        self.nameservers: tuple[str, ...] = (f"[{server}]:{port}" if ":" in server else f"{server}:{port}",)
-
-    def read(self, zone: str) -> tuple[Record, ...]:
-        """The zone by AXFR."""
-        content = dns.zone.Zone(absolute(APEX, zone), relativize=False)
-        query, _ = dns.xfr.make_query(content, keyring=self._key)
-        try:
-            dns.query.inbound_xfr(self._server, content, query, port=self._port, timeout=TIMEOUT, lifetime=60)
-        except (dns.exception.DNSException, OSError) as error:
-            raise self._failure(f"the zone {zone} cannot be read from {self.nameservers[0]}", error) from error
-        return tuple(
-            from_rdata(zone, name, rdata, ttl)
-            for name, ttl, rdata in content.iterate_rdatas()
-            if rdata.rdtype not in {dns.rdatatype.SOA, dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3}
-            and rdata.rdtype != dns.rdatatype.NSEC3PARAM
-        )
-
-    def change(self, zone: str, puts: Iterable[Record], deletes: Iterable[Record]) -> None:
-        """One signed update for all of it; several for a very large change, each name whole in one of them."""
-        changes = sorted(
-            [(entry.name, False, entry) for entry in deletes] + [(entry.name, True, entry) for entry in puts],
-            key=lambda change: change[:2],
-        )
-        for batch in _batches(changes):
-            update = dns.update.UpdateMessage(absolute(APEX, zone), keyring=self._key)
-            # The message is applied as one, so here the delete may come first. It has to where a CNAME gives way:
-            # adding other data beside one is silently ignored (RFC 2136 §3.4.2.2).
-            for put in (False, True):
-                for _, is_put, entry in batch:
-                    if is_put is put:
-                        self._add(update, entry, zone, put)
-            self._send(update, zone)
-
-    def _add(self, update: dns.update.UpdateMessage, entry: Record, zone: str, put: bool) -> None:
-        name, rdata = absolute(entry.name, zone), to_rdata(entry, zone)
-        if put:
-            update.add(name, entry.ttl, rdata)
-        elif entry.type == "TXT":
-            # The server compares octets, and its strings may be cut elsewhere than ours: take what stands there.
-            for stored in self._stored(entry, zone):
-                update.delete(name, stored)
-        else:
-            update.delete(name, rdata)
-
-    def _stored(self, entry: Record, zone: str) -> list[dns.rdata.Rdata]:
-        query = dns.message.make_query(absolute(entry.name, zone), entry.type)
-        query.use_tsig(self._key)
-        try:
-            answer = dns.query.tcp(query, self._server, port=self._port, timeout=TIMEOUT)
-        except (dns.exception.DNSException, OSError) as error:
-            raise self._failure(f"{self.nameservers[0]} does not answer for {zone}", error) from error
-        return [
-            rdata
-            for rrset in answer.answer
-            for rdata in rrset
-            if from_rdata(zone, rrset.name, rdata, entry.ttl).key == entry.key
-        ]
-
-    def _send(self, update: dns.update.UpdateMessage, zone: str) -> None:
-        try:
-            answer = dns.query.tcp(update, self._server, port=self._port, timeout=TIMEOUT)
-        except (dns.exception.DNSException, OSError) as error:
-            raise self._failure(f"the update of {zone} at {self.nameservers[0]} failed", error) from error
-        if answer.rcode() != dns.rcode.NOERROR:
-            raise TailwartError(
-                f"{self.nameservers[0]} refused the update of {zone}",
-                seen=dns.rcode.to_text(answer.rcode()),
-                expected="NOERROR",
-                remedy="allow the key RFC2136_KEY_NAME to update this zone (knot: acl action update; BIND: "
-                "update-policy), and check that the server is its primary",
-            )
-
-    def _failure(self, what: str, error: Exception) -> TailwartError:
-        """What to check; the texts of the library never hold the key."""
-        if isinstance(error, dns.tsig.PeerBadTime):
-            hint = "set both clocks: TSIG allows 300 s of difference"
-        elif isinstance(error, (dns.tsig.PeerError, dns.tsig.BadSignature, dns.message.UnknownTSIGKey)):
-            hint = "check RFC2136_KEY_NAME, RFC2136_KEY and RFC2136_ALGORITHM against the server's (lesson 2)"
-        elif isinstance(error, dns.xfr.TransferError):
-            hint = "allow the key to transfer the zone (knot: acl action transfer), and check that the server has it"
-        else:
-            hint = "check RFC2136_SERVER and RFC2136_PORT, and that TCP to it is not blocked"
-        return TailwartError(what, seen=f"{type(error).__name__}: {error}", remedy=hint)
+    del notify  # nothing here takes long
+    secret = tsig_key(keys.rfc2136_key_name, keys.rfc2136_key.get_secret_value(), keys.rfc2136_algorithm)
+    return Rfc2136(str(keys.rfc2136_server), keys.rfc2136_port, secret)
 
 
-def _batches(changes: Sequence[tuple[str, bool, Record]]) -> Iterator[list[tuple[str, bool, Record]]]:
-    batch: list[tuple[str, bool, Record]] = []
-    for _, group in groupby(changes, key=lambda change: change[0]):
-        batch += group
-        if len(batch) >= _MESSAGE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def dns_server(keys: Rfc2136Keys) -> DnsServer:
+    """Stalwart's own access, over TCP."""
+    return DnsServer(
+        "rfc2136",
+        "Tsig",
+        {
+            "host": str(keys.rfc2136_server),
+            "port": keys.rfc2136_port,
+            "keyName": keys.rfc2136_key_name,
+            "key": Variable("STALWART_RFC2136_KEY", keys.rfc2136_key),
+            "protocol": "tcp",
+            "tsigAlgorithm": keys.rfc2136_algorithm,
+        },
+    )
+
+
+PROVIDER = Definition(
+    label="RFC 2136",
+    keys=Rfc2136Keys,
+    ttl=range(1, 2**31),  # RFC 2181 §8
+    connect=connect,
+    dns_server=dns_server,
+)

@@ -1,1 +1,1 @@
-"""Stalwart's settings as code: desired objects, plan, apply, and the server's life around them."""
+"""Stalwart's settings as code: desired objects, plan, apply, and the server's lifecycle around them."""

@@ -1,1 +1,1 @@
-"""The tailnet policy plane: a merge that leaves foreign content alone, and a push that cannot lose an edit."""
+"""The tailnet policy plane: a merge that keeps unmanaged content, and a push that cannot lose an edit."""

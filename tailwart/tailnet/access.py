@@ -1,8 +1,9 @@
-"""Who may reach whom by the rules of a policy: enough of the semantics to find the rules that void ours.
+"""Who may reach whom by the rules of a policy: as much of the semantics as it takes to find wide rules.
 
-Rules add up and only allow, so one `*` → `*` opens everything that our grants leave closed. Selectors are judged by
-what they mean for tagged nodes: `*`, the tag itself, `autogroup:tagged`, and address ranges (literal, from `hosts` or
-`ipsets`) that hold the whole tailnet. Users, groups and the other autogroups never stand for a tagged node.
+Rules add up and only allow, so one `*` → `*` opens everything that the managed grants leave closed. A
+selector counts by what it means for tagged nodes: `*`, the tag itself, `autogroup:tagged`, and address ranges (literal,
+from `hosts` or `ipsets`) that include the whole tailnet. Users, groups and the other autogroups never stand for a
+tagged node. Source: https://tailscale.com/kb/1337/policy-syntax.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
+from tailwart.network import TAILNET_V4, TAILNET_V6
 from tailwart.tailnet.policy import Entry, Policy, Section
 
-TAILNET_IPV4 = IPv4Network("100.64.0.0/10")
-TAILNET_IPV6 = IPv6Network("fd7a:115c:a1e0::/48")
 ALL_PORTS = ((0, 65535),)
 _ALL_TAGGED = {"*", "autogroup:tagged", "autogroup:danger-all"}
 _TCP = {"", "tcp", "6", "*"}
@@ -41,7 +41,7 @@ class Rule:
 
     @property
     def line(self) -> int:
-        """Its line in the file."""
+        """Its line in the file, from 1."""
         return self.entry.line
 
 
@@ -52,13 +52,13 @@ class Selectors:
     networks: dict[str, tuple[str, ...]]
 
     def covers(self, selector: str, tag: str) -> bool:
-        """Whether nodes with this tag are surely among those that the selector stands for."""
+        """Whether the selector certainly includes nodes with this tag; a single address may or may not: false."""
         if selector in _ALL_TAGGED or selector == tag:
             return True
         return any(_holds_tailnet(text) for text in self.networks.get(selector, (selector,)))
 
     def opens(self, rule: Rule, source: str, tag: str, port: int) -> bool:
-        """Whether the rule allows TCP from nodes of one tag to a port of another."""
+        """Whether the rule allows TCP from nodes with the tag ``source`` to a port of nodes with the tag ``tag``."""
         return any(self.covers(text, source) for text in rule.sources) and any(
             self.covers(text, tag) and any(low <= port <= high for low, high in ports)
             for text, ports in rule.destinations
@@ -66,7 +66,7 @@ class Selectors:
 
 
 def selectors(policy: Policy) -> Selectors:
-    """The named networks of a policy."""
+    """The names that the policy's `hosts` and `ipsets` define, each with its addresses."""
     networks: dict[str, tuple[str, ...]] = {entry.key: (str(entry.value),) for entry in policy.hosts.entries}
     for entry in policy.ipsets.entries:
         members = entry.value if isinstance(entry.value, list) else []
@@ -143,5 +143,5 @@ def _holds_tailnet(text: str) -> bool:
     except ValueError:
         return False
     if isinstance(network, IPv4Network):
-        return TAILNET_IPV4.subnet_of(network)
-    return TAILNET_IPV6.subnet_of(network)
+        return TAILNET_V4.subnet_of(network)
+    return TAILNET_V6.subnet_of(network)

@@ -1,7 +1,8 @@
 """The policy file over Tailscale's API: read with its ETag, validate, replace only what was read.
 
 Every failure is a `TailwartError` that says whether something was written. Reads and validations are repeated when the
-server is busy or broken, a write only when the server said that it did not happen; an unknown outcome is `Unsettled`.
+server is busy or broken, a write only when the server said that it did not happen; an unknown outcome is
+`OutcomeUnknown`. The API: https://tailscale.com/api (policy file, keys, OAuth).
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
 
 from tailwart.errors import TailwartError
+from tailwart.retries import Retries, retry_after
 
 HUJSON = "application/hujson"
 TIMEOUTS = (5.0, 30.0)
-ATTEMPTS = 4
-LONGEST_WAIT = 60.0
-_BUSY = {429, 500, 502, 503, 504}
+"""Seconds to connect, and to wait for an answer."""
+_BUSY = frozenset({429, 500, 502, 503, 504})
+# Only 429 says that a write did not happen; after a 5xx it may have.
+_BUSY_FOR_A_WRITE = frozenset({429})
 _SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?')
 
 
@@ -30,13 +32,13 @@ class Conflict(TailwartError):
     """The file changed after it was read (412); nothing was written."""
 
 
-class Unsettled(TailwartError):
-    """A write whose outcome is unknown: time-out, lost connection, 5xx. Only reading again tells."""
+class OutcomeUnknown(TailwartError):
+    """A write that may or may not have happened: time-out, lost connection, 5xx. Only reading again tells."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """The live text and the ETag that a write has to name."""
+    """The live text, and its ETag, which a write names in `If-Match`."""
 
     text: str
     etag: str
@@ -44,7 +46,10 @@ class PolicyFile:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What validation said: ``problems`` refuse the file (source, error), ``notes`` do not."""
+    """The result of a validation, true for an accepted file.
+
+    ``problems`` are the reasons of a refusal as (source, error), ``notes`` are warnings of an accepted file.
+    """
 
     message: str = ""
     problems: tuple[tuple[str, str], ...] = ()
@@ -64,7 +69,11 @@ class Credentials:
 
 
 class PolicyClient:
-    """One session with the API of one tailnet (`-`: the one that the credential belongs to)."""
+    """One session with the API of one tailnet (`-`: the one that the credential belongs to).
+
+    ``timeouts`` are the seconds to connect and to wait for an answer; ``sleep`` makes the pauses between attempts.
+    Every method raises `TailwartError` for a refused credential, an unreachable API and an unusable answer.
+    """
 
     def __init__(
         self,
@@ -77,12 +86,12 @@ class PolicyClient:
         self._base = base_url.rstrip("/") + "/api/v2"
         self._credentials = credentials
         self._timeouts = timeouts
-        self._sleep = sleep
+        self._retries = Retries(sleep=sleep)
         self._session = requests.Session()
         self._token = ""
 
     def read(self) -> PolicyFile:
-        """The live file. Raises `TailwartError` for anything that is not surely the whole file."""
+        """The live file. Raises `TailwartError` for anything that is not certainly the whole file."""
         response = self._call("GET", "/tailnet/-/acl", headers={"Accept": HUJSON}, what="read the policy")
         self._succeed(response, "read the policy", scope="policy_file:read")
         etag = response.headers.get("ETag", "")
@@ -97,7 +106,7 @@ class PolicyClient:
         if not etag:
             raise TailwartError(
                 "The policy API sent no ETag, so nothing was written",
-                expected="an ETag, without which a write could undo somebody else's edit",
+                expected="an ETag; without one, a write could undo another edit",
                 remedy="check TS_API_URL, and proxies that strip headers",
             )
         digest = _SHA256.fullmatch(etag)
@@ -109,7 +118,7 @@ class PolicyClient:
             raise _incomplete(f"bytes that are not UTF-8 at offset {error.start}") from None
 
     def validate(self, text: str) -> Verdict:
-        """What the server says of a text, its tests included; failures come with status 200."""
+        """The server's verdict on a text and its tests. The API sends a refusal as status 200 too."""
         response = self._call(
             "POST",
             "/tailnet/-/acl/validate",
@@ -136,63 +145,97 @@ class PolicyClient:
         return Verdict(message, tuple(problems), tuple(notes))
 
     def write(self, text: str, etag: str) -> PolicyFile | None:
-        """Replace the file that has this ETag. Raises `Conflict` or `Unsettled`; None when the answer has no text."""
+        """Replace the file that has this ETag; returns the stored file, None when the answer does not hold it.
+
+        Raises `Conflict` for an ETag that is not the current one (RFC 9110 §13.1.1), `OutcomeUnknown` when only a read
+        can say whether the file was replaced, and `TailwartError` for everything that certainly wrote nothing.
+        """
         response = self._call(
             "POST",
             "/tailnet/-/acl",
             headers={"Content-Type": HUJSON, "Accept": HUJSON, "If-Match": etag},
             data=text.encode(),
             what="write the policy",
+            write=True,
         )
         if response.status_code == 412:
             raise Conflict(
-                "The policy was changed by somebody else since it was read; nothing was written",
+                "The policy changed after it was read; nothing was written",
                 seen=f"412 Precondition Failed: the ETag is no longer {etag}",
             )
         if response.status_code >= 500:
-            raise Unsettled("The policy API failed during the write", seen=self._seen(response))
+            raise OutcomeUnknown("The policy API failed during the write", seen=self._seen(response))
         self._succeed(response, "write the policy", scope="policy_file")
         etag = response.headers.get("ETag", "")
         return PolicyFile(response.content.decode("utf-8", "replace"), etag) if etag and response.content else None
 
     def key(self, key_id: str) -> tuple[int, dict[str, Any]]:
-        """What the API knows of an auth key, API key or OAuth client, and its status (403 and 404 are answers)."""
+        """The status and the API's description of an auth key, API key or OAuth client; for 403 and 404 it is empty."""
         response = self._call(
-            "GET", f"/tailnet/-/keys/{key_id}", headers={"Accept": "application/json"}, what="look at a key"
+            "GET", f"/tailnet/-/keys/{key_id}", headers={"Accept": "application/json"}, what="read a key"
         )
         if response.status_code in (403, 404):
             return response.status_code, {}
-        self._succeed(response, "look at a key", scope="auth_keys:read")
-        return response.status_code, self._json(response, "look at a key")
+        self._succeed(response, "read a key", scope="auth_keys:read")
+        return response.status_code, self._json(response, "read a key")
 
     def _call(
-        self, method: str, path: str, *, headers: dict[str, str], what: str, data: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str],
+        what: str,
+        data: bytes | None = None,
+        write: bool = False,
     ) -> requests.Response:
         """One request with the token; repeated while that is safe."""
-        write = what == "write the policy"
-        for attempt in range(ATTEMPTS):
-            authorised = {**headers, "Authorization": f"Bearer {self._access_token()}"}
+
+        def send() -> requests.Response:
             try:
-                response = self._session.request(
+                return self._session.request(
                     method,
                     self._base + path,
-                    headers=authorised,
+                    headers={**headers, "Authorization": f"Bearer {self._access_token()}"},
                     data=data,
                     timeout=self._timeouts,
                     allow_redirects=False,
                 )
+            except requests.ConnectTimeout:
+                raise
             except requests.RequestException as error:
-                if write and not isinstance(error, requests.ConnectTimeout):
-                    raise Unsettled("The connection broke during the write", seen=_reason(error)) from None
-                if attempt == ATTEMPTS - 1:
-                    raise self._unreachable(what, error) from None
-                self._sleep(2.0**attempt / 2)
-                continue
-            busy = response.status_code == 429 or (response.status_code in _BUSY and not write)
-            if not busy or attempt == ATTEMPTS - 1:
-                return response
-            self._sleep(self._wait(response, attempt, what))
-        raise AssertionError("the last attempt returns or raises")
+                if write:
+                    raise OutcomeUnknown("The connection broke during the write", seen=_reason(error)) from None
+                raise
+
+        return self._repeat(send, what, _BUSY_FOR_A_WRITE if write else _BUSY)
+
+    def _repeat(
+        self, send: Callable[[], requests.Response], what: str, busy: frozenset[int] = _BUSY
+    ) -> requests.Response:
+        try:
+            response = self._retries.call(
+                send,
+                transient_error=requests.RequestException,
+                transient=lambda response: response.status_code in busy,
+                requested_pause=_requested_pause,
+            )
+        except requests.RequestException as error:
+            raise TailwartError(
+                f"The policy API could not be reached to {what}; nothing was written",
+                seen=f"{self._base}: {_reason(error)}, in up to {self._retries.attempts} attempts",
+                expected=f"an answer within {self._timeouts[1]:g} s",
+                remedy="check TS_API_URL and the network of this machine",
+            ) from None
+        pause = _requested_pause(response)
+        if response.status_code in busy and pause is not None:
+            raise TailwartError(
+                f"The policy API asks to wait {pause:.0f} s before it will {what}; nothing was written",
+                seen=self._seen(response),
+                expected=f"at most {self._retries.total_pause:.0f} s in {self._retries.attempts} attempts",
+                remedy="run again after that time",
+            )
+        return response
 
     def _access_token(self) -> str:
         if self._credentials.api_key and not self._credentials.client_id:
@@ -203,19 +246,12 @@ class PolicyClient:
 
     def _fetch_token(self) -> str:
         form = {"client_id": self._credentials.client_id, "client_secret": self._credentials.client_secret}
-        for attempt in range(ATTEMPTS):
-            try:
-                response = self._session.post(
-                    self._base + "/oauth/token", data=form, timeout=self._timeouts, allow_redirects=False
-                )
-            except requests.RequestException as error:
-                if attempt == ATTEMPTS - 1:
-                    raise self._unreachable("get a token", error) from None
-                self._sleep(2.0**attempt / 2)
-                continue
-            if response.status_code not in _BUSY or attempt == ATTEMPTS - 1:
-                break
-            self._sleep(self._wait(response, attempt, "get a token"))
+        response = self._repeat(
+            lambda: self._session.post(
+                self._base + "/oauth/token", data=form, timeout=self._timeouts, allow_redirects=False
+            ),
+            "get a token",
+        )
         if response.status_code in (400, 401, 403):
             raise TailwartError(
                 "Tailscale refused the OAuth client",
@@ -246,29 +282,10 @@ class PolicyClient:
         elif 300 <= status < 400:
             remedy = "set TS_API_URL to the address it redirects to; nothing was written"
         elif status == 400:
-            expected, remedy = "a request that the API accepts", "look at what it says above; nothing was written"
+            expected, remedy = "a request that the API accepts", "read its message above; nothing was written"
         raise TailwartError(
             f"The policy API refused to {what}", seen=self._seen(response), expected=expected, remedy=remedy
         )
-
-    def _unreachable(self, what: str, error: requests.RequestException) -> TailwartError:
-        return TailwartError(
-            f"The policy API could not be reached to {what}; nothing was written",
-            seen=f"{self._base}: {_reason(error)}, {ATTEMPTS} times",
-            expected=f"an answer within {self._timeouts[1]:g} s",
-            remedy="check TS_API_URL and the network of this machine",
-        )
-
-    def _wait(self, response: requests.Response, attempt: int, what: str) -> float:
-        asked = _retry_after(response.headers.get("Retry-After", ""))
-        if asked is not None and asked > LONGEST_WAIT:
-            raise TailwartError(
-                f"The policy API asks to wait {asked:.0f} s before it will {what}; nothing was written",
-                seen=self._seen(response),
-                expected=f"at most {LONGEST_WAIT:.0f} s",
-                remedy="run again after that time",
-            )
-        return 2.0**attempt / 2 if asked is None else max(asked, 0.0)
 
     def _json(self, response: requests.Response, what: str) -> dict[str, Any]:
         try:
@@ -295,7 +312,7 @@ class PolicyClient:
         return self._masked(str(answer.get("message") or "")) if isinstance(answer, dict) else ""
 
     def _masked(self, text: str) -> str:
-        """The server's words, without our secrets in case it repeats them."""
+        """The server's text without the credentials, which it may repeat."""
         for secret in (self._credentials.client_secret, self._credentials.api_key, self._token):
             if secret:
                 text = text.replace(secret, "********")
@@ -307,7 +324,7 @@ def _incomplete(seen: str) -> TailwartError:
         "The policy file did not arrive whole, so nothing was written",
         seen=seen,
         expected="the complete file as its ETag describes it",
-        remedy="run again; if it stays so, look at proxies between this machine and TS_API_URL",
+        remedy="run again; if it fails again, check proxies between this machine and TS_API_URL",
     )
 
 
@@ -317,10 +334,5 @@ def _reason(error: requests.RequestException) -> str:
     return {"ReadTimeout": "no answer in time", "ConnectTimeout": "no connection in time"}.get(kind, kind)
 
 
-def _retry_after(text: str) -> float | None:
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return parsedate_to_datetime(text).timestamp() - time.time()
-    except (TypeError, ValueError):
-        return None
+def _requested_pause(response: requests.Response) -> float | None:
+    return retry_after(response.headers.get("Retry-After", ""))

@@ -1,8 +1,7 @@
-"""What the policy shall hold for one installation: tag owners, grants and tests, as system.md's tailnet role lists
-them.
+"""The desired policy entries of one installation: tag owners, grants and tests (docs/tailnet.md lists them).
 
-Pure data from an `Environment`. Every grant comes with a test that it works and every closed way with one that it
-does not, because the server runs the tests at every later write by anybody (lessons 5 and 11).
+Pure data from an `Environment`. Every grant comes with a test that it works, and every connection that must stay
+closed with a test that it is: the server runs the tests at every later write, whoever writes (lessons 5 and 11).
 """
 
 from __future__ import annotations
@@ -13,18 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tailwart.environment import Environment
+from tailwart.network import HTTP, HTTPS, SMTP, SSH_PORT, ports
 
-MAIL_PORTS = (25, 465, 587, 143, 993)
-# Passed through by SNI to the mailbox (lesson 5).
-HTTPS_PORT = 443
-HTTP_PORT = 8080
-SSH_PORT = 22
 _DEFAULT_PORTS = {"redis": 6379, "http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One grant of ours; ``name`` is the name in its marker, ``why`` what breaks without it."""
+    """One managed grant; ``name`` is the name in its mark, ``why`` what fails without it."""
 
     name: str
     sources: tuple[str, ...]
@@ -39,7 +34,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTest:
-    """What the server shall check for one source at every write."""
+    """What the server checks for one source at every write."""
 
     name: str
     source: str
@@ -57,7 +52,11 @@ class PolicyTest:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything of ours. ``scope`` tells installations on one tailnet apart; an empty one asks for removal."""
+    """All managed entries of one installation.
+
+    ``scope`` is its domain, which keeps the installations on one tailnet apart. Without entries, `Desired(scope)` asks
+    for the removal of all managed entries of that installation.
+    """
 
     scope: str
     mailbox: str = ""
@@ -67,7 +66,7 @@ class Desired:
     tests: tuple[PolicyTest, ...] = ()
 
     def granted(self, source: str, tag: str) -> set[int]:
-        """The TCP ports that our grants open from a source to a tag."""
+        """The TCP ports that the managed grants open from a source to a tag."""
         return {port for grant in self.grants if source in grant.sources and grant.tag == tag for port in grant.ports}
 
 
@@ -86,10 +85,14 @@ def desired(environment: Environment) -> Desired:
 
 
 def _grants(env: Environment) -> Iterator[Grant]:
-    web = (HTTPS_PORT, HTTP_PORT) if env.jmap_vhost else (HTTPS_PORT,)
-    yield Grant("edge-to-mailbox", (env.tag_edge,), env.tag_stalwart, (*MAIL_PORTS, *web), "the edge cannot deliver")
+    web = (HTTPS, HTTP) if env.jmap_vhost else (HTTPS,)
+    public = ports((*env.mail_services.public, *web))
+    yield Grant("edge-to-mailbox", (env.tag_edge,), env.tag_stalwart, public, "the edge cannot deliver")
+    if env.mail_services.tailnet:
+        inside = ports(env.mail_services.tailnet)
+        yield Grant("tailnet-to-mailbox", tuple(env.ts_mail_src), env.tag_stalwart, inside, "MAIL_SERVICES :tailnet")
     if env.ts_admin_src:
-        yield Grant("administration", tuple(env.ts_admin_src), env.tag_stalwart, (HTTP_PORT,), "TS_ADMIN_SRC")
+        yield Grant("administration", tuple(env.ts_admin_src), env.tag_stalwart, (HTTP.port,), "TS_ADMIN_SRC")
     without_store = "the mailbox cannot reach its store (lesson 1)"
     if env.stalwart_store == "postgres":
         yield _from_mailbox(env, "postgres", env.tag_postgres, env.stalwart_db_port, without_store)
@@ -107,7 +110,7 @@ def _from_mailbox(env: Environment, name: str, tag: str, port: int, why: str) ->
 
 
 def port_of(url: str) -> int:
-    """The TCP port of a store's URL."""
+    """The TCP port of a store's URL, explicit or that of its scheme. `KeyError` for a scheme without a known port."""
     parts = urlsplit(url)
     return parts.port or _DEFAULT_PORTS[parts.scheme]
 
@@ -118,11 +121,12 @@ def _tests(env: Environment, grants: tuple[Grant, ...]) -> Iterator[PolicyTest]:
         dict.fromkeys((grant.tag, port) for grant in grants if mailbox in grant.sources for port in grant.ports)
     )
     tags_behind = list(dict.fromkeys(tag for tag, _ in behind))
+    not_public = ports(env.mail_services.tailnet)
     # A mailbox that was broken into must not become a stepping stone, and neither must an edge.
     closed = {
-        edge: [(mailbox, SSH_PORT), (mailbox, HTTP_PORT), *behind],
-        mailbox: [(edge, SSH_PORT), (edge, 25), *((tag, SSH_PORT) for tag in tags_behind)],
-    } | {tag: [(mailbox, 25), (mailbox, HTTP_PORT)] for tag in tags_behind if tag not in (mailbox, edge)}
+        edge: [(mailbox, port) for port in (SSH_PORT, HTTP.port, *not_public)] + behind,
+        mailbox: [(edge, SSH_PORT), (edge, SMTP.port), *((tag, SSH_PORT) for tag in tags_behind)],
+    } | {tag: [(mailbox, SMTP.port), (mailbox, HTTP.port)] for tag in tags_behind if tag not in (mailbox, edge)}
     for source, ways in closed.items():
         accept = [(grant.tag, port) for grant in grants if source in grant.sources for port in grant.ports]
         deny = [way for way in dict.fromkeys(ways) if way not in accept and way[0] != source]

@@ -1,6 +1,6 @@
-"""Who reaches whom: measured from every node to every port that matters, compared with what the policy says.
+"""Who reaches whom: measured from every node to every target port, and compared with the policy.
 
-One connection and one script per node, all its probes at once. A refused connection counts as reached: the packet
+One SSH connection and one script per node, all its probes at once. A refused connection counts as reached: the packet
 filter let it through. A port that the policy closes answers nothing, and a node without any grant is not even visible
 by name.
 """
@@ -23,7 +23,7 @@ ATTEMPTS = 2
 
 
 class Outcome(StrEnum):
-    """What a probe met."""
+    """The result of one probe. REFUSED means that the packet filter let it through; UNKNOWN that it could not run."""
 
     OPEN = "open"
     REFUSED = "refused"
@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A port of a node; ``node`` names the node that it is on, so that it is not probed from itself."""
+    """A port of a node. ``node`` is the node that serves it, so that it is not probed from itself."""
 
     label: str
     node: str
@@ -60,7 +60,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One measured way, and whether the policy opens it."""
+    """One measured connection, and whether the policy allows it."""
 
     source: str
     target: Target
@@ -69,12 +69,12 @@ class Cell:
 
     @property
     def agrees(self) -> bool:
-        """Whether the tailnet does what the policy says; a node that could not be asked proves nothing."""
+        """Whether the measurement matches the policy; false when it is UNKNOWN."""
         return self.outcome is not Outcome.UNKNOWN and self.allowed == (self.outcome is not Outcome.CLOSED)
 
 
 def measure(policy: Policy, sources: Sequence[Source], targets: Sequence[Target]) -> tuple[Cell, ...]:
-    """Probe all ways from all sources at the same time."""
+    """Probe every target from every source, all at the same time. A source that fails gives UNKNOWN, no error."""
     if not sources:
         return ()
     with ThreadPoolExecutor(len(sources)) as pool:
@@ -83,7 +83,7 @@ def measure(policy: Policy, sources: Sequence[Source], targets: Sequence[Target]
 
 
 def allowed(policy: Policy, sources: Iterable[str], target: Target) -> bool:
-    """Whether the rules of a policy open a way between nodes with these tags."""
+    """Whether the rules of a policy allow a connection from a node with the tags ``sources`` to the target."""
     if policy.acls.node is None and policy.grants.node is None:
         return True  # a file without either section allows everything
     resolve = selectors(policy)
@@ -110,8 +110,8 @@ def _row(policy: Policy, source: Source, targets: Sequence[Target]) -> list[Cell
 def script(targets: Sequence[Target], expected: Sequence[bool]) -> str:
     """A POSIX script that probes all targets at once and prints `INDEX OUTCOME` lines.
 
-    A way that the policy opens gets a second attempt. Busybox' nc makes the probes in the sidecar, bash's /dev/tcp on
-    a bare Debian.
+    A target that the policy allows (``expected``) gets a second attempt. Busybox' nc makes the
+    probes in the sidecar, bash's /dev/tcp on a bare Debian.
     """
     probes = "\n".join(
         f"probe {index} {shlex.quote(target.address)} {target.port} {ATTEMPTS if open_way else 1} &"
@@ -139,7 +139,7 @@ wait
 
 
 def parse(output: str) -> Mapping[int, Outcome]:
-    """The outcomes that a script printed."""
+    """The outcomes that a script printed, by the index of the target; other lines are ignored."""
     found = {}
     for line in output.splitlines():
         index, _, outcome = line.partition(" ")
@@ -149,7 +149,7 @@ def parse(output: str) -> Mapping[int, Outcome]:
 
 
 def table(cells: Sequence[Cell]) -> str:
-    """The matrix as text: targets down, sources across; what contradicts the policy is marked."""
+    """The matrix as text: one row per target, one column per source; `(!)` marks what contradicts the policy."""
     sources = list(dict.fromkeys(cell.source for cell in cells))
     targets = list(dict.fromkeys(cell.target for cell in cells))
     found = {(cell.source, cell.target): cell for cell in cells}

@@ -1,7 +1,17 @@
-"""Our entries merged into the live text: added, updated in place, removed; every other byte stays.
+"""The managed entries merged into the live text: added, updated in place, removed; every other byte stays.
 
-Meaning decides, not spelling: an entry that already says what we want is left alone, whoever wrote it and in whatever
-order. What cannot be merged without changing somebody else's entry is refused, with the line.
+Meaning decides, not spelling: an entry that already equals a desired one stays as it is, whoever wrote it and in
+whatever order. A merge that would change an unmanaged entry is refused, with the line.
+
+    >>> from tailwart.tailnet.desired import Grant
+    >>> grant = Grant("smarthost", ("tag:a",), "tag:b", (587,))
+    >>> live = '{\\n  "grants": [], // mine\\n}'
+    >>> print(merge(live, Desired("example.org", grants=(grant,))).text)
+    {
+      "grants": [
+        {/* tailwart:example.org/smarthost */ "src": ["tag:a"], "dst": ["tag:b"], "ip": ["tcp:587"]},
+      ], // mine
+    }
 """
 
 from __future__ import annotations
@@ -21,7 +31,7 @@ from tailwart.tailnet.splice import Splice
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The new text, what differs, and which entries of the file already did what we want without being ours."""
+    """The new text, the changes, and the unmanaged entries that already equal desired ones (``satisfied``)."""
 
     text: str
     changes: tuple[Change, ...]
@@ -29,8 +39,8 @@ class Merged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """One entry that shall exist: its identity, its content, and why it is there."""
+class _DesiredEntry:
+    """One desired entry: the name in its mark, its content, and why it is there."""
 
     name: str
     content: Any
@@ -45,15 +55,17 @@ def merge(text: str, desired: Desired) -> Merged:
 def merge_into(policy: Policy, desired: Desired) -> Merged:
     """The text of a parsed policy with the desired entries.
 
-    Raises `TailwartError` for a tag of ours that somebody else defined with other owners, and for a copied mark.
+    Raises `TailwartError` for a desired tag that an unmanaged entry defines with other owners, and for a copied mark.
     """
     live = policy.text
     if policy.document.root is None:
         policy = Policy(_with_root(policy.text))
+    grants = [_DesiredEntry(grant.name, grant.as_policy(), grant.why) for grant in desired.grants]
+    tests = [_DesiredEntry(test.name, test.as_policy()) for test in desired.tests]
     plans = [
         _tag_owners(policy, desired),
-        _listed(policy.grants, "grant", [_Wanted(g.name, g.as_policy(), g.why) for g in desired.grants], desired.scope),
-        _listed(policy.tests, "policy test", [_Wanted(t.name, t.as_policy()) for t in desired.tests], desired.scope),
+        _listed(policy.grants, "grant", grants, desired.scope),
+        _listed(policy.tests, "policy test", tests, desired.scope),
     ]
     changes = tuple(change for plan in plans for change in plan.changes)
     satisfied = tuple(line for plan in plans for line in plan.satisfied)
@@ -82,19 +94,19 @@ class _SectionPlan:
 def _tag_owners(policy: Policy, desired: Desired) -> _SectionPlan:
     plan = _SectionPlan(policy.tag_owners, [], [], [], [], [])
     mark = Mark(desired.scope)
-    present: dict[str, Entry] = {}
+    current: dict[str, Entry] = {}
     for entry in policy.tag_owners.entries:
         if entry.key in desired.tag_owners:
-            if entry.key in present:
-                raise _refused(entry, entry.key, "is defined a second time", f"line {present[entry.key].line}")
-            present[entry.key] = entry
+            if entry.key in current:
+                raise _refused(entry, entry.key, "is defined a second time", f"line {current[entry.key].line}")
+            current[entry.key] = entry
         elif entry.mark == mark:
             plan.remove.append(entry.index)
             plan.changes.append(
                 Change(Action.DELETE, "tag owner", entry.key, (FieldChange("owners", entry.value, None),))
             )
     for tag, owners in desired.tag_owners.items():
-        found = present.get(tag)
+        found = current.get(tag)
         if found is None:
             plan.add.append(f"{json.dumps(tag)}: {mark} {_rendered(list(owners))}")
             plan.changes.append(Change(Action.CREATE, "tag owner", tag, (FieldChange("owners", None, list(owners)),)))
@@ -114,11 +126,11 @@ def _refused(entry: Entry, tag: str, problem: str, seen: str, expected: str = "o
         f"Line {entry.line} of the policy: the tag {tag} {problem}, so nothing was written",
         seen=seen,
         expected=expected,
-        remedy="choose a tag of your own (TAG_… in .env), or make TAG_OWNERS and that line agree",
+        remedy="choose another tag (TAG_… in .env), or make TAG_OWNERS and that line agree",
     )
 
 
-def _listed(section: Section, kind: str, desired: list[_Wanted], scope: str) -> _SectionPlan:
+def _listed(section: Section, kind: str, desired: list[_DesiredEntry], scope: str) -> _SectionPlan:
     plan = _SectionPlan(section, [], [], [], [], [])
     by_name: dict[str, list[Entry]] = {}
     for entry in section.entries:
@@ -130,19 +142,19 @@ def _listed(section: Section, kind: str, desired: list[_Wanted], scope: str) -> 
             raise TailwartError(
                 f"Different entries of the policy bear the mark {Mark(scope, name)}, so nothing was written",
                 seen=f"lines {', '.join(str(entry.line) for entry in entries)}",
-                expected="the mark on one entry only; which of them is a copy, nobody but its owner knows",
-                remedy="remove the mark from the entry that is yours",
+                expected="the mark on one entry only",
+                remedy="remove the mark from the copy",
             )
         if name not in names:
             for entry in entries:
                 plan.remove.append(entry.index)
                 plan.changes.append(Change(Action.DELETE, kind, name, _fields(entry.value, None)))
     for one in desired:
-        _want(plan, kind, one, by_name.get(one.name, []), scope)
+        _plan_entry(plan, kind, one, by_name.get(one.name, []), scope)
     return plan
 
 
-def _want(plan: _SectionPlan, kind: str, desired: _Wanted, found: list[Entry], scope: str) -> None:
+def _plan_entry(plan: _SectionPlan, kind: str, desired: _DesiredEntry, found: list[Entry], scope: str) -> None:
     rendered = _marked(desired.content, Mark(scope, desired.name))
     if found:
         if not _same(found[0].value, desired.content):
@@ -152,7 +164,7 @@ def _want(plan: _SectionPlan, kind: str, desired: _Wanted, found: list[Entry], s
         return
     for entry in plan.section.entries:
         if entry.mark is None and _same(entry.value, desired.content):
-            plan.satisfied.append(f"line {entry.line}: already does what {desired.name} shall do")
+            plan.satisfied.append(f"line {entry.line}: already equals {desired.name}")
             return
     plan.add.append(rendered)
     plan.changes.append(Change(Action.CREATE, kind, desired.name, _fields(None, desired.content), desired.why))
@@ -196,7 +208,7 @@ def _removals(policy: Policy, plans: Sequence[_SectionPlan]) -> list[Splice]:
         node = plan.section.node
         if node is None:
             continue
-        if plan.remove and not plan.add and _made_by_us(policy, plan.section, len(plan.remove)):
+        if plan.remove and not plan.add and _created_by_merge(policy, plan.section, len(plan.remove)):
             assert plan.section.index is not None, "a section with a node has an index"
             whole.append(plan.section.index)
             continue
@@ -210,10 +222,10 @@ def _removals(policy: Policy, plans: Sequence[_SectionPlan]) -> list[Splice]:
     return splices
 
 
-def _made_by_us(policy: Policy, section: Section, removed: int) -> bool:
-    """Whether nothing of anybody else is in a section that we created: no entry, and no comment but our marks."""
+def _created_by_merge(policy: Policy, section: Section, removed: int) -> bool:
+    """Whether a merge created this section and all that is left in it is removed: no other entry, no other comment."""
     node = section.node
-    if node is None or not section.ours or removed != len(node.items):
+    if node is None or not section.managed or removed != len(node.items):
         return False
     comments = policy.document.comments(node.start, node.end)
     return len(comments) == sum(entry.mark is not None for entry in section.entries)

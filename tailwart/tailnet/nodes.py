@@ -1,16 +1,18 @@
-"""The nodes of an installation for the matrix: from where to probe over SSH, and what to probe."""
+"""The nodes of an installation for the matrix: where to probe from, and what to probe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from urllib.parse import urlsplit
 
-from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment, SshTarget
 from tailwart.errors import TailwartError
-from tailwart.tailnet.desired import HTTP_PORT, HTTPS_PORT, MAIL_PORTS, SSH_PORT, port_of
+from tailwart.network import SMTP, SSH_PORT
+from tailwart.network import ports as ports_of
+from tailwart.runner import Runner
+from tailwart.tailnet.desired import port_of
 from tailwart.tailnet.matrix import Run, Source, Target
 
 SIDECAR = "ts-stalwart"
@@ -18,10 +20,20 @@ _IN_SIDECAR = f"docker exec -i {SIDECAR} sh -s"
 
 
 class Nodes:
-    """The SSH connections of one measurement; ``extra`` are further nodes as (name, tags, target)."""
+    """The nodes of one measurement and the connections to them; a context manager that closes them.
 
-    def __init__(self, environment: Environment, extra: Sequence[tuple[str, tuple[str, ...], SshTarget]] = ()) -> None:
+    ``connect`` opens a connection to a host, ``extra`` are further nodes as (name, tags, target). A node that cannot be
+    reached raises nothing here: its measurements are unknown.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        connect: Callable[[SshTarget], AbstractContextManager[Runner]],
+        extra: Sequence[tuple[str, tuple[str, ...], SshTarget]] = (),
+    ) -> None:
         self._environment = environment
+        self._connect = connect
         self._extra = extra
         self._connections = ExitStack()
 
@@ -32,7 +44,7 @@ class Nodes:
         self._connections.close()
 
     def sources(self) -> list[Source]:
-        """Every node that can be asked; the mailbox is asked inside its sidecar, for its host is another identity."""
+        """Every node of the settings. The mailbox is probed from inside its sidecar: its host has another identity."""
         env = self._environment
         found = []
         if env.mailbox_ssh:
@@ -44,9 +56,9 @@ class Nodes:
         return found
 
     def targets(self) -> list[Target]:
-        """Every port of ours: granted ones, and those that must stay closed."""
+        """Every port to probe: those that grants open, and those that must stay closed."""
         env = self._environment
-        ports = (SSH_PORT, *MAIL_PORTS, HTTPS_PORT, HTTP_PORT)
+        ports = (SSH_PORT, *ports_of(env.mail_services.listeners))
         found = [Target("mailbox", "mailbox", env.magic_host, (env.tag_stalwart,), port) for port in ports]
         home = env.stalwart_db_host
         for label, host, tag, port in _backends(env):
@@ -55,7 +67,9 @@ class Nodes:
         if env.smarthost_address is not None:
             relay = next((name for name, tags, _ in self._extra if env.tag_mail in tags), "smarthost")
             address = str(env.smarthost_address)
-            found += [Target("smarthost", relay, address, (env.tag_mail,), port) for port in (env.smarthost_port, 25)]
+            found += [
+                Target("smarthost", relay, address, (env.tag_mail,), port) for port in (env.smarthost_port, SMTP.port)
+            ]
         return found + self._edge_targets()
 
     def _edge_targets(self) -> list[Target]:
@@ -66,7 +80,7 @@ class Nodes:
             Target(edge.name, edge.name, address, (self._environment.tag_edge,), port)
             for edge, address in zip(edges, addresses, strict=True)
             if address
-            for port in (SSH_PORT, 25)
+            for port in (SSH_PORT, SMTP.port)
         ]
 
     def _address(self, target: SshTarget) -> str:
@@ -76,7 +90,7 @@ class Nodes:
             return ""
 
     def _runner(self, target: SshTarget, shell: str = "sh -s") -> Run:
-        connection = self._connections.enter_context(SshRunner(self._environment, target))
+        connection = self._connections.enter_context(self._connect(target))
         # Root is needed for docker only; a user other than root has it by sudo, as in the deploy.
         command = f"sudo -n {shell}" if target.user != "root" and shell == _IN_SIDECAR else shell
         return lambda script: connection(command, stdin=script).stdout

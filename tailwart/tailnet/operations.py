@@ -19,8 +19,7 @@ from tailwart.tailnet.session import push
 def policy(environment: Environment) -> Generator[PyinfraCommand, None, None]:
     """Tag owners, grants and tests in the live policy file; whatever else it holds stays.
 
-    Reads the file once, and each key that it can look at, when nothing changes. Refuses by failing the host, with
-    nothing written.
+    Without a change it makes one request for the file and one per key. A refusal fails the host, with nothing written.
     """
     yield from plan_and_apply(lambda: _prepare(environment))
 
@@ -29,8 +28,8 @@ def _prepare(environment: Environment) -> Prepared:
     pushed = push(environment)
     planned = pushed.prepare()
 
-    def apply(tell: Callable[[str], None]) -> None:
-        pushed.apply(planned, tell)
+    def apply(log: Callable[[str], None]) -> None:
+        pushed.apply(planned, log)
 
     owners = {entry.key: entry.value for entry in Policy(planned.live.text).tag_owners.entries}
     owners |= pushed.desired.tag_owners

@@ -1,11 +1,11 @@
-"""The sections of a policy file that concern us, as they lie in its text, and the markers by which ours are known.
+"""The sections of a policy file that the deploy reads or edits, and the marks by which it knows its own entries.
 
-Ownership: each of our entries carries a block comment *inside itself*: `{/* tailwart:example.org/NAME */ "src": …}`
+Ownership: each managed entry carries a block comment *inside itself*: `{/* tailwart:example.org/NAME */ "src": …}`
 in `grants` and `tests`, `"tag:x": /* tailwart:example.org */ […]` in `tagOwners`. So the mark moves with the entry
 when its owner sorts the file, survives the server's formatter (which keeps comments), and can never end up on a
 neighbour, as a comment line above could. The domain keeps two installations on one tailnet apart. When a tool strips
-all comments, an entry that means what we want still counts as present, and nothing is ever added twice. A section
-that we had to create bears a mark between its key and its `[` or `{`, and goes again when it is empty.
+all comments, an entry that equals a desired one still counts, and nothing is ever added twice. A section that a merge
+created carries a mark between its key and its `[` or `{`, and is removed again when it is empty.
 
 Section and field names match in any case, as with the server (old files say `ACLs`, `TagOwners`).
 """
@@ -26,7 +26,11 @@ _READ_ONLY = ("hosts", "ipsets")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Whose an entry is (``scope`` is the installation's domain), and which one (``name`` is empty for members)."""
+    """The owner of an entry (``scope``: the installation's domain) and its ``name``, empty in `tagOwners`.
+
+    >>> str(Mark("example.org", "edge-to-mailbox"))
+    '/* tailwart:example.org/edge-to-mailbox */'
+    """
 
     scope: str
     name: str = ""
@@ -37,7 +41,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a section: where it is, what it says, and whose it is."""
+    """One entry of a section: its place, its content, and its mark; None for an unmanaged entry."""
 
     index: int
     line: int
@@ -53,20 +57,23 @@ class Entry:
 
 @dataclass(slots=True)
 class Section:
-    """One section; ``node`` and ``index`` (in the root object) are None when the file does not have it."""
+    """One section; ``node`` and ``index`` (in the root object) are None when the file lacks it.
+
+    ``managed`` tells that a merge created it.
+    """
 
     name: str
     node: Node | None = None
     index: int | None = None
-    ours: bool = False
+    managed: bool = False
     entries: list[Entry] = field(default_factory=list)
 
 
 class Policy:
     """A parsed policy file.
 
-    Raises `HuJSONError` for text that does not parse, `TailwartError` where it is no policy or a section is of the
-    wrong type or defined twice; each names the line.
+    Raises `HuJSONError` for text that does not parse, `TailwartError` when it is not an object, or when a section
+    has the wrong type or is defined twice; each names the line.
     """
 
     def __init__(self, text: str) -> None:
@@ -93,19 +100,19 @@ class Policy:
             if item.key is None or str(item.key.scalar).lower() != name.lower():
                 continue
             if name in _READ_ONLY and item.node.kind != kind:
-                continue  # for the server to judge: we only look names up there
+                continue  # for the server to judge: only names are read there
             if section.node is not None:
                 raise TailwartError(
                     f"The policy defines {name!r} twice: lines {self.document.line(section.node.start)} and"
                     f" {self.document.line(item.start)}",
-                    expected="one section, as it is not defined which one counts",
+                    expected="one section: which of two counts is not defined",
                     remedy="join the two in the admin console, then run again",
                 )
             if item.node.kind != kind:
                 expected = "an object, { … }" if kind == "object" else "a list, [ … ]"
                 raise _misfit(self.document, item.node, name, expected)
             section.node, section.index = item.node, index
-            section.ours = bool(_marks(self.document, item.key.end, item.node.start))
+            section.managed = bool(_marks(self.document, item.key.end, item.node.start))
         if section.node is not None:
             section.entries = list(self._entries(section.node))
         return section
@@ -126,7 +133,7 @@ def _marks(document: Document, start: int, end: int) -> list[Mark]:
 
 def _misfit(document: Document, node: Node, what: str, expected: str) -> TailwartError:
     return TailwartError(
-        f"Line {document.line(node.start)} of the policy: {what} is of the wrong type",
+        f"Line {document.line(node.start)} of the policy: {what} has the wrong type",
         seen=document.text[node.start : node.start + 40],
         expected=expected,
         remedy="correct it in the admin console, then run again; nothing was written",

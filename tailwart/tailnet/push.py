@@ -1,7 +1,7 @@
 """Plan and push: read → merge → validate on the server → snapshot → write with If-Match → read back.
 
-A conflict (412) or a write of unknown outcome starts over from the live file, at most `MAX_ROUNDS` times, so somebody
-else's edit is merged with ours and never overwritten.
+A conflict (412) or a write of unknown outcome starts over from the live file, at most `MAX_ROUNDS` times, so another
+edit is merged with this one and never overwritten.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Plan
 from tailwart.tailnet import snapshots
-from tailwart.tailnet.client import Conflict, PolicyClient, PolicyFile, Unsettled, Verdict
+from tailwart.tailnet.client import Conflict, OutcomeUnknown, PolicyClient, PolicyFile, Verdict
 from tailwart.tailnet.desired import Desired, PolicyTest
 from tailwart.tailnet.hujson import value
 from tailwart.tailnet.merge import merge_into
@@ -30,9 +30,9 @@ _OPEN_WAY = re.compile(r'(?:address "|-> )([^"\s]+:\d+)"?.*(?:want: Drop|expecte
 
 @dataclass(frozen=True, slots=True)
 class PolicyPlan:
-    """What would be written, and everything that the owner should know of the file as it is.
+    """What would be written: the live file, the new ``text``, the changes, and the wide rules of the live file.
 
-    ``refusal`` is the server's when it would not take the file.
+    True when there is something to write. ``refusal`` is the server's, when it does not accept the new text.
     """
 
     live: PolicyFile
@@ -57,7 +57,7 @@ class PolicyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One installation's policy: where it is, what it shall hold, which wide rules its owner knows of."""
+    """The push of one installation: API, desired entries, labels of acknowledged wide rules, directory of snapshots."""
 
     client: PolicyClient
     desired: Desired
@@ -65,7 +65,10 @@ class Push:
     backup: Path = snapshots.DIRECTORY
 
     def prepare(self) -> PolicyPlan:
-        """Read, plan, and let the server validate what would be written. Writes nothing."""
+        """Read, plan, and let the server validate what would be written. Writes nothing.
+
+        Raises `TailwartError` when the API fails and when the file cannot be merged.
+        """
         live = self.client.read()
         planned = make_plan(live, self.desired, self.acknowledged)
         if not planned:
@@ -73,31 +76,32 @@ class Push:
         verdict = self.client.validate(planned.text)
         if verdict:
             return planned
-        # Some selectors only the server can resolve: a node with two tags, an address in `hosts`.
+        # Only the server can resolve some selectors: a node with two tags, an address in `hosts`.
         open_ways = _open_ways(verdict)
         narrowed = make_plan(live, self.desired, self.acknowledged, open_ways) if open_ways else planned
         if narrowed.text != planned.text:
             verdict = self.client.validate(narrowed.text) if narrowed else Verdict()
         return narrowed if verdict else replace(narrowed, refusal=refused(verdict))
 
-    def apply(self, planned: PolicyPlan | None = None, tell: Callable[[str], None] = lambda _: None) -> PolicyPlan:
-        """Bring the live file to the desired state, beginning with a plan if one was made. Returns the last plan.
+    def apply(self, planned: PolicyPlan | None = None, log: Callable[[str], None] = lambda _: None) -> PolicyPlan:
+        """Bring the live file to the desired state, and return the last plan.
 
-        Raises `TailwartError` when the server refuses the file, and after `MAX_ROUNDS` conflicts.
+        ``planned`` is an earlier plan to start with, ``log`` gets lines for the operator. Raises
+        `TailwartError` when the server refuses the file, and after `MAX_ROUNDS` conflicts.
         """
-        trouble = ""
+        cause = ""
         for _ in range(MAX_ROUNDS):
             planned = planned or self.prepare()
             if not planned:
                 return planned
             if planned.refusal is not None:
                 raise planned.refusal
-            tell(f"snapshot from before the write: {snapshots.save(planned.live.text, self.backup)}")
+            log(f"snapshot from before the write: {snapshots.save(planned.live.text, self.backup)}")
             try:
                 self.client.write(planned.text, planned.live.etag)
-            except (Conflict, Unsettled) as error:
-                trouble = f"{error.what} ({error.seen})"
-                tell(f"{error.what}; starting over from the live file")
+            except (Conflict, OutcomeUnknown) as error:
+                cause = f"{error.what} ({error.seen})"
+                log(f"{error.what}; starting over from the live file")
                 planned = None
                 continue
             self._read_back(planned)
@@ -108,21 +112,21 @@ class Push:
             return planned
         raise TailwartError(
             f"The policy could not be written in {MAX_ROUNDS} attempts",
-            seen=trouble,
-            expected="a moment in which nobody else edits it",
+            seen=cause,
+            expected="no other edit during a push",
             remedy="find out who edits the policy (admin console: Logs, Configuration), then run again",
         )
 
     def _read_back(self, written: PolicyPlan) -> None:
         changes = make_plan(self.client.read(), self.desired, self.acknowledged).plan.changes
-        # Tests that the server made us leave out are missing on purpose.
+        # Tests that the server would fail were skipped on purpose.
         left = [change for change in changes if change.kind != "policy test"]
         if left:
             raise TailwartError(
                 "The policy was written, but reading it back shows something else",
                 seen=", ".join(f"{change.kind} {change.name} to {change.action}" for change in left),
                 expected=f"the {len(written.plan.changes)} changes that were written",
-                remedy="somebody may have edited it meanwhile: run tailwart tailnet plan",
+                remedy="another edit may have followed: run tailwart tailnet plan",
             )
 
 
@@ -132,17 +136,20 @@ def make_plan(
     acknowledged: tuple[str, ...] = (),
     open_ways: frozenset[tuple[str, str]] = frozenset(),
 ) -> PolicyPlan:
-    """The plan for a file; pure. ``open_ways`` are (source, tag:port) that the server says are open all the same.
+    """The plan for a file; pure.
 
-    Raises `TailwartError` for what cannot be merged.
+    ``acknowledged`` are labels of wide rules (TS_ACKNOWLEDGED). ``open_ways`` are connections, as (source, tag:port),
+    that the server reports as open although no rule in the text shows it: their tests are skipped.
+
+    Raises `TailwartError` as `merge_into` does.
     """
     policy = Policy(live.text)
     tests, broken = without_broken(policy, desired)
-    notes = [_left_out(test, tag, port, f"line {rule.line} ({rule.label})") for test, tag, port, rule in broken]
+    notes = [_skipped(test, tag, port, f"line {rule.line} ({rule.label})") for test, tag, port, rule in broken]
     kept = []
     for test in tests:
-        deny = tuple(way for way in test.deny if not _listed(test, *way, open_ways))
-        notes += [_left_out(test, *way, "the server") for way in test.deny if way not in deny]
+        deny = tuple(way for way in test.deny if not _is_open(test, *way, open_ways))
+        notes += [_skipped(test, *way, "the server") for way in test.deny if way not in deny]
         if test.accept or deny:
             kept.append(replace(test, deny=deny))
     merged = merge_into(policy, replace(desired, tests=tuple(kept)))
@@ -162,17 +169,21 @@ def make_plan(
     return PolicyPlan(live, merged.text, plan, wide)
 
 
-def replace_whole(client: PolicyClient, live: PolicyFile, text: str, tell: Callable[[str], None]) -> None:
-    """Put another text in the place of the file that was read: for restoring a snapshot. Raises `TailwartError`."""
+def replace_whole(client: PolicyClient, live: PolicyFile, text: str, log: Callable[[str], None]) -> None:
+    """Replace the whole file that was read by another text, to restore a snapshot.
+
+    Raises `TailwartError` when the server refuses the text, when the file changed meanwhile, or when it reads back
+    differently.
+    """
     verdict = client.validate(text)
     if not verdict:
         raise refused(verdict)
-    tell(f"snapshot from before the write: {snapshots.save(live.text)}")
+    log(f"snapshot from before the write: {snapshots.save(live.text)}")
     client.write(text, live.etag)
     if _meaning(client.read().text) != _meaning(text):
         raise TailwartError(
             "The policy was written, but reading it back shows something else",
-            remedy="somebody may have edited it meanwhile: run tailwart tailnet plan",
+            remedy="another edit may have followed: run tailwart tailnet plan",
         )
 
 
@@ -182,7 +193,7 @@ def _meaning(text: str) -> object:
 
 
 def unified_diff(old: str, new: str) -> str:
-    """The difference of two policy texts."""
+    """The difference of two policy texts as a unified diff; empty for equal texts."""
     lines = difflib.unified_diff(
         old.splitlines(), new.splitlines(), "policy (live)", "policy (planned)", lineterm="", n=2
     )
@@ -190,28 +201,28 @@ def unified_diff(old: str, new: str) -> str:
 
 
 def refused(verdict: Verdict) -> TailwartError:
-    """The server's refusal as an error."""
+    """The error for a text that the server did not accept."""
     details = "; ".join(f"{source}: {problem}" if source else problem for source, problem in verdict.problems)
     return TailwartError(
         "The new policy failed the validation of the server, so nothing was written",
         seen=f"{verdict.message}{': ' if details else ''}{details}",
         expected="a policy that passes its own tests",
-        remedy="compare with tailwart tailnet plan --diff; a rule or a test of somebody else may contradict ours",
+        remedy="compare with tailwart tailnet plan --diff; an unmanaged rule or test may contradict the new entries",
     )
 
 
 def _open_ways(verdict: Verdict) -> frozenset[tuple[str, str]]:
-    """The (source, tag:port) of failed deny tests; the source is empty where the server does not say it."""
+    """The (source, tag:port) of failed deny tests; the source is empty where the server does not name it."""
     said = [*verdict.problems, *(("", line) for line in verdict.message.splitlines())]
     return frozenset((source, found[1]) for source, text in said if (found := _OPEN_WAY.search(text)))
 
 
-def _listed(test: PolicyTest, tag: str, port: int, open_ways: frozenset[tuple[str, str]]) -> bool:
+def _is_open(test: PolicyTest, tag: str, port: int, open_ways: frozenset[tuple[str, str]]) -> bool:
     return not open_ways.isdisjoint({(test.source, f"{tag}:{port}"), ("", f"{tag}:{port}")})
 
 
-def _left_out(test: PolicyTest, tag: str, port: int, by: str) -> str:
-    return f"left out the test that {test.source} cannot reach {tag}:{port}: it can, says {by}"
+def _skipped(test: PolicyTest, tag: str, port: int, by: str) -> str:
+    return f"skipped the test that {test.source} cannot reach {tag}:{port}: it can, says {by}"
 
 
 def _other_installations(policy: Policy, desired: Desired) -> list[str]:

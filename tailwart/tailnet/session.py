@@ -1,4 +1,4 @@
-"""From the settings to the push."""
+"""The API client and the push of one installation, from its settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwart.tailnet.push import Push
 
 
 def client(environment: Environment) -> PolicyClient:
-    """The API as the settings describe it. Raises `TailwartError` without a credential."""
+    """The policy API at TS_API_URL, by the OAuth client or else the API key. `TailwartError` without either."""
     if not (environment.ts_oauth_client_id and environment.ts_oauth_client_secret) and not environment.ts_api_key:
         raise TailwartError(
             "There is no credential for the policy API",
@@ -28,7 +28,7 @@ def client(environment: Environment) -> PolicyClient:
 
 
 def push(environment: Environment, *, remove: bool = False) -> Push:
-    """The push of one installation's entries; with ``remove`` of their removal."""
+    """The push of the installation's entries; with ``remove``, the push that takes them out."""
     entries = Desired(environment.domain) if remove else desired(environment)
     return Push(client(environment), entries, tuple(environment.ts_acknowledged))
 

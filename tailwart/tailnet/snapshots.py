@@ -13,7 +13,10 @@ DIRECTORY = Path("_backup") / "tailnet"
 
 
 def save(text: str, directory: Path = DIRECTORY) -> Path:
-    """Keep a text; the directory is 0700, the file 0600, whole or absent. No text is kept twice in a row."""
+    """Write a text as the newest snapshot and return its path; a text equal to the newest one is not written again.
+
+    The directory is 0700, the file 0600, complete or absent. Its name is the time in UTC and part of the SHA-256.
+    """
     for path in (directory.parent, directory):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
@@ -38,7 +41,10 @@ def names(directory: Path = DIRECTORY) -> list[Path]:
 
 
 def load(name: str, directory: Path = DIRECTORY) -> str:
-    """The text of a snapshot given by path, file name, or the beginning of one (`latest`: the newest)."""
+    """The text of a snapshot, given by path, file name, the beginning of one, or `latest`.
+
+    Raises `TailwartError` when none or more than one matches.
+    """
     kept = names(directory)
     found = kept[-1:] if name == "latest" else [path for path in kept if path.name.startswith(name)]
     if not found and Path(name).is_file():

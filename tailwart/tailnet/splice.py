@@ -1,4 +1,4 @@
-"""Edits of a HuJSON text as splices: the smallest stretches that have to change, all else byte for byte.
+"""Edits of a HuJSON text as splices: the smallest parts that have to change; everything else keeps every byte.
 
 Inserting and removing are exact inverses: what was inserted into a text and is removed again leaves the text as it
 was. That needs rules for commas and line ends, and they are the same in both directions:
@@ -6,7 +6,13 @@ was. That needs rules for commas and line ends, and they are the same in both di
 - Items go behind the last one and behind the comments on its line. A container whose last item has a trailing comma
   gets items with trailing commas; one without gets the missing comma and a last item without one.
 - An empty container on one line is opened up, its items with trailing commas; one that already spans lines gets items
-  without a trailing comma. So the comma tells on removal whether the line end belongs to us.
+  without a trailing comma. So on removal the comma tells whether the line end was inserted with the items.
+
+    >>> document = Document('{"a": [1]} // kept')
+    >>> print(apply(document.text, insert(document, document.root, ['"b": 2'])))
+    {"a": [1], "b": 2} // kept
+    >>> print(apply(document.text, remove(document, document.root, {0})))
+    {} // kept
 """
 
 from __future__ import annotations
@@ -32,7 +38,7 @@ class Splice:
 
 
 def apply(text: str, splices: Sequence[Splice]) -> str:
-    """The text with all splices made; they must not overlap. Those at one place keep their order."""
+    """The text with all splices made. They must not overlap; those at one offset are made in the given order."""
     pieces = []
     position = 0
     for splice in sorted(splices, key=lambda splice: (splice.start, splice.end)):
@@ -66,7 +72,7 @@ def item_indent(document: Document, container: Node) -> str:
 
 
 def insert(document: Document, container: Node, items: Sequence[str]) -> list[Splice]:
-    """Splices that add rendered items at the end of an object or array."""
+    """Splices that add items, given as HuJSON text (`"key": value` in an object), at the end of a container."""
     if not items:
         return []
     if not container.items:
@@ -94,7 +100,7 @@ def _insert_into_empty(document: Document, container: Node, items: Sequence[str]
 
 
 def remove(document: Document, container: Node, doomed: Collection[int]) -> list[Splice]:
-    """Splices that take the items with these indexes out of an object or array; comments around them stay."""
+    """Splices that take the items with the indexes ``doomed`` out of an object or array; comments around them stay."""
     splices = []
     survivors = [index for index in range(len(container.items)) if index not in doomed]
     last = container.items[-1]

@@ -1,8 +1,8 @@
-"""Foreign rules that open what our grants leave closed.
+"""Wide rules: unmanaged rules that open what the managed grants leave closed.
 
-They do not stop the push: the file is their owner's. They are reported on each run with their line, and fail the
-verification until TS_ACKNOWLEDGED names them. Tests of ours that they would fail are left out, and named: the server
-refuses a whole file whose tests fail.
+They do not stop the push: they belong to the tailnet's owner. They are reported on each run with their line, and fail
+the verification until TS_ACKNOWLEDGED names them. Managed tests that they would fail are skipped, and reported: the
+server refuses a whole file when one test fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tailwart.tailnet.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class WideRule:
-    """A foreign rule, the ways it opens (at most a few, as examples), and whether the owner knows of it."""
+    """A wide rule, the connections it opens (a few examples), and whether TS_ACKNOWLEDGED names it."""
 
     rule: Rule
     opens: tuple[str, ...]
@@ -30,11 +30,11 @@ class WideRule:
 
 
 def wide_rules(policy: Policy, desired: Desired, acknowledged: tuple[str, ...]) -> tuple[WideRule, ...]:
-    """All wide foreign rules of a policy, in the order of the file."""
+    """All wide rules of a policy, in the order of the file. ``acknowledged`` are labels; white space does not count."""
     known = {_squeezed(label) for label in acknowledged}
     resolve = selectors(policy)
     found = []
-    for rule in _foreign(policy, desired):
+    for rule in _unmanaged(policy, desired):
         ways = _ways(rule, desired, resolve)
         if ways:
             found.append(WideRule(rule, tuple(ways[:4]), _squeezed(rule.label) in known))
@@ -44,14 +44,14 @@ def wide_rules(policy: Policy, desired: Desired, acknowledged: tuple[str, ...]) 
 def without_broken(
     policy: Policy, desired: Desired
 ) -> tuple[tuple[PolicyTest, ...], tuple[tuple[PolicyTest, str, int, Rule], ...]]:
-    """Our tests less the `deny` lines that foreign rules break, and those lines with the rule that breaks them."""
+    """The desired tests less the `deny` targets that unmanaged rules open, and each such target with its rule."""
     resolve = selectors(policy)
-    foreign = [rule for rule in _foreign(policy, desired) if not rule.conditional]
+    unmanaged = [rule for rule in _unmanaged(policy, desired) if not rule.conditional]
     kept, broken = [], []
     for test in desired.tests:
         deny = []
         for tag, port in test.deny:
-            breaker = next((rule for rule in foreign if resolve.opens(rule, test.source, tag, port)), None)
+            breaker = next((rule for rule in unmanaged if resolve.opens(rule, test.source, tag, port)), None)
             if breaker is None:
                 deny.append((tag, port))
             else:
@@ -61,12 +61,12 @@ def without_broken(
     return tuple(kept), tuple(broken)
 
 
-def _foreign(policy: Policy, desired: Desired) -> list[Rule]:
+def _unmanaged(policy: Policy, desired: Desired) -> list[Rule]:
     return [rule for rule in rules(policy) if rule.entry.mark is None or rule.entry.mark.scope != desired.scope]
 
 
 def _ways(rule: Rule, desired: Desired, resolve: Selectors) -> list[str]:
-    """What a rule opens beyond our grants: any way to the mailbox, and any way from our own nodes to our other tags."""
+    """What a rule opens beyond the managed grants: the mailbox to anybody, the other tags to edge and mailbox."""
     ways = []
     for tag in desired.tag_owners:
         for target, ports in rule.destinations:
@@ -81,7 +81,7 @@ def _beyond(source: str, tag: str, ports: Ports, desired: Desired, resolve: Sele
     if source == tag:
         return []
     insiders = [own for own in (desired.edge, desired.mailbox) if own != tag and resolve.covers(source, own)]
-    # Another owner's way to a shared smarthost or store is theirs; a way into the mailbox never is.
+    # A shared smarthost or store may serve others too; nobody else has business with the mailbox.
     granted = [desired.granted(own, tag) for own in (*insiders, *([source] if tag == desired.mailbox else []))]
     return [f"{source} → {tag}"] if any(_exceeds(ports, known) for known in granted) else []
 

@@ -28,7 +28,7 @@ if [ "${1:-}" = once ]; then
 fi
 
 # Only the sidecar's events: a Stalwart that was stopped by hand, for a backup say, stays stopped. The deploy holds the
-# same lock while it changes the project. Events are asked for from before the first look on, so that none is missed.
+# same lock while it changes the project. The events begin before the first check, so that none is missed.
 docker events --since "$(date +%s)" --filter container=ts-stalwart --filter event=health_status --format '{{.Action}}' |
   {
     flock "$directory/.lock" sh "$0" once

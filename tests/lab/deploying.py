@@ -114,6 +114,8 @@ def secret_values(environment: BaseModel) -> frozenset[str]:
         for item in value if isinstance(value, tuple) else ():
             if isinstance(item, BaseModel):
                 found |= secret_values(item)
+    if isinstance(environment, Environment):
+        found |= {secret.get_secret_value() for secret in environment.provider_secrets}
     return frozenset(found)
 
 

@@ -18,8 +18,9 @@ import dns.rdatatype
 import pytest
 
 from lab import hosts
+from tailwart.dns.plane import open_provider
 from tailwart.environment import Environment
-from tailwart.providers import Provider, open_provider
+from tailwart.providers.definition import Provider
 from tailwart.providers.record import APEX, Record, record
 from tests.lab.deploying import ROOT, Run, deploy, run_pyinfra, variant
 from tests.waiting import until

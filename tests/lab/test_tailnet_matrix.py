@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tailwart.cli.tailnet import lab_nodes, tailnet
+from tailwart.cli.commands.tailnet import installation_nodes
+from tailwart.cli.tailnet import tailnet
 from tailwart.environment import Environment
 from tailwart.tailnet.matrix import Cell, Outcome, Source, Target, measure, parse, script, table
 from tailwart.tailnet.nodes import Nodes
@@ -25,7 +26,7 @@ EFFECTIVE_SECONDS = 5
 
 @pytest.fixture
 def nodes(environment: Environment) -> Iterator[Nodes]:
-    with Nodes(environment, lab_nodes(environment)) as found:
+    with installation_nodes(environment) as found:
         yield found
 
 

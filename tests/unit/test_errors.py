@@ -22,3 +22,21 @@ def test_the_message_has_everything_and_survives_pickling() -> None:
         "remedy:   run the tailnet role",
     ):
         assert part in str(error)
+
+
+def test_every_line_of_a_text_starts_below_its_label() -> None:
+    error = TailwartError("2 changes", seen="first\nsecond\n  detail", expected="none", remedy="one\ntwo")
+    assert str(error).splitlines() == [
+        "2 changes",
+        "  seen:     first",
+        "            second",
+        "              detail",
+        "  expected: none",
+        "  remedy:   one",
+        "            two",
+    ]
+
+
+def test_lines_that_are_already_indented_are_not_indented_twice() -> None:
+    plain = TailwartError("failed", seen="first\nsecond")
+    assert str(TailwartError("failed", seen="first\n            second")) == str(plain)

@@ -44,7 +44,7 @@ _MESSAGES = {
 
 
 def error_document(status: int) -> tuple[str, bytes]:
-    """How the API reports `status`, for faults."""
+    """The API's error document for `status`, for faults: (content type, body)."""
     return "application/json", json.dumps({"message": _MESSAGES.get(status, "error")}).encode()
 
 
@@ -93,7 +93,7 @@ def create_app(
 
 
 class _Guard:
-    """Authentication, scope and tailnet, in the order in which the API looks at them."""
+    """Authentication, scope and tailnet, in the order in which the API checks them."""
 
     def __init__(self, credentials: Credentials, tailnets: frozenset[str]) -> None:
         self._credentials = credentials

@@ -1,4 +1,4 @@
-"""Who calls: API keys, OAuth clients and their one-hour tokens, with scopes.
+"""The credentials of a request: API keys, OAuth clients and their one-hour tokens, with scopes.
 
 The lab's own client and key come from lab.env; tests add narrower ones. Scope names are Tailscale's
 (https://tailscale.com/kb/1623/trust-credentials#scopes).
@@ -17,7 +17,7 @@ EVERYTHING = frozenset({"all"})
 
 @dataclass(frozen=True)
 class Client:
-    """An OAuth client. `tags` are those it may give to keys it mints."""
+    """An OAuth client. `tags` are those that it may assign to the keys it creates."""
 
     id: str
     secret: str
@@ -40,7 +40,7 @@ class Caller:
 
 @dataclass
 class Credentials:
-    """Everything that opens the API. Tokens live as long as the process, as access tokens may."""
+    """All accepted credentials. Tokens are kept in memory only: none survives a restart."""
 
     api_keys: set[str] = field(default_factory=set)
     clients: dict[str, Client] = field(default_factory=dict)
@@ -48,6 +48,7 @@ class Credentials:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, client: Client) -> None:
+        """Accept another client."""
         with self._lock:
             self.clients[client.id] = client
 

@@ -1,4 +1,4 @@
-"""headscale's own HTTP API (v1), as far as the façade needs it."""
+"""headscale's own HTTP API (v1), as far as the fake API needs it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class Node:
 
 
 class Headscale:
-    """`key` is asked for at each call: the key file may be written after the façade has started."""
+    """A client of headscale. `key` is called for each request: the key file may be written after the API has started.
+
+    Every method raises `Refused` with headscale's own message.
+    """
 
     def __init__(self, url: str, key: Callable[[], str]) -> None:
         self._url = url.rstrip("/") + "/api/v1"
@@ -48,6 +51,7 @@ class Headscale:
             raise
 
     def set_policy(self, text: str) -> None:
+        """Store a text and activate it."""
         self._call("PUT", "/policy", {"policy": text})
 
     def check_policy(self, text: str) -> None:
@@ -55,15 +59,19 @@ class Headscale:
         self._call("POST", "/policy/check", {"policy": text})
 
     def nodes(self) -> list[Node]:
+        """All registered nodes."""
         return [_node(document) for document in self._call("GET", "/node").get("nodes", [])]
 
     def delete_node(self, identity: str) -> None:
+        """Remove a node from the tailnet."""
         self._call("DELETE", f"/node/{identity}")
 
     def auth_keys(self) -> list[dict[str, Any]]:
+        """All auth keys, in headscale's shape."""
         return list(self._call("GET", "/preauthkey").get("preAuthKeys", []))
 
     def create_auth_key(self, tags: list[str], reusable: bool, ephemeral: bool, expires: datetime) -> dict[str, Any]:
+        """A new auth key, with its secret text in `key`; `expires` is in UTC."""
         document = {
             "aclTags": tags,
             "reusable": reusable,

@@ -21,24 +21,26 @@ class KeyRegistry:
         self._credentials = credentials
 
     def list(self) -> list[dict[str, Any]]:
+        """All keys without their secrets."""
         auth = [_auth_key(key) for key in self._headscale.auth_keys()]
         return auth + [_client_key(client) for client in self._credentials.clients.values()]
 
     def get(self, identity: str) -> dict[str, Any] | None:
-        # An id of headscale may hold a hyphen; who cuts a key at its hyphens asks for the part before it.
+        """One key by its id; None for an unknown one."""
+        # An id of headscale may contain a hyphen; a client that cuts a key at its hyphens asks for the part before it.
         return next((key for key in self.list() if f"{key['id']}-".startswith(f"{identity}-")), None)
 
     def create(self, document: dict[str, Any], client: Client | None) -> dict[str, Any]:
-        """Raises Rejected for a client that asks for no tags or for tags that are not its own."""
-        wanted = document.get("capabilities", {}).get("devices", {}).get("create", {})
-        tags = list(wanted.get("tags", []))
+        """A new auth key. Raises Rejected for a client that asks for no tags, or for tags that are not its own."""
+        requested = document.get("capabilities", {}).get("devices", {}).get("create", {})
+        tags = list(requested.get("tags", []))
         if client is not None and not tags:
             raise Rejected("tags are required when an auth key is created by an OAuth client")
-        if client is not None and (foreign := [tag for tag in tags if tag not in client.tags]):
-            raise Rejected(f"requested tags {foreign} are invalid or not permitted")
+        if client is not None and (others := [tag for tag in tags if tag not in client.tags]):
+            raise Rejected(f"requested tags {others} are invalid or not permitted")
         expires = datetime.now(UTC) + timedelta(seconds=int(document.get("expirySeconds") or _DEFAULT_SECONDS))
         key = self._headscale.create_auth_key(
-            tags, bool(wanted.get("reusable")), bool(wanted.get("ephemeral")), expires
+            tags, bool(requested.get("reusable")), bool(requested.get("ephemeral")), expires
         )
         return _auth_key(key) | {"key": key["key"], "description": document.get("description", "")}
 

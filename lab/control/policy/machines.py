@@ -8,7 +8,7 @@ from lab.control.policy.headscale import Node
 
 
 def device(node: Node) -> dict[str, Any]:
-    """The members that clients of the API read; the rest of Tailscale's device object is not modelled."""
+    """A node as a device. Only the members that clients of the API read; Tailscale's object has more."""
     expires = str(node.document.get("expiry") or "")
     return {
         "id": node.id,

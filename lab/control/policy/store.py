@@ -1,7 +1,7 @@
-"""The policy text: judged by headscale, kept in headscale, byte for byte as it was pushed.
+"""The policy text: validated by headscale, stored in headscale, byte for byte as it was pushed.
 
-Where headscale takes the text as it is, that very text is stored. Where only one of headscale's limits stands against
-it (:mod:`lab.control.policy.translation`), the stored text is the translation below a comment that carries the
+Where headscale accepts the text as it is, it is stored unchanged. Where only one of headscale's limits is in the way
+(:mod:`lab.control.policy.translation`), the stored text is the translation below a comment that carries the
 original.
 """
 
@@ -17,7 +17,7 @@ from lab.control.policy import hujson
 from lab.control.policy.headscale import Headscale, Refused
 from lab.control.policy.translation import Translation, Unacceptable, translate
 
-#: What a new tailnet has: everybody reaches everybody. headscale without a policy behaves so.
+#: What a new tailnet has: everybody reaches everybody. headscale without a policy behaves like this.
 DEFAULT_POLICY = """{
 	// Allow all connections.
 	"grants": [
@@ -41,16 +41,18 @@ class Rejected(Exception):
 
 
 def etag(text: str) -> str:
-    """The quoted SHA-256 of the text; equal texts have equal tags, whatever else a tag is built from."""
+    """The quoted SHA-256 of the text, as Tailscale builds it."""
     return f'"{hashlib.sha256(text.encode()).hexdigest()}"'
 
 
 class PolicyStore:
+    """The policy of one tailnet, in one headscale."""
+
     def __init__(self, headscale: Headscale) -> None:
         self._headscale = headscale
 
     def text(self) -> str:
-        """What was pushed last, or what somebody gave headscale since."""
+        """The text that was pushed last, or that headscale was given directly since."""
         stored = self._headscale.policy()
         if not stored:
             return DEFAULT_POLICY
@@ -60,7 +62,7 @@ class PolicyStore:
         return base64.b64decode(original).decode()
 
     def check(self, text: str, tests: list[dict[str, Any]] | None = None) -> Translation:
-        """Judges `text`, with `tests` in place of its own when given. Raises Rejected."""
+        """Validates `text`, with `tests` in place of its own when given. Raises Rejected."""
         try:
             # A byte order mark in front is dropped by what reads the file for headscale.
             policy = hujson.parse(text.removeprefix("\ufeff"))
@@ -71,11 +73,11 @@ class PolicyStore:
             raise Rejected(str(problem)) from problem
         except (AttributeError, TypeError, KeyError) as problem:
             raise Rejected(f"wrong type in the policy file: {problem}") from problem
-        self._judge(translation)
+        self._validate(translation)
         return translation
 
     def put(self, text: str) -> None:
-        """Checks and stores. Raises Rejected and leaves the old text in force."""
+        """Validates and stores. Raises Rejected, and the old text stays active."""
         translation = self.check(text)
         try:
             self._headscale.set_policy(text)
@@ -83,14 +85,14 @@ class PolicyStore:
             original = base64.b64encode(text.encode()).decode()
             self._headscale.set_policy(f"{_ENVELOPE}{original}\n{json.dumps(translation.stored, indent=2)}\n")
 
-    def _judge(self, translation: Translation) -> None:
+    def _validate(self, translation: Translation) -> None:
         try:
             self._headscale.check_policy(json.dumps(translation.checked))
         except Refused as refusal:
             # Node attributes decide nothing about access; headscale refuses those it cannot offer.
             if "does not yet support" in str(refusal) and translation.checked.pop("nodeAttrs", None):
                 translation.stored.pop("nodeAttrs", None)
-                self._judge(translation)
+                self._validate(translation)
                 return
             raise _rejection(str(refusal), translation.names) from refusal
 

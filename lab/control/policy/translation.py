@@ -1,8 +1,8 @@
-"""What Tailscale accepts and headscale does not, bridged so that both reach the same decision.
+"""Translation of what Tailscale accepts and headscale does not, so that both reach the same decision.
 
 headscale evaluates access itself; only its limits are worked around:
 
-- sections and selectors it does not know (derpMap, postures, admin autogroups …) are left out or mapped to its one
+- sections and selectors it does not know (derpMap, postures, admin autogroups …) are removed or mapped to its one
   owner;
 - a test whose source or destination has no registered node yet is refused by headscale although a tailnet accepts it.
   Each such tag or user gets a stand-in address in the *checked* text, so that headscale's own engine runs the test.
@@ -38,7 +38,7 @@ class Unacceptable(Exception):
 
 @dataclass
 class Translation:
-    """`stored` is what headscale keeps (its tests have run), `checked` what it judges, `names` undoes stand-ins."""
+    """`stored` is what headscale keeps, `checked` what it validates, `names` maps addresses to what they stand for."""
 
     stored: Policy
     checked: Policy

@@ -38,7 +38,7 @@ _ORDERS = {"type": ("type", False), "-type": ("type", True), "name": ("name", Fa
 
 
 def error_document(status: int) -> tuple[str, bytes]:
-    """How the API reports `status`, for faults."""
+    """The API's error document for `status`, for faults: (content type, body)."""
     return "application/problem+json", json.dumps({"detail": _CODES.get(status, _CODES[500])[1], "data": []}).encode()
 
 

@@ -26,21 +26,24 @@ _CHANGES_IN_ONE_UPDATE = 200
 
 
 class PublishError(Exception):
-    """The name server did not take the change or did not answer."""
+    """The name server refused the change or did not answer."""
 
 
 class Publisher(Protocol):
-    """Where a registry's zones are served."""
+    """The server of a registry's zones. Every method raises `PublishError`."""
 
-    def serial(self, zone: str) -> int: ...
+    def serial(self, zone: str) -> int:
+        """The serial of the zone's SOA."""
 
-    def records(self, zone: str) -> dict[Record, int]: ...
+    def records(self, zone: str) -> dict[Record, int]:
+        """All records of the zone with their TTL in seconds."""
 
-    def change(self, zone: str, removed: Iterable[Record], added: Records) -> None: ...
+    def change(self, zone: str, removed: Iterable[Record], added: Records) -> None:
+        """Remove and add records; those of one name together, so that no reader sees a name half changed."""
 
 
 class NameServer:
-    """`key` is (name, algorithm, secret in base64); `timeout` seconds bound one question or change."""
+    """`key` is (name, algorithm, secret in base64); `timeout` seconds bound one query or change."""
 
     def __init__(self, address: str, port: int, key: tuple[str, str, str], timeout: float = 5.0) -> None:
         self._timeout = timeout

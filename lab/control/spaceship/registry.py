@@ -1,8 +1,8 @@
 """The provider's own list of record items for each domain, and its way to the name servers.
 
-The list is the truth, as at a hosted provider: a write is answered at once and published a moment later, several writes
-together. Records that somebody else puts into the zone (an ACME client with a TSIG key, an operator with `knsupdate`)
-enter the list when it is next read, and records taken away there leave it.
+The list is authoritative, as at a hosted provider: a write is answered at once and published a moment later, several
+writes together. Records that others add to the zone (an ACME client with a TSIG key, an operator with `knsupdate`)
+enter the list when it is next read, and records that they remove leave it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ class _Zone:
 
 
 class Registry:
-    """`delay` seconds pass between the last write and its publication, at most 2 s after the first; 0 publishes within
+    """The lists of all domains of the account.
+
+    `delay` seconds pass between the last write and its publication, at most 2 s after the first; 0 publishes within
     the request. `foreign` are the items that belong to a product or to personal name servers of a new domain. `state`
     keeps the list over restarts."""
 
@@ -90,7 +92,7 @@ class Registry:
             self._written()
 
     def items(self, domain: str) -> list[Item]:
-        """All items with their group, in a stable order. Raises Gone for an unknown domain, PublishError."""
+        """All items with their group, in a stable order. Raises Gone for an unknown domain, and PublishError."""
         with self._lock:
             zone = self._zone(domain)
             self._take_over(domain, zone)
@@ -99,7 +101,7 @@ class Registry:
             ]
 
     def put(self, domain: str, items: list[Item], force: bool) -> None:
-        """Adds by value. Raises Unprocessable and adds nothing; without `force` a CNAME suffers nothing beside it."""
+        """Adds items by value. Raises Unprocessable and adds nothing; a CNAME beside others needs `force`."""
         with self._lock:
             zone = self._zone(domain)
             self._take_over(domain, zone)
@@ -115,7 +117,8 @@ class Registry:
             self._written()
 
     def delete(self, domain: str, items: list[Item]) -> None:
-        """Raises Gone when one of them does not exist, Unprocessable for a foreign one; deletes nothing then."""
+        """Deletes the items. Raises Gone when one does not exist, Unprocessable when one is not in the group custom;
+        then nothing is deleted."""
         with self._lock:
             zone = self._zone(domain)
             self._take_over(domain, zone)
@@ -177,15 +180,15 @@ class Registry:
     def _publish(self, domain: str, zone: _Zone) -> None:
         if self._publisher is None:
             return
-        wanted = _wanted(zone)
-        removed = [record for record, ttl in zone.published.items() if wanted.get(record) != ttl]
-        added = {record: ttl for record, ttl in wanted.items() if zone.published.get(record) != ttl}
+        desired = _desired(zone)
+        removed = [record for record, ttl in zone.published.items() if desired.get(record) != ttl]
+        added = {record: ttl for record, ttl in desired.items() if zone.published.get(record) != ttl}
         if removed or added:
             self._publisher.change(domain, removed, added)
-        zone.published, zone.pending, zone.serial = wanted, False, None
+        zone.published, zone.pending, zone.serial = desired, False, None
 
     def _take_over(self, domain: str, zone: _Zone) -> None:
-        """Brings in what others changed in the zone. Not while our writes wait: the zone is behind the list then."""
+        """Adopts what others changed in the zone. Not while writes are pending: the zone is behind the list then."""
         if self._publisher is None or zone.pending:
             return
         serial = self._publisher.serial(domain)
@@ -240,7 +243,7 @@ def _records(zone: _Zone) -> dict[tuple[str, ...], Record]:
     return {key: (zones.name_of(item), zones.rdata(item)) for key, item in zone.items.items() if zones.served(item)}
 
 
-def _wanted(zone: _Zone) -> dict[Record, int]:
+def _desired(zone: _Zone) -> dict[Record, int]:
     """What the list looks like in DNS: a CNAME alone (RFC 1034, 3.6.2), one TTL for an RRset (RFC 2181, 5.2)."""
     records = _records(zone)
     aliased = {name for name, data in records.values() if data.rdtype == dns.rdatatype.CNAME}

@@ -1,1 +1,1 @@
-"""What the world sees of an installation's names, looked at live: `tailwart dns check`."""
+"""What the world sees of an installation's names, checked live: `tailwart dns check`."""

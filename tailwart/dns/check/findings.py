@@ -1,4 +1,4 @@
-"""The results of a check: what was looked at, how it is, and the edit that puts it right."""
+"""The results of a check: what was checked, its state, and the edit that corrects it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 
 class State(StrEnum):
-    """How one thing is. `UNKNOWN`: it could not be looked at, which is told but fails nothing."""
+    """The state of one thing. `UNKNOWN`: it could not be checked, which is shown but fails nothing."""
 
     OK = "ok"
     WRONG = "wrong"
@@ -20,7 +20,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``required``: mail is lost or refused without it; otherwise it is recommended.
+    """One thing that was checked. ``required``: mail is lost or refused without it; otherwise it is recommended.
 
     ``remedy`` is the exact record to add or the edit to make.
     """
@@ -52,7 +52,7 @@ def wrong(
 
 
 def unknown(area: str, subject: str, detail: str, *, remedy: str = "", required: bool = True) -> Finding:
-    """Something that could not be looked at."""
+    """Something that could not be checked."""
     return Finding(area, subject, State.UNKNOWN, detail, required, remedy)
 
 
@@ -96,8 +96,8 @@ def to_json(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def _lines(finding: Finding, colour: bool) -> Iterable[str]:
-    word, paint = _SIGNS[finding.state]
-    mark = click.style(f"{word:>7}", fg=paint) if colour else f"{word:>7}"
+    name, paint = _SIGNS[finding.state]
+    mark = click.style(f"{name:>7}", fg=paint) if colour else f"{name:>7}"
     detail = f": {finding.detail}" if finding.detail else ""
     lesson = f" (lesson {finding.lesson})" if finding.lesson else ""
     yield f"{mark}  {finding.area}  {finding.subject}{detail}{lesson}"

@@ -19,7 +19,7 @@ _LIMIT = 64 * 1024
 def fetch(address: IPv4Address | IPv6Address, host: str) -> str:
     """The policy text from one edge, its certificate verified. Raises `OSError` when it cannot be had."""
     connection = http.client.HTTPConnection(host, timeout=_TIMEOUT)
-    # To this address and not to whichever the resolver knows: each edge is looked at.
+    # To this address and not to whichever the resolver knows: each edge is checked.
     with socket.create_connection((str(address), 443), timeout=_TIMEOUT) as plain:
         connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
         try:

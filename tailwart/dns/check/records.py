@@ -13,6 +13,7 @@ from tailwart.dns.desired import Desired, is_dkim
 from tailwart.dns.ownership import ADDRESS_TYPES, Ledger, is_spf, purpose, slot
 from tailwart.dns.zonefile import line
 from tailwart.dns.zoneplan import ZonePlan, compare
+from tailwart.network import MAIL_SERVICES, SRV_LABELS, ports
 from tailwart.providers.record import APEX, Record, absolute
 
 AREA = "records"
@@ -31,9 +32,7 @@ def check(
         silent = next((answer.error for answer in heard if answer.error), "")
         if silent:
             findings.append(
-                unknown(
-                    AREA, f"{zone} at {server.label}", silent, remedy="look at DNS_NAMESERVERS and at the delegation"
-                )
+                unknown(AREA, f"{zone} at {server.label}", silent, remedy="check DNS_NAMESERVERS and the delegation")
             )
             continue
         live = [entry for answer in heard for entry in answer.records]
@@ -59,7 +58,8 @@ def _rrsets(desired: Desired) -> set[tuple[str, str]]:
     intent = desired.intent
     rrsets = {entry.rrset for entry in desired.records}
     rrsets |= {(name, rtype) for name in intent.edge_names for rtype in ADDRESS_TYPES}
-    rrsets |= {(f"_{port}._tcp.mail", "TLSA") for port in (25, 465, 587, 993) if intent.zone == intent.main}
+    rrsets |= {(f"_{port}._tcp.mail", "TLSA") for port in ports(MAIL_SERVICES) if intent.zone == intent.main}
+    rrsets |= {(label, "SRV") for label in SRV_LABELS}
     return rrsets | {(APEX, "TXT"), (APEX, "MX"), (APEX, "CAA"), ("_dmarc", "TXT")}
 
 
@@ -88,8 +88,8 @@ def _compare(desired: Desired, plan: ZonePlan, server: Server) -> Iterator[Findi
             required=_is_required(entry, desired),
             lesson=13,
         )
-    told = {slot(entry) for entry in missing} | {(name, "TXT", "spf") for name in doubled}
-    excess = [entry for entry in plan.deletes if slot(entry) not in told]
+    reported = {slot(entry) for entry in missing} | {(name, "TXT", "spf") for name in doubled}
+    excess = [entry for entry in plan.deletes if slot(entry) not in reported]
     for entry in excess:
         yield _excess(entry, plan, subject)
     if not (missing or excess or doubled):

@@ -7,37 +7,37 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from tailwart.dns.authority import locate
-from tailwart.dns.check import policy, records, resolving, tls
+from tailwart.dns.check import policy, records, resolving, services, tls
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
 from tailwart.dns.desired import Desired
 from tailwart.dns.plane import Plane, edge_addresses, sender_terms
 from tailwart.dns.reachability import judge
 from tailwart.environment import Edge, Environment
-from tailwart.providers import Provider
+from tailwart.network import SMTP
+from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
 Address = IPv4Address | IPv6Address
 
 
 def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = ()) -> list[Finding]:
-    """Look at everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
+    """Check everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
     environment = plane.environment
     findings: list[Finding] = []
-    names = plane.nameservers(provider) if provider else environment.dns_nameservers
-    servers, problems = locate(names)
-    findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
-    if not names:
-        findings.append(
-            unknown("nameservers", "none", "DNS_PROVIDER is none", remedy="name the zone's servers in DNS_NAMESERVERS")
-        )
     public, problems = locate(resolvers or (() if environment.offline else resolving.PUBLIC))
     findings += [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
     desired = plane.desired()
     served: dict[tuple[str, str], list[Record]] = {}
     for zone, zone_desired in desired.items():
+        names = plane.nameservers(provider, zone) if provider else environment.dns_nameservers
+        servers, problems = locate(names)
+        findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
+        if not names:
+            findings.append(unknown("nameservers", zone, "are not known", remedy="name them in DNS_NAMESERVERS"))
         found, at_zone = records.check(zone_desired, servers, plane.archive.ledger(zone), plane.txt)
         findings += found
         findings += [resolving.check_records(zone_desired, server) for server in public]
+        findings += services.check(zone_desired, at_zone)
         findings += _mta_sts(environment, zone, zone_desired)
         if zone == environment.domain:
             served = at_zone
@@ -51,7 +51,7 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
 
 
 def _ipv6(plane: Plane) -> Iterator[Finding]:
-    """The guard of the AAAA records, looked at live."""
+    """Whether each edge answers on IPv6 now, which decides its AAAA records."""
     for edge in plane.environment.edges:
         if edge.ipv6 is None:
             continue
@@ -67,36 +67,44 @@ def _ipv6(plane: Plane) -> Iterator[Finding]:
                 "ipv6",
                 subject,
                 verdict.reason,
-                remedy="make the edge listen on IPv6 (run the edge role, look at its firewall) before any AAAA",
+                remedy="make the edge listen on IPv6 (run the edge role, check its firewall) before any AAAA",
                 lesson=8,
             )
 
 
 def _certificates(environment: Environment, served: dict[tuple[str, str], list[Record]]) -> Iterator[Finding]:
     name = environment.mail_host
+    # By implicit TLS where there is such a service; port 25 is always there, and speaks STARTTLS.
+    port = next((service.port for service in environment.mail_services.public if service.implicit_tls), SMTP.port)
     # A lab's CA and a staging CA are trusted by nobody, which is as it should be.
     required = environment.acme_directory is not None and not (environment.acme_staging or environment.offline)
     for edge in environment.edges:
         for address in _of(edge):
             where = f"{edge.name} {address}"
             try:
-                seen = tls.fetch(address, tls.IMAPS, name)
+                seen = tls.fetch(address, port, name)
             except OSError as error:
                 yield wrong(
                     "certificate",
                     f"{name} at {where}",
-                    f"port {tls.IMAPS} shows none ({error or type(error).__name__})",
-                    remedy="run the edge role; look at the way from here to that port",
+                    f"port {port} shows none ({error or type(error).__name__})",
+                    remedy="run the edge role; check the network from here to that port",
                     required=address.version == 4,
                 )
                 continue
             acme = environment.acme_directory is not None
             yield from tls.check_certificate(where, seen, name, acme=acme, trust_required=required)
-            yield from _dane(served, address, where, name)
+            yield from _dane(environment, served, address, where)
 
 
-def _dane(served: dict[tuple[str, str], list[Record]], address: Address, where: str, name: str) -> Iterator[Finding]:
-    for port in (tls.SMTP, tls.SUBMISSIONS, tls.IMAPS):
+def _dane(
+    environment: Environment, served: dict[tuple[str, str], list[Record]], address: Address, where: str
+) -> Iterator[Finding]:
+    name = environment.mail_host
+    for service in environment.mail_services.public:
+        port = service.port
+        if service is not SMTP and not service.implicit_tls:
+            continue
         published = served.get((f"_{port}._tcp.mail", "TLSA"), [])
         if not published:
             continue

@@ -15,10 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
+from tailwart.network import SMTP
 from tailwart.providers.record import Record
 
 TIMEOUT = 8.0
-IMAPS, SUBMISSIONS, SMTP = 993, 465, 25
 
 _RENEWAL_DUE = timedelta(days=14)
 
@@ -36,7 +36,7 @@ def fetch(address: IPv4Address | IPv6Address, port: int, name: str) -> Seen:
     try:
         return Seen(_certificate(address, port, name, ssl.create_default_context()), "")
     except ssl.SSLCertVerificationError as error:
-        # To judge a certificate that does not verify, it has to be looked at all the same; nothing is sent over it.
+        # To judge a certificate that does not verify, it has to be fetched all the same; nothing is sent over it.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -53,7 +53,7 @@ def check_certificate(edge: str, seen: Seen, name: str, *, acme: bool, trust_req
             "certificate",
             subject,
             "is Stalwart's own self-signed one, no certificate was ever obtained",
-            remedy="set ACME_DIRECTORY and ACME_CONTACT and run the mailbox role; look at the server's log for ACME",
+            remedy="set ACME_DIRECTORY and ACME_CONTACT and run the mailbox role; read the server's log for ACME",
             required=acme,
             lesson=1,
         )
@@ -66,18 +66,18 @@ def check_certificate(edge: str, seen: Seen, name: str, *, acme: bool, trust_req
             "certificate",
             subject,
             f"is for {', '.join(sorted(names)) or 'no name'}",
-            remedy=f"it must name {name} or *.{name.split('.', 1)[1]}: look at certificateManagement of the domain",
+            remedy=f"it must name {name} or *.{name.split('.', 1)[1]}: check certificateManagement of the domain",
             lesson=4,
         )
     left = certificate.not_valid_after_utc - datetime.now(UTC)
     if left < timedelta():
-        yield wrong("certificate", subject, f"expired {-left.days} days ago", remedy="look at the ACME renewal task")
+        yield wrong("certificate", subject, f"expired {-left.days} days ago", remedy="check the ACME renewal task")
     elif left < _RENEWAL_DUE:
         yield wrong(
             "certificate",
             subject,
             f"expires in {left.days} days, renewal is overdue",
-            remedy="look at the ACME renewal task",
+            remedy="check the ACME renewal task",
             required=False,
         )
     if seen.distrust and left >= timedelta():
@@ -101,7 +101,7 @@ def check_dane(port: int, seen: Seen, records: Iterable[Record], subject: str) -
             if _association(seen.certificate, selector, matching) == data.replace(" ", "").lower():
                 return ok("dane", subject, f"TLSA {usage} {selector} {matching} matches")
     if authority_only:
-        return unknown("dane", subject, "only records about the CA, whose certificate is not looked at")
+        return unknown("dane", subject, "only records about the CA, whose certificate is not checked")
     desired = _association(seen.certificate, "1", "1")
     return wrong(
         "dane",
@@ -137,7 +137,7 @@ def _association(certificate: x509.Certificate, selector: str, matching: str) ->
 
 
 def _certificate(address: IPv4Address | IPv6Address, port: int, name: str, context: ssl.SSLContext) -> x509.Certificate:
-    if port == SMTP:
+    if port == SMTP.port:
         return _starttls(address, port, name, context)
     with (
         socket.create_connection((str(address), port), timeout=TIMEOUT) as plain,

@@ -1,1 +1,1 @@
-"""Mail accounts by hand: what the `tailwart account` commands read and write."""
+"""Mail accounts: the server's directory, passwords and sizes, for the `tailwart account` commands and for recovery."""

@@ -1,1 +1,1 @@
-"""The server's life: first start, restart, recovery, certificates, and the notes about them on the mailbox host."""
+"""The server's lifecycle: first start, restart, recovery, certificates, and the notes of them on the mailbox host."""

@@ -10,11 +10,11 @@ import secrets
 
 from tailwart.mailbox import names
 from tailwart.runner import Runner
-from tailwart.stalwart.lifecycle import hoststate
+from tailwart.stalwart.lifecycle import notes
 
 
 def prepared(run: Runner, directory: str = names.DIRECTORY) -> bool:
-    """Whether the file is what it must be: empty once the server is initialised, with an administrator until then."""
+    """Whether the file is correct: empty once the server is initialised, with an administrator until then."""
     path = f"{directory}/{names.BOOTSTRAP_ENV}"
     script = (
         f"[ -f {path} ] || exit 1; "
@@ -25,10 +25,7 @@ def prepared(run: Runner, directory: str = names.DIRECTORY) -> bool:
 
 
 def prepare(run: Runner, directory: str = names.DIRECTORY) -> None:
-    """Write the file as it must be."""
+    """Write the correct file; raises TailwartError when the host refuses."""
     initialised = run(f"[ -f {directory}/{names.INITIALISED} ]", timeout=60).ok
-    content = "" if initialised else f"{names.ENV_RECOVERY_ADMIN}=admin:{secrets.token_hex(24)}\n"
-    if content:
-        hoststate.write(run, names.BOOTSTRAP_ENV, content, directory)
-    else:
-        run(f": | {hoststate.place(names.BOOTSTRAP_ENV, directory)}", timeout=60)
+    administrator = f"{names.ENV_RECOVERY_ADMIN}=admin:{secrets.token_hex(24)}"
+    notes.write(run, names.BOOTSTRAP_ENV, "" if initialised else administrator, directory)

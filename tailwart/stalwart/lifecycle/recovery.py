@@ -1,7 +1,7 @@
-"""Locked out (lesson 17): recovery mode as one step, with its variables removed again and the door seen to be shut.
+"""Locked out (lesson 17): recovery mode as one step, which ends by verifying that the recovery login is rejected.
 
 In recovery mode only 8080 listens, mail waits, data is untouched. Every step may be the last one before a crash: the
-variables live in one file that the next run, of this command or of the deploy, empties before anything else.
+variables stand in one file that the next run, of this command or of the deploy, empties before anything else.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Callable
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
 from tailwart.runner import Runner
-from tailwart.stalwart.accounts.entries import Accounts
-from tailwart.stalwart.accounts.passwords import HASHER
-from tailwart.stalwart.lifecycle import hoststate, probing
+from tailwart.stalwart.accounts.directory import Accounts
+from tailwart.stalwart.lifecycle import notes, probing
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, login, quoted
 from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
@@ -25,7 +24,10 @@ RECOVERY_USER = "admin"
 
 
 class Recovery:
-    """One recovery of one server. `recreate` makes the container anew with its present environment files."""
+    """One recovery of one server. `recreate` recreates the container with its current environment files.
+
+    Recovery(run, recreate).reset_password("admin@example.org", password)
+    """
 
     def __init__(
         self,
@@ -33,22 +35,23 @@ class Recovery:
         recreate: Callable[[], None],
         *,
         directory: str = names.DIRECTORY,
-        container: str = names.CONTAINER,
         base: str = names.BASE,
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._run = run
         self._recreate = recreate
         self._directory = directory
-        self._container = container
         self._base = base
         self._log = log
 
     def reset_password(self, address: str, password: str) -> None:
-        """Give the administrator this password, whatever happened before; raises TailwartError."""
+        """Give the administrator this password, also when the account was disabled or deleted.
+
+        Raises TailwartError for a server that was never initialised, and when the recovery login works even at the end.
+        """
         if not self._run(f"[ -f {self._directory}/{names.INITIALISED} ]", timeout=60).ok:
             raise TailwartError(
-                "this server has not been set up by the deploy yet",
+                "this server has not been set up by the deploy",
                 seen=f"no {self._directory}/{names.INITIALISED} on the mailbox host",
                 expected="an initialised server: a store first opened in recovery mode never gets its defaults",
                 remedy="pyinfra inventory.py deploy.py --limit mailbox",
@@ -61,52 +64,46 @@ class Recovery:
         try:
             self._reset(address, password, recovery)
         finally:
-            self._log("leaving recovery mode: its variables are removed, the server restarts")
+            self._log("leaving recovery mode: removing its variables, restarting the server")
             self._environment("")
-        self._prove_shut(recovery)
+        self._verify_rejected(recovery)
         self._client(address, password).call([Call("SystemSettings", "get", {"ids": [SINGLETON]})])
-        hoststate.write(self._run, names.CREDENTIALS, quoted(address, password), self._directory)
-        self._note(address, password)
+        notes.write(self._run, names.CREDENTIALS, quoted(address, password), self._directory)
+        self._note_password(address, password)
 
     def _environment(self, content: str) -> None:
-        done = self._run(hoststate.place(names.BOOTSTRAP_ENV, self._directory), stdin=content, timeout=60)
-        if not done.ok:
-            raise TailwartError(
-                f"{self._directory}/{names.BOOTSTRAP_ENV} cannot be written",
-                seen=done.stderr.strip()[-300:],
-                remedy="look at the mailbox host's disk, then run `tailwart recover` again",
-            )
+        notes.write(self._run, names.BOOTSTRAP_ENV, content, self._directory)
         self._recreate()
-        probing.wait_until_live(self._run, self._container, self._base)
+        probing.wait_until_live(self._run, self._base)
 
     def _client(self, user: str, password: str) -> Client:
-        return Client(ContainerTransport(self._run, login(user, password), container=self._container, base=self._base))
+        return Client(ContainerTransport(self._run, login(user, password), base=self._base))
 
     def _reset(self, address: str, password: str, recovery: str) -> None:
         client = self._client(RECOVERY_USER, recovery)
         accounts = Accounts(client, client.read())
         if accounts.live.get(Ref("Account", address)) is None:
-            self._log(f"{address} does not exist: it is created")
-            accounts.add_administrator(address, HASHER.hash(password))
+            self._log(f"{address} does not exist: creating it")
+            accounts.add_administrator(address, password)
         else:
             accounts.set_password(address, password)
             accounts.make_administrator(address)
 
-    def _prove_shut(self, recovery: str) -> None:
+    def _verify_rejected(self, recovery: str) -> None:
         try:
             self._client(RECOVERY_USER, recovery).call([Call("SystemSettings", "get", {"ids": [SINGLETON]})])
         except LoginRefused:
-            self._log("the recovery login is refused, as it must be")
+            self._log("verified: the recovery login is rejected")
             return
         raise SettingsError(
-            "the recovery login still works: the server is open to whoever knows it",
+            "the recovery login still works: whoever knows it is the administrator",
             seen=f"HTTP 200 for {RECOVERY_USER}",
             expected="HTTP 401",
             remedy="run `tailwart recover` again; if it persists, recreate the container `stalwart` by hand",
         )
 
-    def _note(self, address: str, password: str) -> None:
+    def _note_password(self, address: str, password: str) -> None:
         mark = secrets.token_hex(12)
-        done = self._run(hoststate.read_script(mark, self._directory, self._container), timeout=60)
-        marks = hoststate.parse_state(done.stdout, mark).fingerprints.having({f"Account/{address}": password})
-        hoststate.write(self._run, names.FINGERPRINTS, marks.dump(), self._directory)
+        done = self._run(notes.read_script(mark, self._directory), timeout=60)
+        marks = notes.parse_notes(done.stdout, mark).fingerprints.having({f"Account/{address}": password})
+        notes.write(self._run, names.FINGERPRINTS, marks.dump(), self._directory)

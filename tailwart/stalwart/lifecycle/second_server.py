@@ -1,4 +1,4 @@
-"""Who else uses the data store: two Stalwarts on one store corrupt orders, limits and bans (lesson 16).
+"""A guard against a second server on one data store: it corrupts orders, limits and bans (lesson 16).
 
 Postgres is asked through the sidecar, the way Stalwart itself goes, so that the operator's machine need not reach it.
 """
@@ -17,10 +17,10 @@ from pyinfra.connectors.ssh import SSHConnector
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
-from tailwart.stalwart.lifecycle.hoststate import HostState
+from tailwart.stalwart.lifecycle.notes import HostNotes
 
-# A dead sidecar's connections stay until the keepalive ends them, under their last address. A server that lives asks
-# its store at least every minute, so only addresses with a query since our own server started count as alive.
+# A dead sidecar's connections stay until the keepalive ends them, under their last address. A running server queries
+# its store at least every minute, so only addresses with a query since this server started count as alive.
 _QUERY = """
 select coalesce(host(client_addr), 'local'), count(*),
        extract(epoch from now() - max(greatest(state_change, backend_start)))::int
@@ -32,7 +32,7 @@ group by 1 order by 1
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One address that is connected as our role; `idle_seconds` since its last query."""
+    """One address connected as Stalwart's role; `idle_seconds` since its last query."""
 
     address: str
     connections: int
@@ -46,7 +46,7 @@ class _Stream:
         self._channel = channel
 
     def makefile(self, mode: str) -> Any:
-        """paramiko takes the mode by position only, where a socket's name for it is used."""
+        """paramiko takes the mode by position only; pg8000 names it, as for a socket."""
         return self._channel.makefile(mode)
 
     def __getattr__(self, name: str) -> Any:
@@ -72,7 +72,7 @@ def clients(host: Host, environment: Environment) -> list[Client]:
             database=environment.stalwart_db_name,
             password=password.get_secret_value() if password else None,
             sock=_Stream(channel),
-            # The tailnet encrypts already, and this stream is no socket that TLS could wrap.
+            # The tailnet encrypts already, and TLS cannot wrap this stream: it is not a socket.
             ssl_context=False,
         )
         rows = connection.run(_QUERY, user=environment.stalwart_db_user, name=environment.stalwart_db_name)
@@ -89,13 +89,13 @@ def clients(host: Host, environment: Environment) -> list[Client]:
     return [Client(str(address), int(count), int(idle or 0)) for address, count, idle in rows]
 
 
-def check(host: Host, environment: Environment, state: HostState) -> None:
+def check(host: Host, environment: Environment, notes: HostNotes) -> None:
     """Raises TailwartError when another live server uses the store; embedded stores have no second user."""
-    if environment.stalwart_store != "postgres" or not state.started_at:
+    if environment.stalwart_store != "postgres" or not notes.running:
         return
     _, output = host.run_shell_command(
         f"docker exec {names.SIDECAR} sh -c 'tailscale ip; hostname -i' 2>/dev/null; echo since "
-        f"$(($(date +%s) - $(date -d {shlex.quote(state.started_at)} +%s)))",
+        f"$(($(date +%s) - $(date -d {shlex.quote(notes.started_at)} +%s)))",
         print_output=False,
         print_input=False,
     )
@@ -104,7 +104,7 @@ def check(host: Host, environment: Environment, state: HostState) -> None:
 
 
 def others(found: Sequence[Client], own: frozenset[str], started_seconds_ago: int) -> list[Client]:
-    """Those who have asked the store since our server started, and are not us."""
+    """The clients that have queried the store since this server started, except the server's own addresses."""
     return [item for item in found if item.address not in own and item.idle_seconds < started_seconds_ago]
 
 
@@ -112,7 +112,7 @@ def refuse_second_server(found: Sequence[Client]) -> None:
     """Raises TailwartError naming the other servers."""
     if found:
         raise TailwartError(
-            "another Stalwart works on the same store",
+            "another Stalwart uses the same store",
             seen=", ".join(f"{item.address} ({item.connections} connections)" for item in found),
             expected="exactly one live client address of the role in pg_stat_activity",
             remedy="stop the other server, or give this one a database of its own (STALWART_DB_NAME)",

@@ -1,4 +1,4 @@
-"""The one version series this deploy knows: 0.16.x."""
+"""The one version series that this deploy supports: 0.16.x."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SUPPORTED = (0, 16)
 _VERSION = re.compile(r"(?<![\d.])v?(\d+)\.(\d+)\.(\d+)")
 
 
-def running(run: Runner, image: str, container: str = names.CONTAINER) -> str:
+def running(run: Runner, image: str) -> str:
     """The version of the program in the container, else of its image's tag, else an empty text.
 
     Without CONFIG_PATH, because with that variable the server ignores its arguments and starts a second time.
     """
-    done = run(f"timeout 20 docker exec {container} env -u CONFIG_PATH stalwart --version 2>&1", timeout=60)
+    done = run(f"timeout 20 docker exec {names.CONTAINER} env -u CONFIG_PATH stalwart --version 2>&1", timeout=60)
     return find(done.stdout) if done.ok and find(done.stdout) else find(image.rpartition(":")[2])
 
 
@@ -28,7 +28,7 @@ def find(text: str) -> str:
 
 
 def check(version: str) -> None:
-    """Raises TailwartError for another series. An unknown version passes: the image's tag was checked with `.env`."""
+    """Raises TailwartError for another series; an unknown version (empty) passes, `.env` was checked for its tag."""
     if not version or tuple(map(int, version.split(".")[:2])) == SUPPORTED:
         return
     newer = tuple(map(int, version.split(".")[:2])) > SUPPORTED

@@ -1,1 +1,1 @@
-"""How Stalwart is asked: JMAP calls and answers, the transport into its container, values as the server writes them."""
+"""Stalwart's protocol: JMAP calls and answers, the transport into its container, kinds of objects, values."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from tailwart.stalwart.protocol.failures import NotReachable, call_failed
 from tailwart.stalwart.protocol.jmap import MAX_OBJECTS, Answer, Call, answers, body, in_requests
-from tailwart.stalwart.protocol.live import READ, Live
-from tailwart.stalwart.protocol.transport import ACCOUNT, Transport
+from tailwart.stalwart.protocol.kinds import READ
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.protocol.transport import ACCOUNT, Response, Transport
 
 _PAGE = MAX_OBJECTS * 8
 _TOO_LARGE = "requestTooLarge"
@@ -17,53 +18,39 @@ _TOO_LARGE = "requestTooLarge"
 class Client:
     """One server, one login."""
 
-    def __init__(self, transport: Transport, then: Transport | None = None) -> None:
-        """`then` takes over after the first exchange, where that one was carried together with something else."""
+    def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._then = then
 
     @staticmethod
     def bodies(calls: Sequence[Call]) -> list[str]:
         """The requests that these calls make."""
         return [body(group, ACCOUNT) for group in in_requests(calls)]
 
-    def call(self, calls: Sequence[Call], tolerated: str = "") -> list[Answer]:
-        """Every call's answer, in order.
+    def call(self, calls: Sequence[Call]) -> list[Answer]:
+        """Every call's answer, in order; raises SettingsError when a call was refused as a whole, or not answered."""
+        return _answers(calls, self._transport.exchange(self.bodies(calls)))
 
-        Raises SettingsError when a call as a whole was refused (except with the error type `tolerated`) or unanswered.
+    def read(self, calls: Sequence[Call] = READ, responses: Sequence[Response] | None = None) -> Live:
+        """The objects that these `get` calls name, also where one answer does not hold all objects of a kind.
+
+        `responses` answer the requests of `bodies(calls)`, where another command has carried those already.
         """
-        groups = list(in_requests(calls))
-        responses = self._transport.exchange(self.bodies(calls))
-        self._transport, self._then = self._then or self._transport, None
-        found: list[Answer] = []
-        for group, response in zip(groups, responses, strict=True):
-            try:
-                found += answers(group, response.document())
-            except ValueError as problem:
-                raise NotReachable(
-                    "Stalwart's answer is incomplete", seen=str(problem), remedy="run this again"
-                ) from None
-        for answer in found:
-            if answer.error is not None and answer.error.get("type") != tolerated:
-                raise call_failed(answer.call.name, answer.error)
-        return found
-
-    def read(self, calls: Sequence[Call] = READ) -> Live:
-        """Everything under management, as it is on the server; also where one answer does not hold it all."""
+        if responses is None:
+            responses = self._transport.exchange(self.bodies(calls))
         objects: dict[str, list[dict[str, Any]]] = {}
-        for answer in self.call(calls, tolerated=_TOO_LARGE):
+        for answer in _answers(calls, responses, tolerated=_TOO_LARGE):
             cut = answer.error is not None or len(answer.objects) >= MAX_OBJECTS
             objects[answer.call.kind] = self._all(answer.call.kind, answer.objects) if cut else answer.objects
         return Live({kind: tuple(found) for kind, found in objects.items()})
 
     def _all(self, kind: str, first: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Every object of a kind: a `get` without ids gives no more than the limit, or refuses to."""
+        """Every object of a kind: a `get` without ids returns no more than the limit, or is refused."""
         known = {str(item["id"]): item for item in first}
         (page,) = self.call([Call(kind, "query", {"limit": _PAGE})])
-        # A page without anything new ends it: also on a server that does not follow the anchor.
-        seen: set[str] = set()
-        while (ids := [str(identifier) for identifier in page.arguments.get("ids") or ()]) and not seen.issuperset(ids):
-            seen |= set(ids)
+        # A page without anything new ends the loop: also on a server that does not follow the anchor.
+        paged: set[str] = set()
+        while (ids := [str(item) for item in page.arguments.get("ids") or ()]) and not paged.issuperset(ids):
+            paged |= set(ids)
             missing = [identifier for identifier in ids if identifier not in known]
             gets = [
                 Call(kind, "get", {"ids": missing[start : start + MAX_OBJECTS]})
@@ -74,3 +61,17 @@ class Client:
             *found, page = self.call([*gets, after])
             known |= {str(item["id"]): item for answer in found for item in answer.objects}
         return list(known.values())
+
+
+def _answers(calls: Sequence[Call], responses: Sequence[Response], tolerated: str = "") -> list[Answer]:
+    """The answers in these responses; raises SettingsError for a refused call, except with the error `tolerated`."""
+    found: list[Answer] = []
+    for group, response in zip(in_requests(calls), responses, strict=True):
+        try:
+            found += answers(group, response.document())
+        except ValueError as problem:
+            raise NotReachable("Stalwart's answer is incomplete", seen=str(problem), remedy="run this again") from None
+    for answer in found:
+        if answer.error is not None and answer.error.get("type") != tolerated:
+            raise call_failed(answer.call.name, answer.error)
+    return found

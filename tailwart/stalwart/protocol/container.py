@@ -1,7 +1,7 @@
-"""Transport by curl inside the container, over the SSH connection that the deploy has anyway.
+"""Transport by curl inside the container, over the SSH connection of the deploy.
 
-So the operator's machine need not be on the tailnet, and 8080 is asked from its own namespace. Nothing secret is in an
-argument list: the login reaches curl as a configuration on a file descriptor, the bodies on its standard input.
+The operator's machine need not be on the tailnet: 8080 is asked from its own namespace. No secret is in an argument
+list: the login reaches curl as a configuration on a file descriptor, the bodies on its standard input.
 """
 
 from __future__ import annotations
@@ -71,11 +71,6 @@ def stored_login(directory: str = names.DIRECTORY) -> Login:
     )
 
 
-def bootstrap_login(directory: str = names.DIRECTORY) -> Login:
-    """The recovery administrator named in the container's environment file."""
-    return Login(f"sed -n 's/^{names.ENV_RECOVERY_ADMIN}=//p' {directory}/{names.BOOTSTRAP_ENV} | grep . || echo :")
-
-
 def login(user: str, password: str) -> Login:
     """A login as text, quoted for curl's configuration."""
     return Login(text=quoted(user, password))
@@ -94,14 +89,12 @@ class ContainerTransport:
         run: Runner,
         login: Login,
         *,
-        container: str = names.CONTAINER,
         base: str = names.BASE,
         seconds: int = 60,
         before: str = "",
     ) -> None:
         self._run = run
         self._login = login
-        self._container = container
         self._base = base
         self._seconds = seconds
         self._before = before
@@ -120,13 +113,13 @@ class ContainerTransport:
         variables = f"MARK={mark} BASE={shlex.quote(self._base)} SECONDS_EACH={self._seconds}"
         inside = f"{variables}; {_INSIDE}"
         first = f"{self._login.command}; cat" if self._login.command else "cat"
-        script = f"{{ {first}; }} | docker exec -i {shlex.quote(self._container)} sh -c {shlex.quote(inside)}"
+        script = f"{{ {first}; }} | docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)}"
         lines = [self._login.text, *bodies] if self._login.text else list(bodies)
         return script, "\n".join(lines) + "\n", mark
 
 
 def parse(stdout: str, stderr: str, mark: str, count: int) -> list[Response]:
-    """The answers in a command's output; raises NotReachable when curl or docker could not get one."""
+    """The answers in a command's output, `count` of them; raises NotReachable when curl or docker got none."""
     responses: list[Response] = []
     lines: list[str] = []
     for line in stdout.splitlines():
@@ -136,7 +129,7 @@ def parse(stdout: str, stderr: str, mark: str, count: int) -> list[Response]:
         responses.append(_response(lines, line.removeprefix(f"{mark} exit ").strip(), stderr))
         lines = []
     if len(responses) == 1 and (count != 1 or responses[0].status == 401):
-        # The session document was refused: that answer stands for all.
+        # The session document was refused: that answer holds for every request.
         return responses * count
     if len(responses) != count:
         raise _unreached(stderr.strip().splitlines()[-1:] or ["the connection to the host broke off"])
@@ -153,7 +146,7 @@ def _response(lines: list[str], code: str, stderr: str) -> Response:
 
 def _unreached(seen: Sequence[str]) -> NotReachable:
     return NotReachable(
-        "Stalwart cannot be asked",
+        "Stalwart cannot be reached in its container",
         seen="; ".join(seen),
         expected="an answer of the container `stalwart` on its port 8080",
         remedy="on the mailbox host: `docker ps --all` and `docker logs --tail 50 stalwart`",

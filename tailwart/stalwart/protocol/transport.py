@@ -1,4 +1,4 @@
-"""How a request reaches Stalwart: one protocol, two ways (curl in the container over SSH, or HTTP)."""
+"""How a request reaches Stalwart: the interface of a transport, and the answer that it brings back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tailwart.stalwart.protocol.failures import LoginRefused, NotReachable
 
-# Stands in a body for the account id, which only the session document of the login in use tells.
+# Stands in a body for the account id, which only the session document of the login in use holds.
 ACCOUNT = "@account@"
 JMAP_PATH = "/jmap/"
 SESSION_PATH = "/jmap/session"
@@ -43,7 +43,7 @@ class Response:
                 "Stalwart answered with an error",
                 seen=f"HTTP {self.status}: {_detail(self.body)}",
                 expected="HTTP 200 with a JMAP answer",
-                remedy="look at the server's log: `docker logs --tail 50 stalwart` on the mailbox host",
+                remedy="read the server's log on the mailbox host: `docker logs --tail 50 stalwart`",
             )
         try:
             document = json.loads(self.body)
@@ -53,7 +53,7 @@ class Response:
             raise NotReachable(
                 "Stalwart's answer is incomplete",
                 seen=f"{len(self.body)} characters that are not a JSON document",
-                remedy="run this again; if it persists, look at `docker logs --tail 50 stalwart` on the mailbox host",
+                remedy="run this again; if it persists, read `docker logs --tail 50 stalwart` on the mailbox host",
             )
         return document
 

@@ -1,9 +1,9 @@
-"""Values of Stalwart's objects as this project writes them, and how they compare with what the server gives back.
+"""Values of Stalwart's objects as this project writes them, and how they compare with what the server returns.
 
 JMAP carries sets as ``{"a": true}`` and lists as ``{"0": …}``, fills in defaults, and rewrites some strings
 (``ops@example.org`` comes back as ``mailto:ops@example.org``). Desired objects are therefore written with Python's own
 types: a ``frozenset`` must match exactly, a ``tuple`` is an ordered list, a ``Bag`` an unordered one, and a ``dict``
-holds only the properties that we own: whatever else the server has in that object is left alone.
+holds only the managed properties: whatever else the server has in that object is left alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ TYPE = "@type"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:
-    """The id of another object, named by its kind and key: known only once that object exists."""
+    """The id of another object, by that object's kind and key: the id is known only once the object exists.
+
+    Ref("Domain", "example.org")
+    """
 
     kind: str
     key: str
@@ -28,7 +31,7 @@ class Ref:
 
 
 class Bag(tuple[Any, ...]):
-    """A list whose order has no meaning (aliases)."""
+    """A list without an order (aliases)."""
 
     __slots__ = ()
 
@@ -37,7 +40,11 @@ Resolve = Callable[[Ref], str | None]
 
 
 def canonical(value: Any) -> Any:
-    """A scalar in the one form in which it is compared: networks without host bits, addresses without `mailto:`."""
+    """A scalar in the one form in which it is compared: networks without host bits, addresses without `mailto:`.
+
+    canonical("203.0.113.7/32") == "203.0.113.7"
+    canonical("fd7a:115c:a1e0:0:0:0:0:0/48") == "fd7a:115c:a1e0::/48"
+    """
     if not isinstance(value, str):
         return value
     text = value.removeprefix("mailto:")
@@ -51,7 +58,11 @@ def canonical(value: Any) -> Any:
 
 
 def same(desired: Any, live: Any, resolve: Resolve) -> bool:
-    """Whether the server already holds what is desired."""
+    """Whether the server already holds what is desired; `resolve` gives the id of a `Ref`, None when it has none.
+
+    same({"port": 25}, {"port": 25, "name": "smtp"}, resolve)  # True: only the managed properties count
+    same(frozenset({"a"}), {"a": True, "b": True}, resolve)    # False: a set must match exactly
+    """
     if isinstance(desired, Ref):
         return live is not None and resolve(desired) == live
     if isinstance(desired, frozenset):
@@ -100,7 +111,10 @@ def listed(live: Any) -> list[Any]:
 
 
 def at(live: Mapping[str, Any], path: str) -> Any:
-    """The value at a property path (`quotas/maxDiskQuota`), None when any part is absent."""
+    """The value at a property path, None when any part is absent.
+
+    at({"quotas": {"maxDiskQuota": 5}}, "quotas/maxDiskQuota") == 5
+    """
     value: Any = live
     for part in path.split("/"):
         if not isinstance(value, Mapping):
@@ -110,7 +124,10 @@ def at(live: Mapping[str, Any], path: str) -> Any:
 
 
 def encode(desired: Any, resolve: Resolve) -> Any:
-    """The JSON form; raises KeyError with the `Ref` when an object it points to does not exist yet."""
+    """The JSON form; raises KeyError with the `Ref` when an object that it refers to does not exist yet.
+
+    encode((frozenset({"a"}),), resolve) == {"0": {"a": True}}
+    """
     if isinstance(desired, Ref):
         found = resolve(desired)
         if found is None:
@@ -137,10 +154,10 @@ def references(desired: Any) -> set[Ref]:
 
 
 def merged(desired: Any, encoded: Any, live: Any) -> Any:
-    """What to send for a value: of a partly owned sub-object, the server's other properties stay as they are.
+    """What to send for a value: in a sub-object, the server's unmanaged properties stay as they are.
 
     Only within one variant: a changed `@type` has other properties, and the old ones would be refused. Sets and lists
-    are owned as a whole.
+    are managed as a whole.
     """
     if isinstance(desired, Mapping) and isinstance(live, Mapping) and desired.get(TYPE) == live.get(TYPE):
         return {**live, **encoded}
@@ -148,7 +165,7 @@ def merged(desired: Any, encoded: Any, live: Any) -> Any:
 
 
 def shown(desired: Any, keys: Callable[[str], str] = str) -> Any:
-    """A value for human eyes: sets and lists as sorted lists, references by name; `keys` turns ids into names."""
+    """A value for the operator: sets as sorted lists, references by name; `keys` turns an id into a name."""
     if isinstance(desired, Ref):
         return desired.key
     if isinstance(desired, frozenset):

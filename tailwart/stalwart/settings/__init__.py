@@ -1,1 +1,1 @@
-"""Stalwart's settings: desired objects from `.env` and group data, the plan against the live ones, the apply."""
+"""Stalwart's settings: desired objects from `.env` and group data, their plan against the live ones, the apply."""

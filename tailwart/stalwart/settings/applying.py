@@ -1,4 +1,4 @@
-"""A plan carried out: as few requests as the references between new objects allow."""
+"""Applies a plan, in as few requests as the references between new objects allow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, Ref, Resolve, at, encode, listed, merged, references
 from tailwart.stalwart.settings.planning import ObjectChange
 
-# References that an object can do without at its creation: it is created now, and gets them one request later.
-_AFTERWARDS = frozenset({"memberGroupIds", "certificateManagement", "dnsManagement"})
+# References that are optional at creation: the object is created now, and gets them one request later.
+_OPTIONAL_REFERENCES = frozenset({"memberGroupIds", "certificateManagement", "dnsManagement"})
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened so far; `failures` are sentences with the first error's remedy beside them."""
+    """What was written so far. `failures` are sentences on refused objects, `remedies` what to do about each."""
 
     created: dict[Ref, str] = field(default_factory=dict)
     passwords: list[ObjectChange] = field(default_factory=list)
@@ -28,12 +28,12 @@ class Outcome:
     remedies: list[str] = field(default_factory=list)
 
     def raise_failures(self) -> None:
-        """One SettingsError that names every refused object."""
+        """Raises one SettingsError that names every refused object; nothing when none was refused."""
         if self.failures:
             raise SettingsError(
                 f"Stalwart refused {len(self.failures)} change{'s' * (len(self.failures) > 1)}; the others are done",
-                seen="\n            ".join(self.failures),
-                remedy="; ".join(dict.fromkeys(self.remedies)) + ". The next run finishes what is missing",
+                seen="\n".join(self.failures),
+                remedy="\n".join([*dict.fromkeys(self.remedies), "the next run finishes what is missing"]),
             )
 
 
@@ -50,23 +50,27 @@ class _Writer:
 
 
 def apply(
-    client: Client, operations: Sequence[ObjectChange], live: Live, hashes: Mapping[str, str], outcome: Outcome
+    client: Client, changes: Sequence[ObjectChange], live: Live, hashes: Mapping[str, str], outcome: Outcome
 ) -> None:
-    """Write the operations; refused objects are noted in the outcome, everything independent of them is still done."""
+    """Write the changes. Refused objects are noted in the outcome; what does not depend on them is still written.
+
+    `hashes` holds the password hash of each change by its `secret_name`. Raises SettingsError when a whole request is
+    refused or not answered.
+    """
     writer = _Writer(live, hashes, outcome)
     resolve = writer.resolve
-    pending = list(operations)
+    pending = list(changes)
     while pending:
         ready: list[ObjectChange] = []
         waiting: list[ObjectChange] = []
-        for operation in pending:
-            now, later = _split(operation, resolve)
+        for change in pending:
+            now, later = _split(change, resolve)
             ready += [now] if now else []
             waiting += [later] if later else []
         if not ready:
-            for operation in waiting:
-                missing = ", ".join(f"{ref.kind} {ref.key}" for ref in _missing(operation, resolve))
-                outcome.failures.append(f"{operation.ref.kind} {operation.ref.key}: waits for {missing}")
+            for change in waiting:
+                missing = ", ".join(f"{ref.kind} {ref.key}" for ref in _missing(change, resolve))
+                outcome.failures.append(f"{change.ref.kind} {change.ref.key}: waits for {missing}")
             return
         calls, by_token = _calls(ready, writer)
         for answer in client.call(calls):
@@ -74,108 +78,108 @@ def apply(
         pending = waiting
 
 
-def _missing(operation: ObjectChange, resolve: Resolve) -> list[Ref]:
-    refs = {ref for value in operation.values.values() for ref in references(value)}
-    if operation.action is Action.UPDATE and operation.object_id is None:
-        refs.add(operation.ref)
+def _missing(change: ObjectChange, resolve: Resolve) -> list[Ref]:
+    refs = {ref for value in change.values.values() for ref in references(value)}
+    if change.action is Action.UPDATE and change.object_id is None:
+        refs.add(change.ref)
     return sorted(ref for ref in refs if resolve(ref) is None)
 
 
-def _split(operation: ObjectChange, resolve: Resolve) -> tuple[ObjectChange | None, ObjectChange | None]:
-    """What can be written now and what must wait for objects that do not exist yet."""
-    missing = _missing(operation, resolve)
+def _split(change: ObjectChange, resolve: Resolve) -> tuple[ObjectChange | None, ObjectChange | None]:
+    """The part that can be written now, and the part that waits for objects that do not exist yet."""
+    missing = _missing(change, resolve)
     if not missing:
-        return operation, None
+        return change, None
     optional = {
         path: value
-        for path, value in operation.values.items()
-        if path in _AFTERWARDS and any(resolve(ref) is None for ref in references(value))
+        for path, value in change.values.items()
+        if path in _OPTIONAL_REFERENCES and any(resolve(ref) is None for ref in references(value))
     }
-    rest = {path: value for path, value in operation.values.items() if path not in optional}
-    now = replace(operation, values=rest)
-    if operation.action is not Action.CREATE or not optional or _missing(now, resolve):
-        return None, operation
-    return now, ObjectChange(Action.UPDATE, operation.ref, None, optional, masked=operation.masked)
+    rest = {path: value for path, value in change.values.items() if path not in optional}
+    now = replace(change, values=rest)
+    if change.action is not Action.CREATE or not optional or _missing(now, resolve):
+        return None, change
+    return now, ObjectChange(Action.UPDATE, change.ref, None, optional, masked=change.masked)
 
 
-def _calls(operations: Sequence[ObjectChange], writer: _Writer) -> tuple[list[Call], dict[str, ObjectChange]]:
-    """One `set` per kind and at most 500 objects; deletions come last, when nothing uses the objects any more."""
+def _calls(changes: Sequence[ObjectChange], writer: _Writer) -> tuple[list[Call], dict[str, ObjectChange]]:
+    """One `set` per kind and 500 objects; deletions come last, when nothing uses the objects any longer."""
     by_token: dict[str, ObjectChange] = {}
     batches: dict[tuple[bool, str], list[ObjectChange]] = {}
-    for operation in operations:
-        batches.setdefault((operation.action is Action.DELETE, operation.ref.kind), []).append(operation)
+    for change in changes:
+        batches.setdefault((change.action is Action.DELETE, change.ref.kind), []).append(change)
     calls: list[Call] = []
     for (_, kind), batch in sorted(batches.items(), key=lambda entry: entry[0][0]):
         for start in range(0, len(batch), MAX_OBJECTS):
             arguments: dict[str, Any] = {}
-            for operation in batch[start : start + MAX_OBJECTS]:
+            for change in batch[start : start + MAX_OBJECTS]:
                 token = f"t{len(by_token)}"
-                if operation.action is Action.CREATE:
-                    arguments.setdefault("create", {})[token] = _creation(operation, writer)
+                if change.action is Action.CREATE:
+                    arguments.setdefault("create", {})[token] = _creation(change, writer)
                 else:
-                    token = operation.object_id or str(writer.resolve(operation.ref))
-                    if operation.action is Action.DELETE:
+                    token = change.object_id or str(writer.resolve(change.ref))
+                    if change.action is Action.DELETE:
                         arguments.setdefault("destroy", []).append(token)
                     else:
                         patch = arguments.setdefault("update", {}).setdefault(token, {})
-                        patch.update(_patch(operation, writer))
-                by_token[f"{kind}/{token}"] = operation
+                        patch.update(_patch(change, writer))
+                by_token[f"{kind}/{token}"] = change
             calls.append(Call(kind, "set", arguments))
     return calls, by_token
 
 
-def _creation(operation: ObjectChange, writer: _Writer) -> dict[str, Any]:
+def _creation(change: ObjectChange, writer: _Writer) -> dict[str, Any]:
     document: dict[str, Any] = {}
-    for path, value in operation.values.items():
+    for path, value in change.values.items():
         *parents, last = path.split("/")
         target = document
         for parent in parents:
             target = target.setdefault(parent, {})
         target[last] = encode(value, writer.resolve)
-    if operation.password is not None:
-        document["credentials"] = {"0": _credential(operation, writer.hashes)}
+    if change.password is not None:
+        document["credentials"] = {"0": _credential(change, writer.hashes)}
     return document
 
 
-def _patch(operation: ObjectChange, writer: _Writer) -> dict[str, Any]:
+def _patch(change: ObjectChange, writer: _Writer) -> dict[str, Any]:
     patch = {
-        path: merged(value, encode(value, writer.resolve), at(operation.live, path))
-        for path, value in operation.values.items()
+        path: merged(value, encode(value, writer.resolve), at(change.live, path))
+        for path, value in change.values.items()
     }
-    if operation.password is not None:
-        held = listed(operation.live.get("credentials"))
+    if change.password is not None:
+        held = listed(change.live.get("credentials"))
         if len(held) > 1:
-            # The person's app passwords and keys stand in the same list: only the password itself is replaced.
+            # App passwords and keys of the person are in the same list: only the password itself is replaced.
             index = next(
                 (str(place) for place, item in enumerate(held) if item.get(TYPE) == "Password"), str(len(held))
             )
-            patch[f"credentials/{index}/secret"] = writer.hashes[operation.secret_name]
+            patch[f"credentials/{index}/secret"] = writer.hashes[change.secret_name]
         else:
-            patch["credentials"] = {"0": _credential(operation, writer.hashes)}
+            patch["credentials"] = {"0": _credential(change, writer.hashes)}
     return patch
 
 
-def _credential(operation: ObjectChange, hashes: Mapping[str, str]) -> dict[str, Any]:
-    return {TYPE: "Password", "secret": hashes[operation.secret_name]}
+def _credential(change: ObjectChange, hashes: Mapping[str, str]) -> dict[str, Any]:
+    return {TYPE: "Password", "secret": hashes[change.secret_name]}
 
 
 def _note(answer: Answer, by_token: Mapping[str, ObjectChange], live: Live, outcome: Outcome) -> None:
     kind = answer.call.kind
     for token, created in (answer.arguments.get("created") or {}).items():
-        operation = by_token[f"{kind}/{token}"]
-        outcome.created[operation.ref] = str(created["id"])
-        _written(operation, outcome)
+        change = by_token[f"{kind}/{token}"]
+        outcome.created[change.ref] = str(created["id"])
+        _written(change, outcome)
     for identifier in answer.arguments.get("updated") or {}:
         _written(by_token[f"{kind}/{identifier}"], outcome)
     for answered, verb in (("notCreated", "create"), ("notUpdated", "update"), ("notDestroyed", "delete")):
         for token, error in (answer.arguments.get(answered) or {}).items():
             if answered == "notDestroyed" and error.get("type") == "notFound":
                 continue
-            operation = by_token[f"{kind}/{token}"]
-            outcome.failures.append(refused(verb, kind, operation.ref.key, error, live.names))
+            change = by_token[f"{kind}/{token}"]
+            outcome.failures.append(refused(verb, kind, change.ref.key, error, live.names))
             outcome.remedies.append(remedy(error))
 
 
-def _written(operation: ObjectChange, outcome: Outcome) -> None:
-    if operation.password is not None:
-        outcome.passwords.append(operation)
+def _written(change: ObjectChange, outcome: Outcome) -> None:
+    if change.password is not None:
+        outcome.passwords.append(change)

@@ -1,4 +1,4 @@
-"""The operator's terms from one installation's `.env` and group data."""
+"""One installation's `.env` and group data as `MailboxSettings`, checked for what only both together show."""
 
 from __future__ import annotations
 
@@ -8,41 +8,49 @@ from typing import Any
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.stalwart.settings.groupdata import GroupData, full_address
-from tailwart.stalwart.settings.inputs import AccountInput, Acme, DnsServer, MailboxSettings, S3Store, Smarthost
+from tailwart.stalwart.settings.inputs import AccountInput, Acme, MailboxSettings, S3Store, Smarthost
 
 
 def from_environment(environment: Environment, data: Mapping[str, Any] | None = None) -> MailboxSettings:
-    """The input from `.env` and the group data; raises TailwartError naming the key that does not fit."""
-    given = GroupData(data or {}, environment.domain)
+    """The desired state in the operator's terms; `data` holds names of `GROUP_DATA`.
+
+    Raises TailwartError naming the key whose value is not valid, and for an address that is given twice or that is not
+    in a domain of the server.
+    """
+    group_data = GroupData(data or {}, environment.domain)
+    group_data.refuse_moved()
     settings = MailboxSettings(
         domains=environment.domains,
         hostname=environment.mail_host,
-        accounts=_accounts(environment) + given.accounts(),
-        groups=given.groups(),
-        lists=given.lists(),
+        accounts=_accounts(environment) + group_data.accounts(),
+        groups=group_data.groups(),
+        lists=group_data.lists(),
         edges={
             edge.name: tuple(str(address) for address in (edge.ipv4, edge.ipv6) if address)
             for edge in environment.edges
         },
-        optional_listeners=given.optional_listeners(),
-        ip_lookup=given.ip_lookup(),
+        services=environment.mail_services,
+        ip_lookup=group_data.ip_lookup(),
         smarthost=_smarthost(environment),
         redis_url=str(environment.redis_url) if environment.redis_url else None,
         s3=_s3(environment),
         acme=_acme(environment),
-        metrics=given.switch("mailbox_metrics"),
+        metrics=group_data.switch("mailbox_metrics"),
         offline=environment.offline,
-        blob_store_may_move=given.switch("mailbox_blob_store_may_move"),
+        blob_store_may_move=group_data.switch("mailbox_blob_store_may_move"),
         data_store=_data_store(environment),
     )
     _check_addresses(settings)
     return settings
 
 
+def administrator_address(environment: Environment) -> str:
+    """The whole address of the administrator that `.env` declares."""
+    return f"{environment.stalwart_admin}@{environment.domain}"
+
+
 def _accounts(environment: Environment) -> tuple[AccountInput, ...]:
-    admin = AccountInput(
-        f"{environment.stalwart_admin}@{environment.domain}", environment.stalwart_admin_password, admin=True
-    )
+    admin = AccountInput(administrator_address(environment), environment.stalwart_admin_password, admin=True)
     return (
         admin,
         *(
@@ -95,30 +103,20 @@ def _acme(environment: Environment) -> Acme | None:
     directory = environment.acme_directory_in_use
     if not directory or environment.acme_dns == "none":
         return None
-    if environment.acme_dns == "spaceship":
-        key = environment.spaceship_api_key
-        dns = DnsServer("spaceship", api_key=key.get_secret_value() if key else "")
-    elif environment.acme_dns != "rfc2136":
+    dns = environment.acme_dns_server
+    if dns is None:
         raise TailwartError(
             "Stalwart cannot answer ACME challenges there",
             seen=f"DNS provider {environment.acme_dns}",
-            expected="spaceship or rfc2136",
+            expected="a provider that Stalwart knows: `tailwart env check` names them",
             remedy="set ACME_DNS_PROVIDER in .env, or leave ACME_DIRECTORY empty",
-        )
-    else:
-        dns = DnsServer(
-            "rfc2136",
-            host=str(environment.rfc2136_server),
-            port=environment.rfc2136_port,
-            key_name=environment.rfc2136_key_name or "",
-            algorithm=environment.rfc2136_algorithm,
         )
     return Acme(str(directory), environment.acme_contact or f"postmaster@{environment.domain}", dns)
 
 
 def _check_addresses(settings: MailboxSettings) -> None:
-    """Every local address once, in a domain of ours: the server would refuse the second one halfway through."""
-    seen: dict[str, str] = {}
+    """Every local address once, in a declared domain: the server would refuse the second one in the middle of a run."""
+    holders: dict[str, str] = {}
     for holder in settings.holders:
         for address in (holder.address, *holder.aliases):
             domain = address.rpartition("@")[2]
@@ -129,19 +127,20 @@ def _check_addresses(settings: MailboxSettings) -> None:
                     expected=f"one of {', '.join(settings.domains)}",
                     remedy="add the domain to EXTRA_DOMAINS in .env, or correct the address",
                 )
-            if address in seen:
+            if address in holders:
                 raise TailwartError(
                     f"{address} is given twice",
-                    seen=f"for {seen[address]} and for {holder.address}",
+                    seen=f"for {holders[address]} and for {holder.address}",
                     remedy="keep it in one place of .env and group_data/mailbox.py",
                 )
-            seen[address] = holder.address
+            holders[address] = holder.address
     users = {account.address for account in settings.accounts}
     for group in settings.groups:
         for member in group.members:
             if member not in users:
                 raise TailwartError(
-                    f"{member} is a member of {group.address} but no account",
-                    expected="an account of .env or group_data/mailbox.py",
-                    remedy="add the account, or take it out of the group",
+                    f"{member} is a member of {group.address}, but not an account",
+                    seen=f"members of {group.address}: {', '.join(group.members)}",
+                    expected="accounts of .env or group_data/mailbox.py",
+                    remedy="add the account, or remove it from the group",
                 )

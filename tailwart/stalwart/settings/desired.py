@@ -10,19 +10,22 @@ from pydantic import SecretStr
 
 from tailwart.mailbox import names
 from tailwart.network import TAILNET_RANGES
+from tailwart.providers.definition import DnsField, Variable
 from tailwart.stalwart.protocol.jmap import SINGLETON
-from tailwart.stalwart.protocol.live import MARK
+from tailwart.stalwart.protocol.kinds import KINDS, MARK
 from tailwart.stalwart.protocol.values import TYPE, Bag, Ref, canonical
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput, MailboxSettings
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredObject:
-    """One object as it shall be.
+    """One object as it should be on the server.
 
-    `fields` are owned: compared and repaired, by property or property path. `at_creation` is sent once and then left to
-    whoever changes it. `late` fields wait until the server has been restarted (see `deferred` in `apply`). `masked`
-    fields are never shown. `password` is compared by fingerprint, since the server only gives back `****`.
+    `fields` are managed: compared and repaired, by property or property path (`quotas/maxDiskQuota`). `at_creation` is
+    sent once; later changes to it are left alone. `late` fields are written after the restart (see `Server.apply`).
+    `masked` fields are never shown. `password` is compared by fingerprint: the server returns only `****`.
+
+    Raises ValueError for a kind that is not in `KINDS`: it would never be read, and so be created on every run.
     """
 
     kind: str
@@ -34,13 +37,17 @@ class DesiredObject:
     password: SecretStr | None = None
     why: str = ""
 
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind} is not in KINDS (protocol/kinds.py)")
+
     @property
     def ref(self) -> Ref:
         return Ref(self.kind, self.key)
 
 
 def desired(settings: MailboxSettings) -> tuple[DesiredObject, ...]:
-    """All objects, in an order in which each comes after those it refers to."""
+    """All objects, each after those that it refers to."""
     return tuple(_objects(settings))
 
 
@@ -65,13 +72,13 @@ RSA_ONLY = {TYPE: "Automatic", "algorithms": frozenset({"Dkim1RsaSha256"})}
 def _domain(settings: MailboxSettings, name: str) -> DesiredObject:
     fields: dict[str, Any] = {"isEnabled": True, "dkimManagement": RSA_ONLY}
     if settings.acme:
-        # One wildcard for the domain and its names (lesson 4); an empty set of further names means just that.
+        # One wildcard for the domain and its names (lesson 4): no further names.
         fields["certificateManagement"] = {
             TYPE: "Automatic",
             "acmeProviderId": Ref("AcmeProvider", settings.acme.directory),
             "subjectAlternativeNames": frozenset(),
         }
-        # Stalwart publishes the kind it rotates itself; every other record is the dns role's.
+        # Stalwart publishes the records that it rotates itself; every other record is the dns role's.
         fields["dnsManagement"] = {
             TYPE: "Automatic",
             "dnsServerId": Ref("DnsServer", settings.acme.dns.provider),
@@ -86,29 +93,13 @@ def _certificates(settings: MailboxSettings) -> Iterator[DesiredObject]:
     if not settings.acme:
         return
     dns = settings.acme.dns
-    if dns.provider == "spaceship":
-        yield DesiredObject(
-            "DnsServer",
-            "spaceship",
-            {TYPE: "Spaceship", "apiKey": dns.api_key, "secret": _environment(names.ENV_SPACESHIP)},
-            at_creation={"description": _mark("spaceship")},
-            masked=frozenset({"apiKey"}),
-        )
-    else:
-        yield DesiredObject(
-            "DnsServer",
-            "rfc2136",
-            {
-                TYPE: "Tsig",
-                "host": dns.host,
-                "port": dns.port,
-                "keyName": dns.key_name,
-                "key": _environment(names.ENV_RFC2136),
-                "protocol": "tcp",
-                "tsigAlgorithm": dns.algorithm,
-            },
-            at_creation={"description": _mark("rfc2136")},
-        )
+    yield DesiredObject(
+        "DnsServer",
+        dns.provider,
+        {TYPE: dns.variant, **{name: _dns_field(value) for name, value in dns.fields.items()}},
+        at_creation={"description": _mark(dns.provider)},
+        masked=frozenset(name for name, value in dns.fields.items() if isinstance(value, SecretStr)),
+    )
     yield DesiredObject(
         "AcmeProvider",
         settings.acme.directory,
@@ -169,48 +160,22 @@ def _aliases(addresses: tuple[str, ...]) -> Bag:
     return Bag({"name": name, "domainId": Ref("Domain", domain), "enabled": True} for name, _, domain in pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One of the listeners this project knows; `proxied` ones are reached through an edge's PROXY header."""
-
-    name: str
-    port: int
-    protocol: str
-    tls_implicit: bool = False
-    use_tls: bool = True
-    proxied: bool = False
-
-
-LISTENERS = (
-    Listener("smtp", 25, "smtp", proxied=True),
-    Listener("submissions", 465, "smtp", tls_implicit=True, proxied=True),
-    Listener("submission", 587, "smtp", proxied=True),
-    Listener("imap", 143, "imap", proxied=True),
-    Listener("imaps", 993, "imap", tls_implicit=True, proxied=True),
-    # The edge passes :443 through untouched and without a PROXY header, and 8080 is asked directly: demanding the
-    # header there would shut out both.
-    Listener("https", 443, "http", tls_implicit=True),
-    Listener("http", 8080, "http", use_tls=False),
-)
-OPTIONAL = (
-    Listener("pop3s", 995, "pop3", tls_implicit=True),
-    Listener("managesieve", 4190, "manageSieve"),
-)
-
-
 def _listeners(settings: MailboxSettings) -> Iterator[DesiredObject]:
-    for listener in (*LISTENERS, *(item for item in OPTIONAL if item.name in settings.optional_listeners)):
+    proxied = frozenset(settings.services.public)
+    for service in settings.services.listeners:
         yield DesiredObject(
             "NetworkListener",
-            str(listener.port),
+            str(service.port),
             {
-                "bind": frozenset({f"[::]:{listener.port}"}),
-                "protocol": listener.protocol,
-                "useTls": listener.use_tls,
-                "tlsImplicit": listener.tls_implicit,
-                "overrideProxyTrustedNetworks": frozenset(TAILNET_RANGES if listener.proxied else ()),
+                "bind": frozenset({f"[::]:{service.port}"}),
+                "protocol": service.protocol,
+                "useTls": not service.clear,
+                "tlsImplicit": service.implicit_tls,
+                # Only where every connection comes through an edge. A trusted peer without the header hangs: the edge
+                # passes :443 through untouched, 8080 and the tailnet's own services are asked directly.
+                "overrideProxyTrustedNetworks": frozenset(TAILNET_RANGES if service in proxied else ()),
             },
-            at_creation={"name": listener.name},
+            at_creation={"name": service.name},
         )
 
 
@@ -231,8 +196,8 @@ SMARTHOST = "smarthost"
 
 
 def _routing(settings: MailboxSettings) -> Iterator[DesiredObject]:
-    # Without these two nothing is delivered locally or directly. A store that was first set up in recovery mode lacks
-    # them, since the server adds defaults only to kinds that are empty at a normal start.
+    # Without these two nothing is delivered locally or directly. A store that was first started in recovery mode lacks
+    # them: the server adds defaults only to kinds that are empty at a normal start.
     yield DesiredObject("MtaRoute", "local", {TYPE: "Local"}, at_creation={"name": "local"})
     yield DesiredObject(
         "MtaRoute", "mx", {TYPE: "Mx", "ipLookupStrategy": settings.ip_lookup}, at_creation={"name": "mx"}
@@ -271,14 +236,14 @@ def _allowed(settings: MailboxSettings) -> Iterator[DesiredObject]:
     """Addresses that the auto-ban must never hit (lesson 3): a banned edge still relays but cannot reach 8080."""
     for network in TAILNET_RANGES:
         yield DesiredObject("AllowedIp", network, {}, at_creation={"address": network, "reason": _mark("tailnet")})
-    seen = set(TAILNET_RANGES)
+    known = set(TAILNET_RANGES)
     for edge, addresses in settings.edges.items():
         for address in addresses:
-            if address not in seen:
+            if address not in known:
                 yield DesiredObject(
                     "AllowedIp", canonical(address), {}, at_creation={"address": address, "reason": _mark(edge)}
                 )
-            seen.add(address)
+            known.add(address)
 
 
 def _stores(settings: MailboxSettings) -> Iterator[DesiredObject]:
@@ -321,6 +286,12 @@ def _observation(settings: MailboxSettings) -> Iterator[DesiredObject]:
         at_creation={TYPE: "Stdout", "events": frozenset(), "eventsPolicy": "exclude"},
     )
     yield DesiredObject("Metrics", SINGLETON, {"prometheus": {TYPE: "Enabled" if settings.metrics else "Disabled"}})
+
+
+def _dns_field(value: DnsField) -> Any:
+    if isinstance(value, Variable):
+        return _environment(value.name)
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _environment(variable: str) -> Mapping[str, str]:

@@ -1,9 +1,9 @@
 """The live state in the plan format of Stalwart's own command-line client (NDJSON, `stalwart-cli apply`).
 
-One `create` per kind with names of our own for the ids, so that objects refer to each other by `#domain-…`, then one
-`update` per singleton. Properties that the server sets are left out, and so is every secret: a masked one is replaced
-by a reference to an environment variable where the object takes one, and left out where it does not (passwords).
-Files of two exports can be compared: order and names do not depend on the ids.
+One `create` per kind with names of this project for the ids, so that objects refer to each other by `#domain-…`, then
+one `update` per singleton. Properties that the server sets are skipped, and so is every secret: a masked one becomes a
+reference to an environment variable where the object accepts one, and is skipped where it does not (passwords). Two
+exports can be compared: order and names do not depend on the ids.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tailwart.stalwart.protocol.live import COLLECTIONS, SINGLETONS, Live
+from tailwart.stalwart.protocol.kinds import KINDS, REFERENCES
+from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, canonical, members_of
 
 MASKED = "****"
@@ -32,34 +33,23 @@ _SERVER_SET = frozenset(
         "credentialId",
     }
 )
-# Objects that are not exported themselves.
-_FOREIGN = frozenset({"defaultCertificateId", "directoryId", "memberTenantId"})
-_REFERENCES = {
-    "domainId": "Domain",
-    "defaultDomainId": "Domain",
-    "memberGroupIds": "Account",
-    "acmeProviderId": "AcmeProvider",
-    "dnsServerId": "DnsServer",
-}
-# Parents first: a plan is carried out in the order of its lines. Signatures hold private keys that nobody may read, so
-# they are not exported: the server makes its own.
-_ORDER = ("DnsServer", "AcmeProvider", "Domain", "Account", *COLLECTIONS)
-_LEFT_OUT = frozenset({"DkimSignature"})
+# References to objects that are not exported.
+_NOT_EXPORTED = frozenset({"defaultCertificateId", "directoryId", "memberTenantId"})
 
 
 def plan_lines(live: Live) -> Iterator[str]:
-    """The lines of the plan."""
-    for kind in dict.fromkeys(_ORDER):
-        if kind in _LEFT_OUT:
-            continue
-        # Groups before the people in them: a reference must be known when its line is read.
+    """The lines of the plan, without the newline; singletons come last, because they refer to other objects."""
+    # Signatures hold private keys that nobody may read, so they are not exported: the server makes its own.
+    collections = [kind.name for kind in KINDS.values() if not (kind.singleton or kind.server_made)]
+    for kind in collections:
+        # Groups before their members: a reference must be known when its line is read.
         for group in (True, False):
             items = [item for item in live.of(kind) if (item.get(TYPE) == "Group") is group]
             named = {live.key(kind, item): item for item in items}
             value = {_name(kind, key): _cleaned(named[key], kind, live) for key in sorted(named)}
             if value:
                 yield json.dumps({TYPE: "create", "object": kind, "value": value}, ensure_ascii=False)
-    for kind in SINGLETONS:
+    for kind in (kind.name for kind in KINDS.values() if kind.singleton):
         for item in live.of(kind):
             yield json.dumps({TYPE: "update", "object": kind, "value": _cleaned(item, kind, live)}, ensure_ascii=False)
 
@@ -73,9 +63,9 @@ def _cleaned(value: Any, place: str, live: Live) -> Any:
         return value
     cleaned: dict[str, Any] = {}
     for name, item in value.items():
-        if name in _SERVER_SET or name in _FOREIGN or item is None:
+        if name in _SERVER_SET or name in _NOT_EXPORTED or item is None:
             continue
-        if name in _REFERENCES:
+        if name in REFERENCES:
             cleaned |= _reference(name, item, live)
         elif name == "credentials":
             continue
@@ -89,7 +79,7 @@ def _cleaned(value: Any, place: str, live: Live) -> Any:
 
 
 def _reference(name: str, value: Any, live: Live) -> dict[str, Any]:
-    kind = _REFERENCES[name]
+    kind = REFERENCES[name]
     if isinstance(value, Mapping):
         found = {f"#{_name(kind, known)}": True for item in value if (known := live.names.get((kind, item)))}
         return {name: found} if found else {}

@@ -1,4 +1,4 @@
-"""`group_data/mailbox.py` read into the operator's terms, every value checked with the name it stands under."""
+"""`group_data/mailbox.py` in the operator's terms; every value is checked, and an error names where it stands."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ GROUP_DATA = {
     "mailbox_accounts": "further accounts: a list of {address, password?, aliases?, quota?, description?, admin?}",
     "mailbox_groups": "shared mailboxes: a list of {address, members?, aliases?, description?}",
     "mailbox_lists": "mailing lists: a list of {address, recipients?, aliases?, description?}",
-    "mailbox_optional_listeners": "listeners besides the seven: pop3s, managesieve",
+    "mailbox_optional_listeners": "moved: MAIL_SERVICES in .env",
     "mailbox_ip_lookup": "address family for direct delivery: v4ThenV6, v6ThenV4, v4Only, v6Only (lesson 8)",
     "mailbox_metrics": "True: Prometheus metrics on 8080, which only the tailnet reaches",
     "mailbox_blob_store_may_move": "True: accept that messages in the old blob store become unreadable",
 }
+MOVED = {"mailbox_optional_listeners": "MAIL_SERVICES in .env"}
 IP_LOOKUPS = ("v4ThenV6", "v6ThenV4", "v4Only", "v6Only")
-OPTIONAL_LISTENERS = ("pop3s", "managesieve")
 
 
 class GroupData:
-    """The `mailbox_…` names of one host; `domain` completes bare names. Raises TailwartError naming what misfits."""
+    """The `mailbox_…` names of one host; `domain` completes bare names.
+
+    Every method raises TailwartError with the name, the value and what is allowed.
+    """
 
     def __init__(self, data: Mapping[str, Any], domain: str) -> None:
         self._data = data
@@ -40,32 +43,39 @@ class GroupData:
     def lists(self) -> tuple[ListInput, ...]:
         return tuple(_list(self._domain, item) for item in _items(self._data, "mailbox_lists"))
 
-    def optional_listeners(self) -> frozenset[str]:
-        return frozenset(_choices(self._data, "mailbox_optional_listeners", OPTIONAL_LISTENERS))
+    def refuse_moved(self) -> None:
+        """Raises TailwartError for a setting that has another home now: otherwise it would be ignored."""
+        for key, home in MOVED.items():
+            if self._data.get(key):
+                raise TailwartError(
+                    f"group_data/mailbox.py: {key} is now {home}",
+                    seen=str(self._data[key])[:100],
+                    remedy=f"set {home}, and remove {key} from group_data/mailbox.py",
+                )
 
     def ip_lookup(self) -> str:
         return _choice(self._data, "mailbox_ip_lookup", IP_LOOKUPS)
 
     def switch(self, key: str) -> bool:
-        """A yes or no."""
+        """The value of a switch; absent means False."""
         return bool(self._data.get(key, False))
 
 
 def _items(data: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
     value = data.get(key) or ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, Mapping) for item in value):
-        raise _misfit(key, value, f"{GROUP_DATA[key]}")
+        raise _invalid(key, value, f"{GROUP_DATA[key]}")
     return value
 
 
-def _taken(key: str, item: Mapping[str, Any], known: Mapping[str, type | tuple[type, ...]]) -> None:
+def _check_entry(key: str, item: Mapping[str, Any], known: Mapping[str, type | tuple[type, ...]]) -> None:
     for name, value in item.items():
         if name not in known:
-            raise _misfit(key, name, f"one of {', '.join(known)}")
+            raise _invalid(key, name, f"one of {', '.join(known)}")
         if value is not None and not isinstance(value, known[name]):
-            raise _misfit(f"{key}, {name} of {item.get('address', '?')}", type(value).__name__, str(known[name]))
+            raise _invalid(f"{key}, {name} of {item.get('address', '?')}", type(value).__name__, str(known[name]))
     if not item.get("address"):
-        raise _misfit(key, "an entry without address", "every entry has one")
+        raise _invalid(key, "an entry without address", "every entry has one")
 
 
 _TEXTS = (list, tuple)
@@ -80,7 +90,7 @@ def _account(domain: str, item: Mapping[str, Any]) -> AccountInput:
         "admin": bool,
         "description": str,
     }
-    _taken("mailbox_accounts", item, known)
+    _check_entry("mailbox_accounts", item, known)
     password = item.get("password")
     return AccountInput(
         full_address(item["address"], domain),
@@ -93,7 +103,7 @@ def _account(domain: str, item: Mapping[str, Any]) -> AccountInput:
 
 
 def _group(domain: str, item: Mapping[str, Any]) -> GroupInput:
-    _taken("mailbox_groups", item, {"address": str, "members": _TEXTS, "aliases": _TEXTS, "description": str})
+    _check_entry("mailbox_groups", item, {"address": str, "members": _TEXTS, "aliases": _TEXTS, "description": str})
     return GroupInput(
         full_address(item["address"], domain),
         _addresses(item.get("members"), domain),
@@ -103,7 +113,7 @@ def _group(domain: str, item: Mapping[str, Any]) -> GroupInput:
 
 
 def _list(domain: str, item: Mapping[str, Any]) -> ListInput:
-    _taken("mailbox_lists", item, {"address": str, "recipients": _TEXTS, "aliases": _TEXTS, "description": str})
+    _check_entry("mailbox_lists", item, {"address": str, "recipients": _TEXTS, "aliases": _TEXTS, "description": str})
     return ListInput(
         full_address(item["address"], domain),
         _addresses(item.get("recipients"), domain),
@@ -113,7 +123,10 @@ def _list(domain: str, item: Mapping[str, Any]) -> ListInput:
 
 
 def full_address(text: str, domain: str) -> str:
-    """A full address, lower case; a bare local part belongs to the main domain."""
+    """The whole address in lower case; a bare name belongs to `domain`.
+
+    full_address("Alice", "example.org") == "alice@example.org"
+    """
     text = text.strip().lower()
     return text if "@" in text else f"{text}@{domain}"
 
@@ -122,23 +135,16 @@ def _addresses(value: Sequence[str] | None, domain: str) -> tuple[str, ...]:
     return tuple(full_address(text, domain) for text in value or ())
 
 
-def _choices(data: Mapping[str, Any], key: str, known: Sequence[str]) -> Sequence[str]:
-    value = data.get(key) or ()
-    if isinstance(value, str) or not all(item in known for item in value):
-        raise _misfit(key, value, f"a list of {', '.join(known)}")
-    return tuple(value)
-
-
 def _choice(data: Mapping[str, Any], key: str, known: Sequence[str]) -> str:
     value = data.get(key) or known[0]
     if value not in known:
-        raise _misfit(key, value, f"one of {', '.join(known)}")
+        raise _invalid(key, value, f"one of {', '.join(known)}")
     return str(value)
 
 
-def _misfit(key: str, seen: object, expected: str) -> TailwartError:
+def _invalid(key: str, seen: object, expected: str) -> TailwartError:
     return TailwartError(
-        f"group_data/mailbox.py: {key} does not fit",
+        f"group_data/mailbox.py: {key} is not valid",
         seen=str(seen)[:100],
         expected=expected,
         remedy="correct group_data/mailbox.py",

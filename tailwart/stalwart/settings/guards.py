@@ -1,4 +1,4 @@
-"""What must hold before anything is written: the stores answer, and no mail would be hidden by the write."""
+"""Checks before a write: the data store is the declared one, the stores answer, no stored mail becomes unreadable."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ _PLACE = frozenset({TYPE, "bucket", "region"})
 
 
 def data_store(client: Client, settings: MailboxSettings) -> None:
-    """The store that runs must be the one of `.env`: it comes from config.json, and no write here changes it."""
+    """Raises TailwartError when the server runs on another data store than `.env` declares.
+
+    The data store comes from config.json; no write of the settings plane changes it.
+    """
     (answer,) = client.call([Call("DataStore", "get", {"ids": [SINGLETON]})])
     for found in answer.objects:
         differing = [name for name, value in settings.data_store.items() if found.get(name) != value]
         if differing:
             raise TailwartError(
-                "Stalwart runs on another data store than .env names",
+                "Stalwart runs on another data store than .env declares",
                 seen=", ".join(f"{name} {found.get(name)}" for name in differing),
                 expected=", ".join(f"{name} {settings.data_store[name]}" for name in differing),
                 remedy="pyinfra inventory.py deploy.py --limit mailbox, which writes config.json and restarts; "
@@ -34,28 +37,29 @@ def data_store(client: Client, settings: MailboxSettings) -> None:
             )
 
 
-def before_writing(run: Runner, settings: MailboxSettings, operations: Sequence[ObjectChange], live: Live) -> None:
-    """Raises TailwartError where writing would be unsafe; the server itself accepts every endpoint without a word."""
-    for text in warnings(settings, operations, live):
+def before_writing(run: Runner, settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> None:
+    """Raises TailwartError where writing would be unsafe: the server accepts every endpoint without checking it."""
+    for text in warnings(settings, changes, live):
         raise TailwartError(
             "the blob store would move",
             seen=text,
-            remedy="move the mail first (docs), or set mailbox_blob_store_may_move = True in group_data/mailbox.py",
+            remedy="keep S3_ENDPOINT and S3_BUCKET, or allow the loss: "
+            "set mailbox_blob_store_may_move = True in group_data/mailbox.py",
         )
-    kinds = {operation.ref.kind for operation in operations}
+    kinds = {change.ref.kind for change in changes}
     if "BlobStore" in kinds and settings.s3:
         stores.probe_s3(run, settings.s3)
     if "InMemoryStore" in kinds and settings.redis_url:
         stores.probe_redis(run, settings.redis_url, settings.hostname)
 
 
-def warnings(settings: MailboxSettings, operations: Sequence[ObjectChange], live: Live) -> tuple[str, ...]:
-    """What `before_writing` would refuse, for a plan that is only shown."""
+def warnings(settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> tuple[str, ...]:
+    """What `before_writing` would refuse, for a plan that is only shown. Empty when the operator allows the move."""
     moves = any(
-        operation.ref.kind == "BlobStore" and operation.action is Action.UPDATE and _PLACE & operation.values.keys()
-        for operation in operations
+        change.ref.kind == "BlobStore" and change.action is Action.UPDATE and _PLACE & change.values.keys()
+        for change in changes
     )
     used = sum(int(item.get("usedDiskQuota") or 0) for item in live.of("Account"))
     if not moves or not used or settings.blob_store_may_move:
         return ()
-    return (f"{used} bytes of mail have their bodies in the present blob store and would become unreadable",)
+    return (f"{used} bytes of mail have their bodies in the current blob store and would become unreadable",)

@@ -1,7 +1,7 @@
 """What an operator asks of the mail server, in the operator's terms: the input of the desired state.
 
 It is made from `.env` (`Environment`) and from the group data of `group_data/mailbox.py`, which adds what does not fit
-into keys of a file: accounts of further domains, groups, mailing lists, optional listeners.
+into keys of a file: accounts of further domains, groups, mailing lists.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from tailwart.network import DEFAULT_SERVICES, Services
+from tailwart.providers.definition import DnsServer
+
 
 @dataclass(frozen=True, slots=True)
 class AccountInput:
-    """A person's account. `password` None: the account is created without one, or keeps the one it has."""
+    """A person's account. `password` None: created without one, or keeps its own. `quota_bytes` None: no limit."""
 
     address: str
     password: SecretStr | None = None
@@ -59,6 +62,8 @@ class Smarthost:
 
 @dataclass(frozen=True, slots=True)
 class S3Store:
+    """Where message bodies are stored. `endpoint`: URL with the full name and the port, for the sidecar's namespace."""
+
     endpoint: str
     region: str
     bucket: str
@@ -66,19 +71,9 @@ class S3Store:
 
 
 @dataclass(frozen=True, slots=True)
-class DnsServer:
-    """How Stalwart itself writes the ACME challenge. `host` and `port` only for RFC 2136."""
-
-    provider: str
-    api_key: str = ""
-    host: str = ""
-    port: int = 53
-    key_name: str = ""
-    algorithm: str = "hmac-sha256"
-
-
-@dataclass(frozen=True, slots=True)
 class Acme:
+    """Certificates: the directory to ask, and how Stalwart itself writes the challenge."""
+
     directory: str
     contact: str
     dns: DnsServer
@@ -86,7 +81,7 @@ class Acme:
 
 @dataclass(frozen=True, slots=True)
 class MailboxSettings:
-    """Everything the settings plane is told."""
+    """Everything that the settings plane makes true on the server. Addresses are complete and in lower case."""
 
     domains: tuple[str, ...]
     hostname: str
@@ -94,7 +89,7 @@ class MailboxSettings:
     groups: tuple[GroupInput, ...] = ()
     lists: tuple[ListInput, ...] = ()
     edges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    optional_listeners: frozenset[str] = frozenset()
+    services: Services = DEFAULT_SERVICES
     ip_lookup: str = "v4ThenV6"
     smarthost: Smarthost | None = None
     redis_url: str | None = None
@@ -103,7 +98,7 @@ class MailboxSettings:
     metrics: bool = False
     offline: bool = False
     blob_store_may_move: bool = False
-    # What config.json tells of the data store, as the server shows it; empty: not compared.
+    # What config.json says of the data store, as the server returns it; empty: not compared.
     data_store: Mapping[str, Any] = field(default_factory=dict)
 
     @property

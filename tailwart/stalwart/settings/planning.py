@@ -1,18 +1,19 @@
-"""Desired state against the live one: what is created, which fields are updated, what is deleted or left alone."""
+"""Desired state against the live one: what is created, which fields are updated, what is deleted, what is unmanaged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tailwart.errors import TailwartError
+from tailwart.network import BY_PORT
 from tailwart.plan.model import Action, Change, FieldChange, Plan
-from tailwart.stalwart.protocol.live import COLLECTIONS, MARK, Live, Object, ports
+from tailwart.stalwart.protocol.kinds import KINDS, MARK, Object, PostApply, ports
+from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, Ref, at, same, shown
-from tailwart.stalwart.settings.desired import LISTENERS, OPTIONAL, SMARTHOST, DesiredObject
+from tailwart.stalwart.settings.desired import SMARTHOST, DesiredObject
 from tailwart.stalwart.settings.fingerprints import Fingerprints
-from tailwart.stalwart.settings.post_apply import PostApply, of_operations
 
 PASSWORD = "password"  # noqa: S105 - the name of a field, not a password
 
@@ -39,33 +40,38 @@ class ObjectChange:
 
 @dataclass(frozen=True, slots=True)
 class SettingsPlan:
-    """What to do, and what the operator is shown."""
+    """What to do, and what the operator is shown; falsy when there is nothing to change."""
 
-    operations: tuple[ObjectChange, ...]
+    changes: tuple[ObjectChange, ...]
     unmanaged: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    consequence: PostApply = PostApply.NOTHING
+
+    @property
+    def post_apply(self) -> PostApply:
+        """The heaviest post-apply action of these changes."""
+        found = {KINDS[change.ref.kind].post_apply_of(change.values) for change in self.changes}
+        return next((action for action in reversed(PostApply) if action in found), PostApply.NOTHING)
 
     def __bool__(self) -> bool:
-        return bool(self.operations)
+        return bool(self.changes)
 
     def document(self, live: Live) -> Plan:
-        """The plan in the shape that all planes share, secrets left out."""
+        """The plan in the form that all planes share, without secrets; `live` names the objects that ids refer to."""
         names = {identifier: name for (_, identifier), name in live.names.items()}
-        return Plan(
-            "stalwart",
-            tuple(_change(operation, names) for operation in self.operations),
-            self.unmanaged,
-            self.warnings,
-            self.consequence.value if self.operations else "",
-        )
+        changes = tuple(_shown_change(change, names) for change in self.changes)
+        return Plan("stalwart", changes, self.unmanaged, self.warnings, self.post_apply.value)
 
 
 def plan(desired: Sequence[DesiredObject], live: Live, fingerprints: Fingerprints) -> SettingsPlan:
-    """Compare; raises TailwartError where going on would be unsafe."""
-    operations = [operation for item in desired for operation in _compare(item, live, fingerprints)]
-    operations += _deletions(desired, live)
-    return SettingsPlan(tuple(operations), _unmanaged(desired, live, operations), (), of_operations(operations))
+    """The changes that make the live objects as desired.
+
+        plan(desired(settings), Client(transport).read(), fingerprints)
+
+    Raises TailwartError when an object of that name exists as another variant, such as a group instead of a person.
+    """
+    changes = [change for item in desired for change in _compare(item, live, fingerprints)]
+    changes += _deletions(desired, live)
+    return SettingsPlan(tuple(changes), _unmanaged(desired, live, changes))
 
 
 def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> Iterator[ObjectChange]:
@@ -104,13 +110,13 @@ def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> 
 
 def _changed(desired: DesiredObject, found: Object, live: Live) -> dict[str, Any]:
     if TYPE in desired.fields and desired.fields[TYPE] != found.get(TYPE):
-        # Another variant has other properties: all of ours are sent with the new type.
+        # Another variant has other properties: all desired ones are sent with the new type.
         return {path: value for path, value in desired.fields.items() if _worth_sending(value)}
     return {path: value for path, value in desired.fields.items() if not same(value, at(found, path), live.resolve)}
 
 
 def _worth_sending(value: Any) -> bool:
-    """At creation absent values are left out: the server's own default is absence."""
+    """Absent values are not sent at creation: absence is the server's own default."""
     return value is not None and value not in ((), frozenset())
 
 
@@ -126,30 +132,26 @@ def _same_variant(desired: DesiredObject, found: Object) -> None:
 
 
 def _deletions(desired: Sequence[DesiredObject], live: Live) -> Iterator[ObjectChange]:
-    """Objects of ours that are not desired any more; accounts, domains and mail are never among them."""
+    """Managed objects that are not desired any more; accounts, domains and mail are never among them."""
     kept = {found["id"] for item in desired if (found := live.get(item.ref)) is not None}
-    for kind, reason in _RETIRED.items():
+    for kind in (kind.name for kind in KINDS.values() if kind.retirable):
         for item in live.of(kind):
-            if item["id"] not in kept and (why := reason(item, live)):
+            if item["id"] not in kept and (why := RETIREMENT[kind](item, live)):
                 yield ObjectChange(Action.DELETE, Ref(kind, live.key(kind, item)), str(item["id"]), {}, item, why=why)
 
 
-_PORTS = frozenset(str(listener.port) for listener in (*LISTENERS, *OPTIONAL))
-_OPTIONAL_PORTS = {str(listener.port): listener.name for listener in OPTIONAL}
-
-
-def _retired_listener(item: Object, _: Live) -> str:
+def _retired_listener(item: Object, live: Live) -> str:
     bound = ports(item)
-    if len(bound) != 1 or bound[0] not in _PORTS:
+    if len(bound) != 1 or int(bound[0]) not in BY_PORT:
         return ""
-    if bound[0] in _OPTIONAL_PORTS:
-        return f"{_OPTIONAL_PORTS[bound[0]]} is not in mailbox_optional_listeners"
-    return f"a second listener on port {bound[0]}: half of the connections would miss our settings"
+    if sum(ports(other) == bound for other in live.of("NetworkListener")) > 1:
+        return f"a second listener on port {bound[0]}: half of the connections would miss the declared settings"
+    return f"{BY_PORT[int(bound[0])].name} is not in MAIL_SERVICES"
 
 
 def _retired_route(item: Object, _: Live) -> str:
-    ours = item.get("name") == SMARTHOST and str(item.get("description")).startswith(MARK)
-    return "SMARTHOST_ADDRESS is empty" if ours else ""
+    managed = item.get("name") == SMARTHOST and str(item.get("description")).startswith(MARK)
+    return "SMARTHOST_ADDRESS is empty" if managed else ""
 
 
 def _retired_address(item: Object, _: Live) -> str:
@@ -157,67 +159,61 @@ def _retired_address(item: Object, _: Live) -> str:
 
 
 def _retired_signature(item: Object, live: Live) -> str:
-    ours = Ref("Domain", live.key("DkimSignature", item).partition("._domainkey.")[2])
-    managed = live.get(ours) is not None and item.get(TYPE) == "Dkim1Ed25519Sha256"
-    return "ed25519 beside RSA fails at large receivers (lesson 15)" if managed else ""
+    domain = Ref("Domain", live.key("DkimSignature", item).partition("._domainkey.")[2])
+    ed25519 = live.get(domain) is not None and item.get(TYPE) == "Dkim1Ed25519Sha256"
+    return "ed25519 beside RSA fails at large receivers (lesson 15)" if ed25519 else ""
 
 
-_RETIRED = {
+RETIREMENT: Mapping[str, Callable[[Object, Live], str]] = {
     "MtaRoute": _retired_route,
     "NetworkListener": _retired_listener,
     "AllowedIp": _retired_address,
     "DkimSignature": _retired_signature,
 }
+"""For each retirable kind: why a live object that is not desired is deleted; empty to leave it alone."""
+
 _SHOWN_PER_KIND = 20
 
 
-def _unmanaged(desired: Sequence[DesiredObject], live: Live, operations: Sequence[ObjectChange]) -> tuple[str, ...]:
-    """Foreign objects, which stay as they are; many of one kind are counted rather than listed."""
-    known = {item.ref for item in desired}
-    touched = {operation.object_id for operation in operations}
+def _unmanaged(desired: Sequence[DesiredObject], live: Live, changes: Sequence[ObjectChange]) -> tuple[str, ...]:
+    """Unmanaged objects, which stay as they are; many of one kind are counted rather than listed."""
+    managed = {item.ref for item in desired}
+    touched = {change.object_id for change in changes}
     lines: list[str] = []
-    for kind in COLLECTIONS:
-        if kind == "DkimSignature":
-            continue
-        foreign = sorted(
+    for kind in (kind.name for kind in KINDS.values() if not (kind.singleton or kind.server_made)):
+        found = sorted(
             name
             for item in live.of(kind)
-            if Ref(kind, name := live.key(kind, item)) not in known and item["id"] not in touched
+            if Ref(kind, name := live.key(kind, item)) not in managed and item["id"] not in touched
         )
-        lines += [f"{kind} {name}" for name in foreign[:_SHOWN_PER_KIND]]
-        if len(foreign) > _SHOWN_PER_KIND:
-            lines.append(f"{kind}: {len(foreign) - _SHOWN_PER_KIND} more")
+        lines += [f"{kind} {name}" for name in found[:_SHOWN_PER_KIND]]
+        if len(found) > _SHOWN_PER_KIND:
+            lines.append(f"{kind}: {len(found) - _SHOWN_PER_KIND} more")
     return tuple(lines)
 
 
-def _change(operation: ObjectChange, names: Mapping[str, str]) -> Change:
+def _shown_change(change: ObjectChange, names: Mapping[str, str]) -> Change:
     def known(text: str) -> str:
         return names.get(text, text)
 
     fields = [
-        FieldChange(
-            path,
-            _shown_live(at(operation.live, path), path, operation, known),
-            shown(value, known),
-            _hidden(path, operation),
-        )
-        for path, value in operation.values.items()
-        if path != TYPE or operation.action is Action.UPDATE
+        FieldChange(path, _shown_live(change, path, known), shown(value, known), path in change.masked)
+        for path, value in change.values.items()
+        if path != TYPE or change.action is Action.UPDATE
     ]
-    if operation.password is not None:
-        fields.append(FieldChange(PASSWORD, "" if operation.live else None, "", secret=True))
-    return Change(operation.action, operation.ref.kind, _title(operation), tuple(fields), operation.why)
+    if change.password is not None:
+        fields.append(FieldChange(PASSWORD, "" if change.live else None, "", secret=True))
+    return Change(change.action, change.ref.kind, _title(change), tuple(fields), change.why)
 
 
-def _title(operation: ObjectChange) -> str:
+def _title(change: ObjectChange) -> str:
     """A listener's port with its name; everything else is its key."""
-    name = operation.live.get("name") or operation.values.get("name")
-    return f"{operation.ref.key} ({name})" if operation.ref.kind == "NetworkListener" else operation.ref.key
+    name = change.live.get("name") or change.values.get("name")
+    return f"{change.ref.key} ({name})" if change.ref.kind == "NetworkListener" else change.ref.key
 
 
-def _hidden(path: str, operation: ObjectChange) -> bool:
-    return path in operation.masked
-
-
-def _shown_live(value: Any, path: str, operation: ObjectChange, known: Any) -> Any:
-    return None if value is None else "" if _hidden(path, operation) else shown(value, known)
+def _shown_live(change: ObjectChange, path: str, known: Callable[[str], str]) -> Any:
+    value = at(change.live, path)
+    if value is None:
+        return None
+    return "" if path in change.masked else shown(value, known)

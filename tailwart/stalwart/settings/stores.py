@@ -1,7 +1,7 @@
-"""The stores, asked from inside the sidecar's namespace before they are written: the server accepts any endpoint.
+"""Probes of the stores, from inside the sidecar's namespace, before they are written: the server accepts any endpoint.
 
-S3 is asked with the very credentials that Stalwart would use, which are in its container's environment; Redis must
-give an index that is empty or ours, because two users of one index destroy each other's locks and limits.
+S3 is asked with the credentials that Stalwart will use, which are in its container's environment. The index of Redis
+must be empty or carry this server's mark: two users of one index destroy each other's locks and limits.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _S3_MEANING = {
 }
 
 
-def probe_s3(run: Runner, store: S3Store, container: str = names.CONTAINER) -> None:
-    """List the bucket; raises TailwartError naming the setting that does not fit."""
+def probe_s3(run: Runner, store: S3Store) -> None:
+    """List the bucket; raises TailwartError naming the setting that is wrong."""
     url = f"{store.endpoint.rstrip('/')}/{store.bucket}?list-type=2&max-keys=1"
     user = quoted(store.access_key, "")
     inside = (
@@ -37,7 +37,7 @@ def probe_s3(run: Runner, store: S3Store, container: str = names.CONTAINER) -> N
         f"--aws-sigv4 {shlex.quote(f'aws:amz:{store.region}:s3')} --config /dev/fd/3 {shlex.quote(url)} 3<<END\n"
         f'user = "{user}${names.ENV_S3}"\nEND\n'
     )
-    done = run(f"docker exec {shlex.quote(container)} sh -c {shlex.quote(inside)} 2>&1", timeout=60)
+    done = run(f"docker exec {names.CONTAINER} sh -c {shlex.quote(inside)} 2>&1", timeout=60)
     code = next((line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")), "000")
     if code == "200":
         return
@@ -49,20 +49,20 @@ def probe_s3(run: Runner, store: S3Store, container: str = names.CONTAINER) -> N
             expected="an S3 endpoint with its full MagicDNS name and port",
             remedy="check S3_ENDPOINT, and the grant of the tailnet policy from TAG_STALWART to TAG_S3 (lesson 11)",
         )
-    meaning, fix = _S3_MEANING.get(code, ("the store refuses", "look at the store's log"))
+    meaning, fix = _S3_MEANING.get(code, ("the store refuses", "read the store's log"))
     raise TailwartError(f"the blob store does not serve {store.bucket}", seen=f"HTTP {code}: {meaning}", remedy=fix)
 
 
-def probe_redis(run: Runner, url: str, owner: str, sidecar: str = names.SIDECAR) -> None:
-    """The index must be empty, or carry our mark; an empty one gets it. Raises TailwartError otherwise."""
+def probe_redis(run: Runner, url: str, owner: str) -> None:
+    """Raises TailwartError unless the index is empty or carries `owner` as its mark; an empty one gets the mark."""
     parts = urlsplit(url)
     index = parts.path.strip("/") or "0"
     commands = [["SELECT", index], ["DBSIZE"], ["GET", OWNER_KEY]]
-    replies = _redis(run, url, commands, sidecar)
+    replies = _redis(run, url, commands)
     selected, size, held = replies[0], replies[1], replies[2]
     if selected.startswith("-"):
         raise TailwartError(
-            "Redis does not give that index",
+            "Redis does not accept this database index",
             seen=selected.lstrip("-")[:200],
             remedy="check REDIS_URL: its password, and the index after the last slash (0 to 15 by default)",
         )
@@ -76,19 +76,19 @@ def probe_redis(run: Runner, url: str, owner: str, sidecar: str = names.SIDECAR)
             expected="an empty index, or one that this server has used before",
             remedy="give REDIS_URL another index (the number after the last slash)",
         )
-    _redis(run, url, [["SELECT", index], ["SET", OWNER_KEY, owner]], sidecar)
+    _redis(run, url, [["SELECT", index], ["SET", OWNER_KEY, owner]])
 
 
-def _redis(run: Runner, url: str, commands: list[list[str]], sidecar: str) -> list[str]:
+def _redis(run: Runner, url: str, commands: list[list[str]]) -> list[str]:
     parts = urlsplit(url)
     login = (
         [["AUTH", *([unquote(parts.username)] if parts.username else []), unquote(parts.password)]]
-        if (parts.password)
+        if parts.password
         else []
     )
     wire = "".join(_encoded(words) for words in [*login, *commands, ["QUIT"]])
     target = f"{shlex.quote(parts.hostname or '')} {parts.port or 6379}"
-    done = run(f"docker exec -i {shlex.quote(sidecar)} nc -w 5 {target}", stdin=wire, timeout=60)
+    done = run(f"docker exec -i {names.SIDECAR} nc -w 5 {target}", stdin=wire, timeout=60)
     replies = _replies(done.stdout)
     if len(replies) < len(login) + len(commands):
         raise TailwartError(

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+from tailwart.dns.plane import open_provider
 from tailwart.environment import Environment
 from tailwart.providers.record import APEX, record
-from tailwart.providers.rfc2136 import open_provider
+from tests.unit.dns import powerdns
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot, serving
 
 ZONE = "z.test"
 INVENTORY = """
+from tailwart.dns.plane import open_provider
 from tailwart.environment import Environment
 environment = Environment.model_validate(SETTINGS)
 dns = [("@plane/dns", {"environment": environment})]
@@ -45,21 +47,21 @@ def knot(tmp_path: Path) -> Iterator[Knot]:
 class Project:
     """A deploy of two roles in a directory of its own: ours, and one that leaves a file behind."""
 
-    def __init__(self, directory: Path, knot: Knot, **changes: Any) -> None:
+    def __init__(self, directory: Path, provider: str, keys: dict[str, str]) -> None:
         self.directory = directory
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "domain": ZONE,
             "ts_tailnet": "tailnet.test",
             "edges": [{"name": "edge-1", "ssh": "root@192.0.2.1", "ipv4": "198.51.100.11"}],
-            "dns_provider": "rfc2136",
-            "rfc2136_server": ADDRESS,
-            "rfc2136_port": knot.port,
-            "rfc2136_key_name": KEY_NAME,
-            "rfc2136_key": KEY_SECRET,
-            "rfc2136_algorithm": KEY_ALGORITHM,
-            **changes,
+            "dns_provider": provider,
+            "provider_keys": keys,
         }
         (directory / "group_data").mkdir(exist_ok=True)
+        self.write()
+
+    def write(self) -> None:
+        """The inventory and the deploy."""
+        directory = self.directory
         (directory / "inventory.py").write_text(f"SETTINGS = {self.settings!r}\n{INVENTORY}")
         (directory / "deploy.py").write_text(DEPLOY)
 
@@ -83,9 +85,19 @@ class Project:
         return [host for operation in json.loads(done.stdout)["results"]["operations"] for host in operation["success"]]
 
 
+def keys_of(knot: Knot) -> dict[str, str]:
+    return {
+        "rfc2136_server": ADDRESS,
+        "rfc2136_port": str(knot.port),
+        "rfc2136_key_name": KEY_NAME,
+        "rfc2136_key": KEY_SECRET,
+        "rfc2136_algorithm": KEY_ALGORITHM,
+    }
+
+
 @pytest.fixture
 def project(tmp_path: Path, knot: Knot) -> Project:
-    return Project(tmp_path, knot)
+    return Project(tmp_path, "rfc2136", keys_of(knot))
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(project: Project, knot: Knot) -> None:
@@ -104,8 +116,28 @@ def test_the_second_run_changes_nothing(project: Project, knot: Knot) -> None:
     assert project.changed() == []
 
 
+def test_the_second_run_through_octodns_changes_nothing_either(tmp_path: Path) -> None:
+    (tmp_path / "powerdns").mkdir()
+    with powerdns.serving(tmp_path / "powerdns") as server:
+        server.create(ZONE)
+        server.put(ZONE, f"{ZONE}.", "TXT", '"some; text \\195\\169"')
+        keys = {"powerdns_api_url": server.api, "powerdns_api_key": powerdns.API_KEY}
+        project = Project(tmp_path, "powerdns", keys)
+        project.settings["dns_nameservers"] = f"{ADDRESS}:{server.port}"
+        project.write()
+        done = project.run("-y", "--limit", "dns")
+        assert done.returncode == 0, done.stderr
+        assert powerdns.API_KEY not in done.stdout + done.stderr
+        assert "Invalid record" not in done.stdout + done.stderr, "the library's opinion of the owner's records"
+        assert server.values(ZONE, "MX") == [f"10 mail.{ZONE}."]
+        serial = server.serial(ZONE)
+        assert project.changed() == []
+        assert server.serial(ZONE) == serial
+
+
 def test_a_refused_key_fails_this_role_only(tmp_path: Path, knot: Knot) -> None:
-    project = Project(tmp_path, knot, rfc2136_key="YW5vdGhlciBzZWNyZXQgb2YgMzIgb2N0ZXRzLCB3cm9uZw==")
+    wrong = {"rfc2136_key": "YW5vdGhlciBzZWNyZXQgb2YgMzIgb2N0ZXRzLCB3cm9uZw=="}
+    project = Project(tmp_path, "rfc2136", {**keys_of(knot), **wrong})
     done = project.run("-y")
     assert done.returncode == 1
     assert "RFC2136_KEY_NAME, RFC2136_KEY and RFC2136_ALGORITHM" in done.stderr + done.stdout
@@ -120,7 +152,7 @@ def test_a_wrong_variable_of_the_owner_fails_this_role_only(project: Project) ->
     assert (project.directory / "finished").exists()
 
 
-def test_much_is_deleted_only_with_the_word(project: Project, knot: Knot) -> None:
+def test_much_is_deleted_only_when_allowed(project: Project, knot: Knot) -> None:
     assert project.changed()
     provider = open_provider(Environment.model_validate(project.settings), lambda _: None)
     hosts = [record(ZONE, "mail", "A", f"192.0.2.{number}", 3600) for number in range(1, 9)]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tailwart.edge.caddy_config import EdgeRoutes, render
-from tests.unit.edge.host_report import ON_TAILNET, EdgeHost, settled
+from tests.unit.edge.host_report import ON_TAILNET, EdgeHost, up_to_date
 
 ROOT = Path(__file__).parents[3]
 INVENTORY = """
@@ -65,14 +65,14 @@ def deploy(directory: Path, host: EdgeHost, *options: str, **responses: str) -> 
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
-    outcome = deploy(tmp_path, settled(), "-y")
+    outcome = deploy(tmp_path, up_to_date(), "-y")
     assert outcome.code == 0, outcome.output
     assert outcome.row("Grand total") == ["5", "-", "-", "5"]
 
 
 def test_a_run_without_changes_is_two_remote_commands(tmp_path: Path) -> None:
-    outcome = deploy(tmp_path, settled(), "-y", "-vvv")
-    assert outcome.output.count("tailwart-host-report 1'") <= 2, "one look to plan, one to carry out"
+    outcome = deploy(tmp_path, up_to_date(), "-y", "-vvv")
+    assert outcome.output.count("tailwart-host-report 1'") <= 2, "facts once for the plan, once to execute it"
 
 
 def test_a_dry_run_on_a_bare_host_shows_the_plan(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_dry_run_on_a_bare_host_shows_the_plan(tmp_path: Path) -> None:
 
 def test_a_change_of_routes_alone_is_one_change(tmp_path: Path) -> None:
     older = render(EdgeRoutes("old.tail1234.ts.net", ("example.org",)))
-    outcome = deploy(tmp_path, replace(settled(), running=older), "--dry", "--diff")
+    outcome = deploy(tmp_path, replace(up_to_date(), running=older), "--dry", "--diff")
     assert "Caddy runs with an older configuration" in outcome.output
     assert outcome.row("Edge: image, configuration and ports")[0] == "1"
     assert outcome.row("Edge: container engine and Compose")[0] == "-"
@@ -95,7 +95,7 @@ def test_a_change_of_routes_alone_is_one_change(tmp_path: Path) -> None:
 
 def test_a_node_with_the_wrong_tag_fails_with_the_remedy(tmp_path: Path) -> None:
     status = json.dumps({**ON_TAILNET, "Self": {"Tags": ["tag:web"]}})
-    outcome = deploy(tmp_path, replace(settled(), tailscale=(0, status)), "-y", tailscale_status=status)
+    outcome = deploy(tmp_path, replace(up_to_date(), tailscale=(0, status)), "-y", tailscale_status=status)
     assert outcome.code == 1
     assert "without tag:reverse-proxy" in outcome.output
     assert "tailscale up --advertise-tags=tag:reverse-proxy --force-reauth" in outcome.output
@@ -104,5 +104,5 @@ def test_a_node_with_the_wrong_tag_fails_with_the_remedy(tmp_path: Path) -> None
 @pytest.mark.parametrize("options", [("-y", "-vvv"), ("--dry", "--diff", "-vvv")])
 def test_the_auth_key_is_never_shown(tmp_path: Path, options: tuple[str, ...]) -> None:
     needs_login = json.dumps({"BackendState": "NeedsLogin"})
-    outcome = deploy(tmp_path, replace(settled(), tailscale=(0, needs_login)), *options)
+    outcome = deploy(tmp_path, replace(up_to_date(), tailscale=(0, needs_login)), *options)
     assert "not-to-be-seen" not in outcome.output

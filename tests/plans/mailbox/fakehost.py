@@ -1,4 +1,4 @@
-"""A pyinfra run on its own @fake connector, with the host's report told by the test."""
+"""A pyinfra run on its own @fake connector, with the host's report given by the test."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from pyinfra.api.state import State, StateStage
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_host, ctx_state
 
+from tailwart.environment import Environment
 from tailwart.hosts.project import ComposeProject
 from tailwart.hosts.report import HEADER, TRAILER
 from tailwart.hosts.units import Unit
+from tests.unit.operations.systemctl import shown
 
 REPORT = "tailwart-host-report"
 STARTED = "2026-11-21T02:00:0{}Z"
@@ -53,10 +55,12 @@ class FakeRun:
 
 
 @contextmanager
-def fake_run(report: list[str]) -> Iterator[FakeRun]:
-    """A run whose host answers the one fact with ``report`` and takes every other command."""
-    responses = {REPORT: [HEADER, *report, TRAILER]}
-    data = {"fake_responses": responses, "fake_delay": 0, "fake_delay_jitter": 0}
+def fake_run(
+    report: list[str], environment: Environment | None = None, responses: dict[str, object] | None = None
+) -> Iterator[FakeRun]:
+    """A run whose host answers the one fact with ``report``, as ``responses`` say, and takes every other command."""
+    answers = {REPORT: [HEADER, *report, TRAILER], **(responses or {})}
+    data = {"fake_responses": answers, "fake_delay": 0, "fake_delay_jitter": 0, "environment": environment}
     state = State(Inventory(([("@fake/mailbox", data)], {})), Config())
     state.set_stage(StateStage.Connect)
     with ctx_state.use(state):
@@ -64,8 +68,8 @@ def fake_run(report: list[str]) -> Iterator[FakeRun]:
         yield FakeRun(state, next(iter(state.inventory)))
 
 
-def settled(project: ComposeProject, unit: Unit, record: str) -> list[str]:
-    """The report of a host on which everything is as the project wants it."""
+def up_to_date(project: ComposeProject, unit: Unit, record: str) -> list[str]:
+    """The report of a host on which nothing is to be done."""
     lines = ["engine\t26.1.5+dfsg1\ttrue\t2.26.1-4\t", "unit\tenabled\tboot/1/2"]
     settings = base64.b64encode(b'{"experimental": true, "ip6tables": true}').decode()
     lines.append(f"content\t{settings}\t/etc/docker/daemon.json")
@@ -75,11 +79,13 @@ def settled(project: ComposeProject, unit: Unit, record: str) -> list[str]:
     for file in project.files:
         lines.append(f"path\tregular file\t{file.mode.lstrip('0')}\t{file.owner}\t{file.path}")
         lines.append(f"sha256\t{file.sha256}\t{file.path}")
-    line = base64.b64encode(" ".join(unit.line).encode()).decode()
-    lines.append(f"probe\t{unit.probe[0]}\t0\t{line}")
+    for file in unit.files:
+        lines.append(f"path\tregular file\t{file.mode.lstrip('0')}\t{file.owner}\t{file.path}")
+        lines.append(f"sha256\t{file.sha256}\t{file.path}")
+    lines.append(f"probe\tunit {unit.name}\t0\t{base64.b64encode(shown(unit).encode()).decode()}")
     for index, service in enumerate(project.services):
         network = "container:c0" if index else "tailwart-mailbox_default"
-        fields = (service.name, f"/{service.name}", f"c{index}", "running", "healthy", "0", "image", "sha256:x")
+        fields = (service.name, f"/{service.name}", f"c{index}", "running", "healthy", "0")
         more = (service.inputs, STARTED.format(index), network, "PATH ")
         lines.append("\t".join(("container", *fields, *more)))
         lines.append(f"fingerprint\tc{index}\tprint-{service.name}")

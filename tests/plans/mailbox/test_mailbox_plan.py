@@ -1,96 +1,138 @@
-"""The mailbox role as pyinfra plans and runs it: everything on a bare host, nothing on a settled one, one look each."""
+"""The mailbox's runbook as pyinfra plans and runs it: everything on a bare host, nothing where all is up to date."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator, Iterator
 
 import pytest
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_host
 
-from tailwart.hosts.project import record
+from tailwart.environment import Environment
+from tailwart.hosts.project import Preparation, record
 from tailwart.hosts.report import HEADER, TRAILER, parse
-from tailwart.mailbox.project import compose_project, unit
-from tailwart.operations import compose, engine, hostfiles
-from tailwart.operations import unit as units
-from tests.plans.mailbox.fakehost import REPORT, fake_run, settled
+from tailwart.mailbox.follower import UNIT
+from tailwart.mailbox.project import compose_project
+from tasks import mailbox
+from tests.plans.mailbox.fakehost import REPORT, FakeRun, fake_run, up_to_date
 from tests.unit.mailbox.test_mailbox_render import OAUTH, POSTGRES, environment
 
 ENVIRONMENT = environment(**POSTGRES)
 PROJECT = compose_project(ENVIRONMENT)
-UNIT = unit(ENVIRONMENT)
 COMPOSE = next(file for file in PROJECT.files if file.path == PROJECT.compose_path)
-RECORD = record(
-    PROJECT,
-    parse([HEADER, *settled(PROJECT, UNIT, ""), TRAILER]),
-)
-SETTLED = settled(PROJECT, UNIT, RECORD)
-OPERATIONS = 4
+RECORD = record(PROJECT, parse([HEADER, *up_to_date(PROJECT, UNIT, ""), TRAILER]))
+UP_TO_DATE = up_to_date(PROJECT, UNIT, RECORD)
+RUNBOOK = [
+    "Mailbox: container engine with IPv6 egress for containers",
+    "Mailbox: files of the mailbox",
+    "Mailbox: credential for the first start",
+    "Mailbox: sidecar and Stalwart up and healthy",
+    "Mailbox: Stalwart follows its sidecar",
+    "Mailbox: settings of Stalwart",
+]
+BOOTSTRAP = "bootstrap.env"
 
 
-def deploy() -> None:
-    """The runbook of tasks/mailbox.py without the settings plane, which has tests of its own."""
-    watch = PROJECT.watch
-    engine.ensure(name="engine", watch=watch, ipv6_nat=True)
-    hostfiles.put(name="files", files=PROJECT.files, directories=PROJECT.directories, watch=watch)
-    compose.up(name="up", project=PROJECT)
-    units.running(name="unit", unit=UNIT, watch=watch)
+@operation()
+def unchanged_settings(environment: Environment) -> Generator[PyinfraCommand, None, None]:
+    """Stands for Stalwart's settings, which have tests of their own against a running server."""
+    ctx_host.get().noop(f"settings of {environment.domain}")
+    yield from ()
 
 
-def looks(commands: list[str]) -> int:
+@pytest.fixture(autouse=True)
+def settings_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(mailbox, "apply_settings", unchanged_settings)
+    yield
+
+
+def facts(commands: list[str]) -> int:
     return sum(REPORT in command for command in commands)
 
 
-def test_a_bare_host_has_a_plan_for_everything_and_only_looking_was_done() -> None:
-    with fake_run([]) as run:
-        assert run.plan(deploy) == OPERATIONS
-        assert looks(run.commands) == len(run.commands) == 1
+def changes(run: FakeRun) -> list[str]:
+    """The names of the operations that would change something, in order."""
+    metas = ((run.state.get_op_meta(key), run.state.ops[run.host][key]) for key in run.host.op_hash_order)
+    return [name for meta, data in metas if data.operation_meta.will_change for name in meta.names]
 
 
-def test_a_settled_host_has_no_change_and_one_command_is_enough_to_know() -> None:
-    with fake_run(SETTLED) as run:
-        assert run.plan(deploy) == 0
+def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() -> None:
+    with fake_run([], ENVIRONMENT, {BOOTSTRAP: {"success": False}}) as run:
+        run.plan(mailbox.deploy)
+        assert changes(run) == RUNBOOK[:-1]
+        assert facts(run.commands) == 1
+        assert len(run.commands) == 2, "the other one asks for the credential of the first start"
+
+
+def test_the_runbook_is_six_operations_in_this_order() -> None:
+    with fake_run(UP_TO_DATE, ENVIRONMENT) as run:
+        run.plan(mailbox.deploy)
+        names = [name for key in run.host.op_hash_order for name in run.state.get_op_meta(key).names]
+    assert names == RUNBOOK
+
+
+def test_a_host_that_is_up_to_date_has_no_change_and_is_asked_once() -> None:
+    with fake_run(UP_TO_DATE, ENVIRONMENT) as run:
+        assert run.plan(mailbox.deploy) == 0
         before = len(run.commands)
         assert run.execute() == 0
-        assert before == 1
-        assert len(run.commands) == 2, "the answer of the planning stage is not believed when executing"
+        assert facts(run.commands[:before]) == 1
+        assert before == 2, "facts, and the credential of the first start"
+        assert facts(run.commands) == 2, "the facts of the plan are not used to execute"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "changes"),
+    ("old", "new", "expected"),
     [
-        # The stopped container alone; its files and the engine are as they must be.
-        ("\tc1\trunning\thealthy\t", "\tc1\texited\t\t", 1),
+        # The stopped container alone; its files and the engine are up to date.
+        ("\tc1\trunning\thealthy\t", "\tc1\texited\t\t", [RUNBOOK[3]]),
         # A sidecar that was restarted under Stalwart.
-        ("2026-11-21T02:00:00Z", "2026-11-21T09:00:00Z", 1),
+        ("2026-11-21T02:00:00Z", "2026-11-21T09:00:00Z", [RUNBOOK[3]]),
         # A file that somebody edited: written again, and what reads it is brought up again.
-        (COMPOSE.sha256 + "\t", "0" * 64 + "\t", 2),
+        (COMPOSE.sha256 + "\t", "0" * 64 + "\t", [RUNBOOK[1], RUNBOOK[3]]),
         # An older version of the follower still runs.
-        (next(line for line in SETTLED if line.startswith("probe")).rpartition("\t")[2], "b2xk", 1),
+        (next(line for line in UP_TO_DATE if line.startswith("probe")).rpartition("\t")[2], "b2xk", [RUNBOOK[4]]),
+        # Its script was edited: the containers are not touched.
+        (UNIT.files[0].sha256 + "\t", "0" * 64 + "\t", [RUNBOOK[4]]),
     ],
 )
-def test_one_deviation_leads_to_what_repairs_it_and_nothing_else(old: str, new: str, changes: int) -> None:
-    report = [line.replace(old, new) for line in SETTLED]
-    assert report != SETTLED
-    with fake_run(report) as run:
-        assert run.plan(deploy) == changes
+def test_one_deviation_leads_to_what_repairs_it_and_nothing_else(old: str, new: str, expected: list[str]) -> None:
+    report = [line.replace(old, new) for line in UP_TO_DATE]
+    assert report != UP_TO_DATE
+    with fake_run(report, ENVIRONMENT) as run:
+        assert run.plan(mailbox.deploy) == len(expected)
+        assert changes(run) == expected
+
+
+@pytest.mark.parametrize("preparation", PROJECT.preparations, ids=lambda preparation: preparation.reason)
+def test_a_preparation_is_named_in_the_plan(preparation: Preparation, caplog: pytest.LogCaptureFixture) -> None:
+    needed = f"probe\t{preparation.probe[0]}\t0\t"
+    with fake_run([*UP_TO_DATE, needed], ENVIRONMENT) as run, caplog.at_level(logging.INFO):
+        run.state.config.DIFF = True
+        run.plan(mailbox.deploy)
+        assert changes(run) == [RUNBOOK[3]]
+    assert preparation.reason in caplog.text
 
 
 def test_a_failing_host_stops_the_role_with_an_error_in_the_operators_words(caplog: pytest.LogCaptureFixture) -> None:
     # A bare host whose package manager cannot be reached: the fake host takes the command and nothing comes of it.
-    with fake_run([]) as run, caplog.at_level(logging.ERROR):
-        run.plan(deploy)
+    with fake_run([], ENVIRONMENT) as run, caplog.at_level(logging.ERROR):
+        run.plan(mailbox.deploy)
         with pytest.raises(Exception, match="No hosts remaining"):
             run.execute()
-    assert "not as it must be after all steps" in caplog.text
+    assert "not up to date after all steps" in caplog.text
 
 
 def test_no_secret_is_in_any_command_or_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    report = [line for line in SETTLED if "authkey" not in line and "/.env" not in line]
-    with fake_run(report) as run, caplog.at_level(logging.DEBUG):
+    report = [line for line in UP_TO_DATE if "authkey" not in line and "/.env" not in line]
+    with fake_run(report, ENVIRONMENT) as run, caplog.at_level(logging.DEBUG):
         run.state.print_input = run.state.print_output = run.state.print_fact_output = True
-        run.plan(deploy)
+        run.plan(mailbox.deploy)
         with pytest.raises(Exception, match="No hosts remaining"):
             run.execute()
-        told = "\n".join(run.commands) + caplog.text + repr(run.state.op_meta)
-    assert "base64 -d" in told, "the files were to be written"
-    assert OAUTH not in told
-    assert "database-password-1" not in told
+        shown = "\n".join(run.commands) + caplog.text + repr(run.state.op_meta)
+    assert "base64 -d" in shown, "the files were to be written"
+    assert OAUTH not in shown
+    assert "database-password-1" not in shown

@@ -32,12 +32,12 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_check_tells_roles_and_what_is_left_out(tmp_path: Path) -> None:
+def test_check_lists_roles_and_those_without_settings(tmp_path: Path) -> None:
     path = write(tmp_path, "DOMAIN=example.org\nTS_TAILNET=tail1234.ts.net\nEDGES=edge-1\nEDGE_1_SSH=root@192.0.2.1\n")
     checked = run(path, "tailwart", "env", "check")
     assert checked.returncode == 0, checked.stderr
     assert "edge     edge-1" in checked.stdout
-    assert "mailbox  left out: MAILBOX_SSH is not set" in checked.stdout
+    assert "mailbox  skipped: MAILBOX_SSH is not set" in checked.stdout
     assert checked.stdout.rstrip().splitlines()[-1].startswith("Next: pyinfra")
     assert json.loads(run(path, "tailwart", "env", "check", "--json").stdout)["roles"]["edge"] == ["edge-1"]
 
@@ -56,7 +56,7 @@ def test_absent_roles_are_said_once_and_an_empty_limit_fails(tmp_path: Path) -> 
         tmp_path, "DOMAIN=example.org\nTS_TAILNET=tail1234.ts.net\nEDGES=edge-1\nEDGE_1_SSH=root@127.0.0.1:9\n"
     )
     refused = run(path, "pyinfra", "-y", "inventory.py", "deploy.py", "--limit", "mailbox")
-    assert refused.stderr.count("Role mailbox is left out: MAILBOX_SSH is not set.") == 1
+    assert refused.stderr.count("Role mailbox is skipped: MAILBOX_SSH is not set.") == 1
     assert refused.returncode == 1
     assert "no host of the inventory matches --limit" in "\n".join(refused.stderr.splitlines()[-8:])
 

@@ -5,34 +5,35 @@ from __future__ import annotations
 import pytest
 
 from tailwart.errors import TailwartError
-from tailwart.stalwart.accounts.entries import Accounts, Entry, check_password, entries
+from tailwart.stalwart.accounts.directory import Accounts, Entry, entries
+from tailwart.stalwart.accounts.passwords import check_password
 from tailwart.stalwart.accounts.signin import prove_sign_in, try_sign_in
 from tailwart.stalwart.lifecycle.recovery import Recovery
 from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
-from tests.plans.stalwart.household import Household
-from tests.unit.stalwart.given import settings
+from tests.plans.stalwart.stalwart_host import StalwartHost
+from tests.unit.stalwart.sample import settings
 
 ADDRESS = "carol@example.org"
 PASSWORD = "four random words here"
 
 
 @pytest.fixture
-def deployed(host: Household) -> Household:
+def deployed(host: StalwartHost) -> StalwartHost:
     host.deploy(settings())
     return host
 
 
-def accounts(host: Household) -> Accounts:
+def accounts(host: StalwartHost) -> Accounts:
     client = host.client()
     return Accounts(client, client.read())
 
 
-def entry(host: Household, address: str) -> Entry:
+def entry(host: StalwartHost, address: str) -> Entry:
     (found,) = (item for item in entries(host.client().read()) if item.address == address)
     return found
 
 
-def test_add_sign_in_alias_quota(deployed: Household) -> None:
+def test_add_sign_in_alias_quota(deployed: StalwartHost) -> None:
     accounts(deployed).add(ADDRESS, PASSWORD, ["c@example.org"], 5 << 30)
     prove_sign_in(deployed, ADDRESS, PASSWORD)
     assert entry(deployed, ADDRESS).aliases == ("c@example.org",)
@@ -45,7 +46,7 @@ def test_add_sign_in_alias_quota(deployed: Household) -> None:
     assert f"Account {ADDRESS}" in observed.planned.unmanaged
 
 
-def test_a_new_password_works_and_the_old_one_does_not(deployed: Household) -> None:
+def test_a_new_password_works_and_the_old_one_does_not(deployed: StalwartHost) -> None:
     accounts(deployed).add(ADDRESS, PASSWORD, [], None)
     accounts(deployed).set_password(ADDRESS, "another set of words")
     prove_sign_in(deployed, ADDRESS, "another set of words")
@@ -54,7 +55,7 @@ def test_a_new_password_works_and_the_old_one_does_not(deployed: Household) -> N
         prove_sign_in(deployed, ADDRESS, PASSWORD)
 
 
-def test_disable_and_back(deployed: Household) -> None:
+def test_disable_and_back(deployed: StalwartHost) -> None:
     accounts(deployed).add(ADDRESS, PASSWORD, [], None)
     accounts(deployed).set_disabled(ADDRESS, True)
     assert entry(deployed, ADDRESS).disabled
@@ -63,7 +64,7 @@ def test_disable_and_back(deployed: Household) -> None:
     prove_sign_in(deployed, ADDRESS, PASSWORD)
 
 
-def test_what_does_not_exist_is_named(deployed: Household) -> None:
+def test_what_does_not_exist_is_named(deployed: StalwartHost) -> None:
     with pytest.raises(TailwartError, match=r"no account nobody@example\.org[^§]*alice@example\.org"):
         accounts(deployed).set_quota("nobody@example.org", 1)
     with pytest.raises(TailwartError, match=r"elsewhere\.org is not a domain[^§]*EXTRA_DOMAINS"):
@@ -74,12 +75,12 @@ def test_what_does_not_exist_is_named(deployed: Household) -> None:
 
 @pytest.mark.parametrize("weak", ["x7!Q", "password12", "carolcarol1", "1234567890", "qwertyuiop"])
 def test_weak_passwords_are_refused(weak: str) -> None:
-    with pytest.raises(TailwartError) as told:
+    with pytest.raises(TailwartError) as caught:
         check_password(weak, ADDRESS)
-    assert weak not in str(told.value)
+    assert weak not in str(caught.value)
 
 
-def test_recovery_on_a_running_server(deployed: Household) -> None:
+def test_recovery_on_a_running_server(deployed: StalwartHost) -> None:
     accounts(deployed).set_password("admin@example.org", "a password that got lost")
     with pytest.raises(LoginRefused):
         deployed.client().read()

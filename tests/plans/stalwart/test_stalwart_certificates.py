@@ -6,24 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from tailwart.mailbox import names as stalwart_names
+from tailwart.providers import rfc2136
 from tailwart.stalwart.protocol.failures import SettingsError
-from tailwart.stalwart.settings.inputs import Acme, DnsServer
+from tailwart.stalwart.settings.inputs import Acme
 from tests.contract import acme
-from tests.plans.stalwart.household import Household
-from tests.unit.stalwart.given import names, settings
+from tests.plans.stalwart.stalwart_host import StalwartHost
+from tests.unit.stalwart.sample import names, settings
 from tests.waiting import until
 
-DNS = DnsServer("rfc2136", host="127.0.0.1", port=53, key_name="lab.", algorithm="hmac-sha256")
+DNS = rfc2136.dns_server(
+    rfc2136.Rfc2136Keys.model_validate(
+        {"rfc2136_server": "127.0.0.1", "rfc2136_key_name": "lab.", "rfc2136_key": acme.TSIG}
+    )
+)
 WITH_ACME = settings(acme=Acme(acme.DIRECTORY, "ops@example.org", DNS))
 DEAD = "ZGVhZCBrZXkgZGVhZCBrZXkgZGVhZCBrZXkgZGVhZCE="
 
 
-def test_a_wildcard_is_obtained_and_stays_settled(host: Household, tmp_path: Path) -> None:
+def test_a_wildcard_is_obtained_and_the_next_plan_is_empty(host: StalwartHost, tmp_path: Path) -> None:
     home = tmp_path / "acme"
     home.mkdir()
     with acme.authority(host.space, home) as ca:
-        host.set_variables(SSL_CERT_FILE=str(ca), **{stalwart_names.ENV_RFC2136: acme.TSIG})
+        host.set_variables(SSL_CERT_FILE=str(ca), STALWART_RFC2136_KEY=acme.TSIG)
         host.deploy(WITH_ACME)
         until(lambda: host.objects("Certificate") or None, "the certificate", seconds=90)
         (certificate,) = host.objects("Certificate")
@@ -36,14 +40,14 @@ def test_a_wildcard_is_obtained_and_stays_settled(host: Household, tmp_path: Pat
         assert len(pending) == 1, "one wildcard, one renewal"
 
 
-def test_a_dead_dns_key_is_lesson_2_and_mail_works_all_the_same(host: Household, tmp_path: Path) -> None:
+def test_a_dead_dns_key_is_lesson_2_and_mail_works_all_the_same(host: StalwartHost, tmp_path: Path) -> None:
     home = tmp_path / "acme"
     home.mkdir()
     with acme.authority(host.space, home) as ca:
-        host.set_variables(SSL_CERT_FILE=str(ca), **{stalwart_names.ENV_RFC2136: DEAD})
-        with pytest.raises(SettingsError, match=r"everything else is applied[^§]*lesson:   2") as told:
+        host.set_variables(SSL_CERT_FILE=str(ca), STALWART_RFC2136_KEY=DEAD)
+        with pytest.raises(SettingsError, match=r"everything else is applied[^§]*lesson:   2") as caught:
             host.deploy(WITH_ACME)
-        assert DEAD not in str(told.value)
+        assert DEAD not in str(caught.value)
         observed = host.plane(WITH_ACME).observe()
         assert names(observed.planned) == set()
         assert {item["name"] for item in host.objects("MtaRoute")} >= {"mx", "local", "smarthost"}

@@ -12,11 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tailwart.cli import account, recover, settings
+from tailwart.cli.commands import account as account_commands
+from tailwart.cli.commands import recover as recover_commands
+from tailwart.cli.commands import settings as settings_commands
 from tailwart.environment import load
 from tailwart.errors import TailwartError
 from tailwart.stalwart.protocol.container import stored_login
 from tailwart.stalwart.settings.declaration import from_environment
-from tests.plans.stalwart.household import Household
+from tests.plans.stalwart.stalwart_host import StalwartHost
 
 ENV = """DOMAIN=example.org
 MAILBOX_SSH=root@192.0.2.10
@@ -32,7 +35,7 @@ OFFLINE=true
 class Commands:
     """`tailwart …` against one host."""
 
-    def __init__(self, host: Household, env: Path) -> None:
+    def __init__(self, host: StalwartHost, env: Path) -> None:
         self.host = host
         self.env = env
 
@@ -44,24 +47,24 @@ class Commands:
 
 
 @pytest.fixture
-def commands(host: Household, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+def commands(host: StalwartHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     env = tmp_path / ".env"
     env.touch(mode=0o600)
     env.write_text(ENV)
 
     @contextmanager
-    def reached(_: object) -> Iterator[Household]:
+    def reached(_: object) -> Iterator[StalwartHost]:
         yield host
 
-    def plane(run: Household, _: object, wanted: Any, log: Any) -> Any:
-        return run.plane(wanted, log)
+    def plane(run: StalwartHost, _host: object, _environment: object, desired: Any, log: Any) -> Any:
+        return run.plane(desired, log)
 
-    for module in (settings, account, recover):
+    for module in (settings_commands, account_commands, recover_commands):
         monkeypatch.setattr(module, "mailbox_host", reached)
-    monkeypatch.setattr(settings, "server", plane)
-    monkeypatch.setattr(recover, "recreation", lambda run, _: run.up)
-    monkeypatch.setattr(recover, "Recovery", host.recovery)
-    monkeypatch.setattr(account, "stored_login", lambda: stored_login(str(host.home)))
+    monkeypatch.setattr(settings_commands, "server", plane)
+    monkeypatch.setattr(recover_commands, "recreation", lambda run, _: run.up)
+    monkeypatch.setattr(recover_commands, "Recovery", host.recovery)
+    monkeypatch.setattr(account_commands, "stored_login", lambda: stored_login(str(host.home)))
     monkeypatch.chdir(tmp_path)
     host.deploy(from_environment(load(env).environment))
     return Commands(host, env)
@@ -77,6 +80,7 @@ def test_plan_apply_and_plan_again(commands: Commands) -> None:
     assert "Next: tailwart settings apply" in shown.output
     document = json.loads(commands.run(settings.settings, "plan", "--json").output)
     assert [change["kind"] for change in document["changes"]] == ["AllowedIp"]
+    assert document["post_apply"] == "reload"
     refused = commands.run(settings.settings, "apply", given="n\n")
     assert refused.exit_code == 1
     assert commands.run(settings.settings, "apply", "--yes").exit_code == 0
@@ -85,6 +89,7 @@ def test_plan_apply_and_plan_again(commands: Commands) -> None:
 
 def test_export_is_a_plan_of_stalwarts_own_client(commands: Commands, tmp_path: Path) -> None:
     path = tmp_path / "export.ndjson"
+    path.touch(mode=0o644)
     assert commands.run(settings.settings, "export", "--output", str(path)).exit_code == 0
     assert path.stat().st_mode & 0o777 == 0o600
     text = path.read_text()

@@ -1,4 +1,4 @@
-"""Drift made by hand on the server is shown and repaired; what is not ours survives as it is."""
+"""Drift on the server is shown and repaired; unmanaged objects survive as they are."""
 
 from __future__ import annotations
 
@@ -7,53 +7,54 @@ from typing import Any
 
 import pytest
 
+from tailwart.network import DEFAULT_SERVICES
 from tailwart.plan import render
 from tailwart.stalwart.lifecycle import probing
 from tailwart.stalwart.protocol.failures import SettingsError
-from tailwart.stalwart.settings.post_apply import PostApply
-from tests.plans.stalwart.household import Household
-from tests.unit.stalwart.given import names, settings
+from tailwart.stalwart.protocol.kinds import PostApply
+from tests.plans.stalwart.stalwart_host import StalwartHost
+from tests.unit.stalwart.sample import names, settings
 
 
-def _listener(host: Household, port: int) -> dict[str, Any]:
+def _listener(host: StalwartHost, port: int) -> dict[str, Any]:
     (found,) = (item for item in host.objects("NetworkListener") if f"[::]:{port}" in item["bind"])
     return found
 
 
-def _update(host: Household, kind: str, identifier: str, **fields: Any) -> None:
+def _update(host: StalwartHost, kind: str, identifier: str, **fields: Any) -> None:
     answer = host.call(kind, "set", update={identifier: fields})
     assert identifier in answer.get("updated", {}), answer
 
 
-def _distrust_smtp(host: Household) -> None:
+def _distrust_smtp(host: StalwartHost) -> None:
     _update(host, "NetworkListener", _listener(host, 25)["id"], overrideProxyTrustedNetworks={})
 
 
-def _trust_http(host: Household) -> None:
+def _trust_http(host: StalwartHost) -> None:
     trusted = {"100.64.0.0/10": True}
     _update(host, "NetworkListener", _listener(host, 8080)["id"], overrideProxyTrustedNetworks=trusted)
 
 
-def _trust_globally(host: Household) -> None:
+def _trust_globally(host: StalwartHost) -> None:
     _update(host, "SystemSettings", "singleton", proxyTrustedNetworks={"192.0.2.0/24": True})
 
 
-def _move_route(host: Household) -> None:
+def _move_route(host: StalwartHost) -> None:
     (route,) = (item for item in host.objects("MtaRoute") if item["name"] == "smarthost")
     _update(host, "MtaRoute", route["id"], address="100.64.0.77")
 
 
-def _delete_allowed(host: Household) -> None:
+def _delete_allowed(host: StalwartHost) -> None:
     (entry,) = (item for item in host.objects("AllowedIp") if item["address"] == "203.0.113.7")
     assert host.call("AllowedIp", "set", destroy=[entry["id"]])["destroyed"] == [entry["id"]]
 
 
-def _back_to_mx(host: Household) -> None:
+def _back_to_mx(host: StalwartHost) -> None:
     route = {"match": {"0": {"if": "is_local_domain(rcpt_domain)", "then": "'local'"}}, "else": "'mx'"}
     _update(host, "MtaOutboundStrategy", "singleton", route=route)
 
 
-DRIFTS: tuple[tuple[Callable[[Household], None], str, PostApply], ...] = (
+DRIFTS: tuple[tuple[Callable[[StalwartHost], None], str, PostApply], ...] = (
     (_distrust_smtp, "update NetworkListener 25", PostApply.RESTART),
     (_trust_http, "update NetworkListener 8080", PostApply.RESTART),
     (_trust_globally, "update SystemSettings singleton", PostApply.RESTART),
@@ -64,42 +65,42 @@ DRIFTS: tuple[tuple[Callable[[Household], None], str, PostApply], ...] = (
 
 
 @pytest.fixture
-def deployed(host: Household) -> Household:
+def deployed(host: StalwartHost) -> StalwartHost:
     host.deploy(settings())
     return host
 
 
-@pytest.mark.parametrize(("drift", "change", "consequence"), DRIFTS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(("drift", "change", "post_apply"), DRIFTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_drift_is_shown_and_repaired(
-    deployed: Household, drift: Callable[[Household], None], change: str, consequence: PostApply
+    deployed: StalwartHost, drift: Callable[[StalwartHost], None], change: str, post_apply: PostApply
 ) -> None:
     drift(deployed)
     observed = deployed.plane(settings()).observe()
     assert names(observed.planned) == {change}
-    assert observed.planned.consequence is consequence
+    assert observed.planned.post_apply is post_apply
     assert observed.live is not None
     assert change.rsplit(maxsplit=1)[-1] in render(observed.planned.document(observed.live))
     starts = deployed.starts
     deployed.deploy(settings())
     assert deployed.plane(settings()).observe().up_to_date
-    assert deployed.starts - starts == (1 if consequence is PostApply.RESTART else 0)
+    assert deployed.starts - starts == (1 if post_apply is PostApply.RESTART else 0)
 
 
-FOREIGN: dict[str, dict[str, Any]] = {
+UNMANAGED: dict[str, dict[str, Any]] = {
     "NetworkListener": {"name": "lmtp", "bind": {"127.0.0.1:11200": True}, "protocol": "lmtp"},
     "MtaRoute": {"@type": "Relay", "name": "other", "address": "192.0.2.99", "port": 2525, "description": "by hand"},
     "AllowedIp": {"address": "192.0.2.0/24", "reason": "the office"},
-    "Domain": {"name": "foreign.example", "dkimManagement": {"@type": "Manual"}},
+    "Domain": {"name": "unmanaged.example", "dkimManagement": {"@type": "Manual"}},
 }
 
 
-def test_foreign_objects_are_listed_and_survive_as_they_are(deployed: Household) -> None:
-    for kind, document in FOREIGN.items():
+def test_unmanaged_objects_are_listed_and_survive_as_they_are(deployed: StalwartHost) -> None:
+    for kind, document in UNMANAGED.items():
         assert deployed.call(kind, "set", create={"x": document})["created"]
-    (domain,) = (item for item in deployed.objects("Domain") if item["name"] == "foreign.example")
+    (domain,) = (item for item in deployed.objects("Domain") if item["name"] == "unmanaged.example")
     person = {"@type": "User", "name": "guest", "domainId": domain["id"]}
     assert deployed.call("Account", "set", create={"x": person})["created"]
-    before = {kind: deployed.objects(kind) for kind in (*FOREIGN, "Account")}
+    before = {kind: deployed.objects(kind) for kind in (*UNMANAGED, "Account")}
     _distrust_smtp(deployed)
     deployed.deploy(settings())
     observed = deployed.plane(settings()).observe()
@@ -108,8 +109,8 @@ def test_foreign_objects_are_listed_and_survive_as_they_are(deployed: Household)
         "NetworkListener 11200",
         "MtaRoute other",
         "AllowedIp 192.0.2.0/24",
-        "Domain foreign.example",
-        "Account guest@foreign.example",
+        "Domain unmanaged.example",
+        "Account guest@unmanaged.example",
     } <= set(observed.planned.unmanaged)
     for kind, objects in before.items():
         after = {item["id"]: _timeless(item) for item in deployed.objects(kind)}
@@ -123,7 +124,7 @@ def _timeless(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name != "dnsZoneFile"}
 
 
-def test_a_doubled_listener_is_removed(deployed: Household) -> None:
+def test_a_doubled_listener_is_removed(deployed: StalwartHost) -> None:
     copy = {"name": "smtp-again", "bind": {"[::]:25": True}, "protocol": "smtp"}
     assert deployed.call("NetworkListener", "set", create={"x": copy})["created"]
     observed = deployed.plane(settings()).observe()
@@ -134,7 +135,7 @@ def test_a_doubled_listener_is_removed(deployed: Household) -> None:
     assert [item["name"] for item in deployed.objects("NetworkListener") if "[::]:25" in item["bind"]] == ["smtp"]
 
 
-def test_a_reload_that_a_foreign_object_prevents_names_it_and_is_made_up_for(deployed: Household) -> None:
+def test_a_reload_that_an_unmanaged_object_prevents_names_it_and_is_done_later(deployed: StalwartHost) -> None:
     bad = {
         "@type": "Relay",
         "name": "broken",
@@ -152,13 +153,15 @@ def test_a_reload_that_a_foreign_object_prevents_names_it_and_is_made_up_for(dep
     assert deployed.plane(moved).observe().up_to_date
 
 
-def test_trust_is_proven_by_asking_the_ports_themselves(deployed: Household) -> None:
-    assert probing.prove_trust(deployed) == ""
+def test_trust_is_proven_by_asking_the_ports_themselves(deployed: StalwartHost) -> None:
+    assert probing.prove_trust(deployed, DEFAULT_SERVICES.public) == ""
     _distrust_smtp(deployed)
-    assert probing.prove_trust(deployed) == "", "the running process still trusts: the override counts at its start"
+    assert probing.prove_trust(deployed, DEFAULT_SERVICES.public) == "", (
+        "the running process still trusts: the override counts at its start"
+    )
     assert deployed("docker restart stalwart").ok
     probing.wait_until_live(deployed)
     with pytest.raises(SettingsError, match=r"25 read the header as a command"):
-        probing.prove_trust(deployed)
+        probing.prove_trust(deployed, DEFAULT_SERVICES.public)
     deployed.deploy(settings())
-    assert probing.prove_trust(deployed) == ""
+    assert probing.prove_trust(deployed, DEFAULT_SERVICES.public) == ""

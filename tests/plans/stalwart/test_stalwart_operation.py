@@ -1,4 +1,4 @@
-"""The settings plane inside pyinfra: a dry run on a bare host shows everything and only looks."""
+"""The settings plane inside pyinfra: a dry run on a bare host shows everything and only reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def deploy() -> None:
     apply_settings(name="Settings of Stalwart", environment=ENVIRONMENT)
 
 
-def test_a_bare_host_is_planned_as_creations_with_one_look(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bare_host_is_planned_as_creations_with_one_command(caplog: pytest.LogCaptureFixture) -> None:
     with fake_run([]) as run, caplog.at_level(logging.DEBUG):
         run.state.config.DIFF = True
         assert run.plan(deploy) == 1

@@ -1,4 +1,4 @@
-"""A thousand accounts: few requests, and every account is seen although one answer holds 500."""
+"""A thousand accounts: few requests, and every account is read although one answer holds 500."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from tailwart.stalwart.protocol.container import ContainerTransport
 from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings
-from tests.plans.stalwart.household import Household
-from tests.unit.stalwart.given import names, settings
+from tests.plans.stalwart.stalwart_host import StalwartHost
+from tests.unit.stalwart.sample import names, settings
 
 COUNT = 1000
 
@@ -20,7 +20,7 @@ def thousand() -> MailboxSettings:
     return settings(accounts=(settings().accounts[0], *people))
 
 
-def test_a_thousand_accounts(host: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_accounts(host: StalwartHost, monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[int] = []
     exchange = ContainerTransport.command
 

@@ -41,7 +41,7 @@ def api() -> Iterator[PolicyApi]:
 
 
 class Project:
-    """A deploy of two roles in a directory of its own: ours, and one that leaves a file behind."""
+    """A deploy of two roles in a directory of its own: the tailnet's, and one that writes a file."""
 
     def __init__(self, directory: Path, api: PolicyApi) -> None:
         self.directory = directory

@@ -85,15 +85,15 @@ class Edge:
 
     def write(self, routes: EdgeRoutes) -> None:
         """The role's own document with nothing changed but ports, dial addresses, admin socket and patience."""
-        wanted = document(routes)
-        wanted["admin"]["listen"] = f"unix/{self.admin}|0222"
-        for server in wanted["apps"]["layer4"]["servers"].values():
+        changed = document(routes)
+        changed["admin"]["listen"] = f"unix/{self.admin}|0222"
+        for server in changed["apps"]["layer4"]["servers"].values():
             server["listen"] = [f":{self.ports[int(address.rpartition(':')[2])]}" for address in server["listen"]]
             for handler in _handlers(server):
                 handler["load_balancing"]["try_duration"] = self.retry
                 for upstream in handler["upstreams"]:
                     upstream["dial"] = [f"127.0.0.1:{self.upstreams[address]}" for address in upstream["dial"]]
-        self.config.write_text(json.dumps(wanted))
+        self.config.write_text(json.dumps(changed))
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Edge]:

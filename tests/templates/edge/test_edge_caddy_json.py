@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tailwart.edge.caddy_config import MAIL_PORTS, EdgeRoutes, document, render, same_meaning
+from tailwart.edge.caddy_config import EdgeRoutes, document, render, same_meaning
+from tailwart.network import DEFAULT_SERVICES, ports
 from tests.templates.edge.loopback import PROXY_V2, Edge, Upstream, client_hello, free_port
 from tests.waiting import until
 
 HOST = "stalwart.tail1234.ts.net"
+MAIL_PORTS = ports(DEFAULT_SERVICES.public)
 ROUTES = EdgeRoutes(HOST, ("example.org", "example.net"), web=True)
 WEB = "127.0.0.1:8443"
 

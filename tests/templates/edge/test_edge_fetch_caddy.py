@@ -70,7 +70,7 @@ def test_maintenance_that_does_not_end_fails_after_the_last_try(target: Path) ->
     assert "remedy:" in words
 
 
-def test_a_refused_build_is_told_in_the_services_words_and_not_asked_again(target: Path) -> None:
+def test_a_refused_build_shows_the_services_message_and_is_not_asked_again(target: Path) -> None:
     body = '{"status_code":400,"error":{"message":"no such module: example.org/x@v9","id":"7f3c"}}'
     with DownloadService([refusal(400, body)]).running() as service:
         result = fetch(service, target)

@@ -13,12 +13,22 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from tailwart.mailbox import render
+from tailwart.edge import resolver
+from tailwart.hosts import templates, units
+from tailwart.hosts.files import HostFile
+from tailwart.hosts.units import Unit
+from tailwart.mailbox import follower
 from tailwart.mailbox.project import compose_project
 from tests.unit.mailbox.test_mailbox_render import POSTGRES, environment
 
+NIGHTLY = units.timer(
+    "tailwart-nightly",
+    description="Runs every night",
+    script=HostFile("/opt/tailwart/nightly.sh", "exit 0\n", "0755"),
+    schedule=("OnCalendar=03:00", "Persistent=true"),
+)
 DOCKER = """#!/bin/sh
-# Stands for the docker command: tells what the test says of the two containers, notes what it is asked to do.
+# Stands for the docker command: answers as the test says for the two containers, notes what it is asked to do.
 case "$*" in
   *State.Health*ts-stalwart) echo "$SIDECAR_HEALTH" ;;
   *State.Status*stalwart) echo "$STALWART_STATUS" ;;
@@ -34,7 +44,7 @@ esac
 def project(tmp_path: Path) -> Path:
     """The project's directory as a deploy leaves it, on this machine."""
     made = compose_project(environment(**{**POSTGRES, "stalwart_db_password": """pa$$ w'or"d\\#{x}`"""}))
-    for file in made.files:
+    for file in (*made.files, *follower.UNIT.files):
         if file.path.startswith(made.directory):
             path = tmp_path / file.path.removeprefix(made.directory + "/")
             path.parent.mkdir(exist_ok=True)
@@ -44,24 +54,26 @@ def project(tmp_path: Path) -> Path:
 
 def test_a_name_the_template_does_not_know_is_an_error() -> None:
     with pytest.raises((UndefinedError, TypeError), match="ndefined"):
-        render.render("compose.yaml.j2", render.UnitValues(script="/x", digest="y"))
+        templates.render("mailbox/compose.yaml.j2", v=object())
 
 
 def test_the_unit_runs_the_script_with_its_digest() -> None:
-    unit = render.render("tailwart-mailbox.service.j2", render.UnitValues("/opt/follow.sh", "abc"))
-    assert "ExecStart=/bin/sh /opt/follow.sh abc\n" in unit
+    digest = follower.UNIT.command[-1]
+    assert f"ExecStart=/bin/sh /opt/tailwart/mailbox/follow.sh {digest}\n" in follower.UNIT.files[1].data.decode()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here; the lab's hosts have it")
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    path = tmp_path / "tailwart-mailbox.service"
-    path.write_text(render.render("tailwart-mailbox.service.j2", render.UnitValues("/bin/true", "abc")))
-    result = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
-    assert "tailwart-mailbox.service:" not in result.stderr
+@pytest.mark.parametrize("unit", [follower.UNIT, resolver.UNIT, NIGHTLY], ids=lambda unit: unit.name)
+def test_systemd_accepts_the_unit(tmp_path: Path, unit: Unit) -> None:
+    for file in unit.files[1:]:
+        (tmp_path / Path(file.path).name).write_bytes(file.data)
+    paths = [str(tmp_path / name) for name in unit.names]
+    result = subprocess.run(["systemd-analyze", "verify", *paths], capture_output=True, text=True, check=False)
+    assert not [line for line in result.stderr.splitlines() if any(name in line for name in unit.names)]
 
 
-def follow(directory: Path, *arguments: str, **told: str) -> list[str]:
-    """Run the follower with a docker command that tells what ``told`` says; what it asked docker to do."""
+def follow(directory: Path, *arguments: str, **answers: str) -> list[str]:
+    """Run the follower with a docker command that gives these ``answers``; returns what docker was asked to do."""
     tools = directory / "tools"
     tools.mkdir(exist_ok=True)
     (tools / "docker").write_text(DOCKER)
@@ -77,7 +89,7 @@ def follow(directory: Path, *arguments: str, **told: str) -> list[str]:
     }
     subprocess.run(
         ["sh", str(directory / "follow.sh"), *arguments],
-        env={**os.environ, **defaults, **told, "DONE": str(done), "PATH": f"{tools}:{os.environ['PATH']}"},
+        env={**os.environ, **defaults, **answers, "DONE": str(done), "PATH": f"{tools}:{os.environ['PATH']}"},
         check=False,
         timeout=30,
     )
@@ -98,9 +110,9 @@ def test_stalwart_is_started_once_its_sidecar_is_healthy(project: Path, status: 
     assert follow(project, "once", STALWART_STATUS=status, SIDECAR_HEALTH="starting") == []
 
 
-def test_a_host_without_containers_is_left_in_peace(project: Path) -> None:
+def test_on_a_host_without_containers_nothing_is_started(project: Path) -> None:
     assert follow(project, "once", SIDECAR_HEALTH="", STALWART_STATUS="") == []
 
 
-def test_the_first_look_and_each_event_are_acted_upon(project: Path) -> None:
+def test_the_state_at_the_start_and_each_event_are_acted_upon(project: Path) -> None:
     assert follow(project, STALWART_STATUS="created") == ["start stalwart", "start stalwart"]

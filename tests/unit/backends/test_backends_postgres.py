@@ -10,10 +10,46 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwart.backends import scram
-from tailwart.backends.postgres import Current, Desired, literal, look, name, parse, plan
+from tailwart.backends.postgres import Current, Desired, literal, name, parse, plan, query
 from tailwart.errors import TailwartError
 
-WANTED = Desired("stalwart", "stalwart", "correct horse battery")
+# Made by PostgreSQL 15 itself with `CREATE ROLE … PASSWORD '…'`; each begins with SCRAM-SHA-256$4096:
+MADE_BY_POSTGRES = [
+    (
+        "a\xa0b",
+        "jjufyH2OFreDUz/oSGHCQg==$hbay19JNwqXy8u1PLkyua11YLMBZ86vWfzjLWNQKXYc=:V0GKrhhNa/ZhQLpNjWtfDRL/quEb+vLBdNYLSlcS3+g=",
+    ),
+    (
+        "\xad",
+        "S3G8gn0K6joL3y420n+I2w==$ae9M8sKEcOvCEnxBYRPAq6xqhReF/fRZ/1vHbUq5Rkc=:rTsTJrTopNV90zzmvpkM37ccgorPTBEb/ev9G7dcrpU=",
+    ),
+    (
+        "I\xadX",
+        "o9S96RaDD86MChQ5fEK7YA==$yWEfZmkIAzw9K+pQM19x1Dkkn1X1+OhfCobSJi7cPx4=:9uu9hcresFNjTHMBRggxlbC8Lh3fYYIatfD3okAapnY=",
+    ),
+    (
+        "\ufb01",
+        "3+VEqyyDSWHctaCnkXo2Rg==$eHM/Vafiu8xa379FIFu0os2DFBOnOJFwEy24luKGhn0=:tLhndMznwDk09dLMPo5Xq3t7aFwEKm7x8Y5h8FG665I=",
+    ),
+    (
+        "x\u200bx",
+        "TRtauMov6AmlaFa3akg6IA==$bHP4EiDzDnIYWOXGPrHeasjF2dg9LYFZ+nBFEXCgHXo=:BT8VLOg1lF8gUJWNFgCoiOGD8SGLzwkgnemErHCubF4=",
+    ),
+    (
+        "\U0001f100x",
+        "vtGCudG5mf3GhPXkdedn2Q==$vWsiOJiJJrwE04vCjp6sqlm6ZDgQ8Mc0FZZ7MaM9NtU=:KloQWyrBgTQZWP38uNtJAepguXb3YrhLxvgsApMGXVo=",
+    ),
+    (
+        "\u0627a\u0627",
+        "gV8V01D+jKCOzJ87I777iw==$33ZG56r2uOnl/lnz4IQhX84T8EJDSV7XPMTT1MXMl1M=:qPwzNlc994LFfklwsi1a91Dh4CMQmdyqierLEUU9klY=",
+    ),
+    (
+        "pa\tss",
+        "YBKnPxUBMDSx7TJUgFA9CQ==$079pfdzjFbn6EQIRI0iEUPMHuSK6dDcBVhOH0J6wvdc=:SUNqFbERm2ttdyU2A6eR1+L2nODAFS8QB4dlvpU5G8k=",
+    ),
+]
+
+DESIRED = Desired("stalwart", "stalwart", "correct horse battery")
 
 
 def test_the_server_signature_of_rfc_7677_follows_from_the_verifier() -> None:
@@ -42,37 +78,48 @@ def test_equivalent_spellings_are_one_password() -> None:
     assert scram.matches("fi", scram.verifier("\ufb01"))
 
 
+@pytest.mark.parametrize(("password", "made"), MADE_BY_POSTGRES)
+def test_verifiers_that_postgres_made_are_recognised(password: str, made: str) -> None:
+    # Spaces, nothing left of it, ligatures, letters unknown to Unicode 3.2, mixed directions, a control character.
+    assert scram.matches(password, f"SCRAM-SHA-256$4096:{made}")
+    assert not scram.matches(f"{password}x", f"SCRAM-SHA-256$4096:{made}")
+
+
 @pytest.mark.parametrize("present", ["", "md5" + "0" * 32, "SCRAM-SHA-256$4096:!$a:b", "correct horse battery"])
 def test_anything_but_its_verifier_is_no_match(present: str) -> None:
-    assert not scram.matches(WANTED.password, present)
+    assert not scram.matches(DESIRED.password, present)
 
 
 def test_an_empty_server_gets_role_and_database() -> None:
-    assert [step.words for step in plan(WANTED, parse([]))] == ["create role stalwart", "create database stalwart"]
+    steps = plan(DESIRED, parse([]))
+    assert [step.description for step in steps] == [
+        "create role stalwart",
+        "create database stalwart",
+    ]
 
 
 def test_a_second_run_has_nothing_to_do() -> None:
-    lines = [f"role|t|{scram.verifier(WANTED.password)}", "database|stalwart"]
-    assert plan(WANTED, parse(lines)) == []
+    lines = [f"role|t|{scram.verifier(DESIRED.password)}", "database|stalwart"]
+    assert plan(DESIRED, parse(lines)) == []
 
 
-@pytest.mark.parametrize("line", ["role|t|md5abc", "role|t|", f"role|f|{scram.verifier(WANTED.password)}"])
+@pytest.mark.parametrize("line", ["role|t|md5abc", "role|t|", f"role|f|{scram.verifier(DESIRED.password)}"])
 def test_drift_of_password_or_login_is_repaired_by_an_alter(line: str) -> None:
-    (step,) = plan(WANTED, parse([line, "database|stalwart"]))
+    (step,) = plan(DESIRED, parse([line, "database|stalwart"]))
     assert step.sql.startswith('ALTER ROLE "stalwart" LOGIN PASSWORD')
 
 
 def test_neither_password_nor_verifier_shows() -> None:
-    steps = plan(WANTED, Current())
-    assert all(WANTED.password not in step.sql for step in steps)
+    steps = plan(DESIRED, Current())
+    assert all(DESIRED.password not in step.sql for step in steps)
     assert "SCRAM" not in repr(steps)
-    assert WANTED.password not in repr(WANTED)
-    assert WANTED.password not in look(WANTED)
+    assert DESIRED.password not in repr(DESIRED)
+    assert DESIRED.password not in query(DESIRED)
 
 
 def test_a_foreign_database_is_left_alone() -> None:
     with pytest.raises(TailwartError, match="belongs to another role"):
-        plan(WANTED, Current(True, scram.verifier(WANTED.password), "nextcloud"))
+        plan(DESIRED, Current(True, scram.verifier(DESIRED.password), "nextcloud"))
 
 
 @given(st.text(max_size=20))

@@ -1,4 +1,4 @@
-"""A plane under test, and the façade it talks to."""
+"""A plane under test, and the fake API it talks to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tailwart.dns.plane import Plane
 from tailwart.dns.source import ServerFacts
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.environment import Environment
-from tailwart.providers import Provider
+from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
 API_KEY = "key-of-the-tests"
@@ -27,8 +27,8 @@ Settings = Callable[..., Environment]
 
 
 @dataclass
-class Facade:
-    """The façade in this process: its URL, its faults and record of requests, and its list of items."""
+class FakeApi:
+    """The fake API in this process: its URL, its faults and record of requests, and its list of items."""
 
     url: str
     faults: Faults
@@ -45,7 +45,7 @@ class Bench:
 
     plane: Plane
     provider: Provider
-    told: list[str]
+    notices: list[str]
 
     @property
     def zone(self) -> str:
@@ -59,7 +59,7 @@ class Bench:
     def apply(self, **guard: bool) -> ZonePlan:
         """Plan and carry out."""
         plan = self.plan(**guard)
-        self.plane.apply([plan], self.provider, self.told.append)
+        self.plane.apply([plan], self.provider, self.notices.append)
         return plan
 
     def live(self) -> tuple[Record, ...]:
@@ -69,24 +69,26 @@ class Bench:
     def with_text(self, text: str | None, account_uri: str | None = None) -> Bench:
         """The same with another zone text from the mail server; none for a server that does not run."""
         facts = ServerFacts({self.zone: text} if text else {}, account_uri, () if text else ("no mail server",))
-        return Bench(replace(self.plane, source=lambda: facts), self.provider, self.told)
+        return Bench(replace(self.plane, source=lambda: facts), self.provider, self.notices)
 
     def with_overrides(self, **data: Any) -> Bench:
         """The same with `dns_…` variables."""
-        return Bench(replace(self.plane, overrides=from_data(data)), self.provider, self.told)
+        return Bench(replace(self.plane, overrides=from_data(data)), self.provider, self.notices)
 
     def with_environment(self, environment: Environment) -> Bench:
         """The same with other settings."""
-        return Bench(replace(self.plane, environment=environment), self.provider, self.told)
+        return Bench(replace(self.plane, environment=environment), self.provider, self.notices)
 
 
-def spaceship_settings(settings: Settings, facade: Facade, **changes: Any) -> Environment:
-    """Settings that lead to the façade."""
+def spaceship_settings(settings: Settings, fake_api: FakeApi, **changes: Any) -> Environment:
+    """Settings that lead to the fake API."""
     return settings(
         dns_provider="spaceship",
-        spaceship_api_url=facade.url,
-        spaceship_api_key=API_KEY,
-        spaceship_api_secret=API_SECRET,
+        provider_keys={
+            "spaceship_api_url": fake_api.url,
+            "spaceship_api_key": API_KEY,
+            "spaceship_api_secret": API_SECRET,
+        },
         **changes,
     )
 
@@ -98,14 +100,14 @@ def ticking() -> Callable[[], datetime]:
 
 
 @contextmanager
-def polling(look: Callable[[], list[str]]) -> Iterator[list[list[str]]]:
+def polling(ask: Callable[[], list[str]]) -> Iterator[list[list[str]]]:
     """Everything that a client of the name server saw during the block."""
     seen: list[list[str]] = []
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.is_set():
-            seen.append(look())
+            seen.append(ask())
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -1,4 +1,4 @@
-"""What the DNS tests share: a real name server, the façade in front of it, and a plane for one fresh zone."""
+"""What the DNS tests share: a real name server, the fake API in front of it, and a plane for one fresh zone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tailwart.dns.plane import Plane
 from tailwart.dns.source import ServerFacts
 from tailwart.environment import Environment
 from tailwart.providers import _spaceship_http as spaceship_http
-from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade, Settings, spaceship_settings, ticking
+from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, FakeApi, Settings, spaceship_settings, ticking
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot, serving
 from tests.unit.dns.recorded import zone_text
 
@@ -43,18 +43,18 @@ def zone(knot: Knot) -> str:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Retries do not wait; the test sees how long they would have."""
     waited: list[float] = []
-    monkeypatch.setattr(spaceship_http.Client.__init__, "__defaults__", (waited.append,))
+    monkeypatch.setattr(spaceship_http, "sleep", waited.append)
     return waited
 
 
 @pytest.fixture
-def facade(knot: Knot, zone: str) -> Iterator[Facade]:
+def fake_api(knot: Knot, zone: str) -> Iterator[FakeApi]:
     """Spaceship's API for the test's zone, published to the name server within each request."""
     publisher = NameServer(ADDRESS, knot.port, (KEY_NAME, KEY_ALGORITHM, KEY_SECRET))
     registry = Registry([zone], publisher)
     app = create_app(registry, API_KEY, API_SECRET)
     with server.running(app) as url:
-        yield Facade(f"{url}/api/v1", app, registry)
+        yield FakeApi(f"{url}/api/v1", app, registry)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def bench_for(zone: str, tmp_path: Path) -> Callable[[Environment], Bench]:
     """A bench over any settings, with the recorded zone text."""
 
     def make(environment: Environment) -> Bench:
-        told: list[str] = []
+        notices: list[str] = []
         plane = Plane(
             environment,
             from_data({}),
@@ -91,15 +91,15 @@ def bench_for(zone: str, tmp_path: Path) -> Callable[[Environment], Bench]:
             lookup=lambda _: None,
             wait=10,
         )
-        return Bench(plane, plane.open_provider(told.append), told)
+        return Bench(plane, plane.open_provider(notices.append), notices)
 
     return make
 
 
 @pytest.fixture
-def spaceship(bench_for: Callable[[Environment], Bench], settings: Settings, facade: Facade) -> Bench:
-    """A plane on the façade."""
-    return bench_for(spaceship_settings(settings, facade))
+def spaceship(bench_for: Callable[[Environment], Bench], settings: Settings, fake_api: FakeApi) -> Bench:
+    """A plane on the fake API."""
+    return bench_for(spaceship_settings(settings, fake_api))
 
 
 @pytest.fixture
@@ -108,10 +108,12 @@ def rfc2136(bench_for: Callable[[Environment], Bench], settings: Settings, knot:
     return bench_for(
         settings(
             dns_provider="rfc2136",
-            rfc2136_server=ADDRESS,
-            rfc2136_port=knot.port,
-            rfc2136_key_name=KEY_NAME,
-            rfc2136_key=KEY_SECRET,
-            rfc2136_algorithm=KEY_ALGORITHM,
+            provider_keys={
+                "rfc2136_server": ADDRESS,
+                "rfc2136_port": str(knot.port),
+                "rfc2136_key_name": KEY_NAME,
+                "rfc2136_key": KEY_SECRET,
+                "rfc2136_algorithm": KEY_ALGORITHM,
+            },
         )
     )

@@ -23,11 +23,10 @@ ADDRESS = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Knot:
-    """A running server and the zones it is primary for."""
+class Served:
+    """A running name server on the loopback address."""
 
     port: int
-    zones: tuple[str, ...]
 
     @property
     def nameserver(self) -> str:
@@ -48,6 +47,13 @@ class Knot:
         answer, _ = dns.query.udp_with_fallback(query, ADDRESS, port=self.port, timeout=timeout)
         wanted = dns.rdatatype.from_text(rtype)
         return [rdata for rrset in answer.answer if rrset.rdtype == wanted for rdata in rrset]
+
+
+@dataclass(frozen=True)
+class Knot(Served):
+    """A running Knot and the zones it is primary for."""
+
+    zones: tuple[str, ...]
 
 
 @contextmanager

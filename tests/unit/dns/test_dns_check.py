@@ -81,7 +81,7 @@ def tls_server(pem: Path) -> Iterator[int]:
         thread.join()
 
 
-def looked_at(directory: Path, *names: str, issuer: str = "Some CA", days: int = 60) -> list[Finding]:
+def findings_of(directory: Path, *names: str, issuer: str = "Some CA", days: int = 60) -> list[Finding]:
     """The findings about a server with such a certificate."""
     pem, _ = certificate(directory, *names, issuer=issuer, days=days)
     with tls_server(pem) as port:
@@ -90,24 +90,24 @@ def looked_at(directory: Path, *names: str, issuer: str = "Some CA", days: int =
 
 
 def test_stalwarts_own_certificate_is_lesson_1(tmp_path: Path) -> None:
-    (finding,) = looked_at(tmp_path, "localhost", issuer="rcgen self signed cert")
+    (finding,) = findings_of(tmp_path, "localhost", issuer="rcgen self signed cert")
     assert finding.fails
     assert finding.lesson == 1
 
 
 def test_a_certificate_for_another_name_fails(tmp_path: Path) -> None:
-    findings = looked_at(tmp_path, "mail.example.com")
+    findings = findings_of(tmp_path, "mail.example.com")
     assert any(finding.fails and "mail.example.com" in finding.detail for finding in findings)
 
 
-def test_a_wildcard_covers_the_mail_host_and_distrust_is_told(tmp_path: Path) -> None:
-    findings = looked_at(tmp_path, "*.example.org", "example.org")
+def test_a_wildcard_covers_the_mail_host_and_distrust_is_reported(tmp_path: Path) -> None:
+    findings = findings_of(tmp_path, "*.example.org", "example.org")
     assert findings[0].state is State.OK
     assert any("not trusted" in finding.detail for finding in findings[1:])
 
 
 def test_an_expired_certificate_fails(tmp_path: Path) -> None:
-    findings = looked_at(tmp_path, HOST, days=-3)
+    findings = findings_of(tmp_path, HOST, days=-3)
     assert any(finding.fails and "expired" in finding.detail for finding in findings)
 
 
@@ -153,7 +153,7 @@ def test_another_host_looks_with_nothing_but_bash() -> None:
         )
         return Completed(done.returncode == 0, done.stdout, done.stderr)
 
-    look = remote_vantage("another host", run, "192.0.2.1").connect
+    reach = remote_vantage("another host", run, "192.0.2.1").connect
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert look(HERE, listener.getsockname()[1]).reach is Reach.ANSWERS
-    assert look(HERE, free_port()).reach is Reach.SILENT
+        assert reach(HERE, listener.getsockname()[1]).reach is Reach.ANSWERS
+    assert reach(HERE, free_port()).reach is Reach.SILENT

@@ -12,15 +12,15 @@ from click.testing import CliRunner, Result
 from lab.control.faults import Fault
 from tailwart.cli.dns import dns
 from tailwart.providers.record import APEX, record
-from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade
+from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, FakeApi
 from tests.unit.dns.names import Knot
 
 Command = Callable[..., Result]
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facade: Facade, knot: Knot, zone: str) -> Command:
-    """The command in a directory with a `.env` that leads to the façade."""
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_api: FakeApi, knot: Knot, zone: str) -> Command:
+    """The command in a directory with a `.env` that leads to the fake API."""
     path = tmp_path / ".env"
     path.write_text(f"""\
 DOMAIN={zone}
@@ -30,7 +30,7 @@ EDGE_1_SSH=root@192.0.2.1
 EDGE_1_IPV4=198.51.100.11
 SMARTHOST_ADDRESS=198.51.100.25
 DNS_PROVIDER=spaceship
-SPACESHIP_API_URL={facade.url}
+SPACESHIP_API_URL={fake_api.url}
 SPACESHIP_API_KEY={API_KEY}
 SPACESHIP_API_SECRET={API_SECRET}
 DNS_NAMESERVERS={knot.nameserver}
@@ -46,13 +46,13 @@ OFFLINE=true
     return run
 
 
-def test_plan_writes_nothing_and_names_the_next_step(command: Command, facade: Facade) -> None:
+def test_plan_writes_nothing_and_names_the_next_step(command: Command, fake_api: FakeApi) -> None:
     result = command("plan")
     assert result.exit_code == 0, result.output
     assert "+ MX @" in result.output
     assert "tailwart dns apply" in result.output
     assert "DKIM" in result.output, "what is missing is said"
-    assert facade.count("PUT", "DELETE") == 0
+    assert fake_api.count("PUT", "DELETE") == 0
 
 
 def test_apply_then_no_changes_then_restore(command: Command, knot: Knot, zone: str) -> None:
@@ -68,10 +68,10 @@ def test_apply_then_no_changes_then_restore(command: Command, knot: Knot, zone: 
     assert knot.values(f"ns.{zone}", "A") == ["127.0.0.1"], "a foreign record is left where it was"
 
 
-def test_apply_without_a_terminal_wants_a_yes(command: Command, facade: Facade) -> None:
+def test_apply_without_a_terminal_wants_a_yes(command: Command, fake_api: FakeApi) -> None:
     result = command("apply")
     assert "--yes" in str(result.exception)
-    assert facade.count("PUT", "DELETE") == 0
+    assert fake_api.count("PUT", "DELETE") == 0
 
 
 def test_check_finds_a_double_spf_and_a_vanished_record(command: Command, spaceship: Bench, zone: str) -> None:
@@ -111,8 +111,8 @@ def test_an_unknown_zone_is_refused(command: Command) -> None:
     assert "no mail domain" in str(command("plan", "--zone", "other.test").exception)
 
 
-def test_a_refused_key_is_lesson_2_without_the_key(command: Command, facade: Facade) -> None:
-    facade.faults.arm(Fault("status", status=401))
+def test_a_refused_key_is_lesson_2_without_the_key(command: Command, fake_api: FakeApi) -> None:
+    fake_api.faults.arm(Fault("status", status=401))
     result = command("plan")
     message = result.output + str(result.exception)
     assert "lesson:   2" in message

@@ -18,7 +18,7 @@ from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.providers._spaceship_items import from_item, to_item, without_metadata
 from tailwart.providers.record import APEX, Record, record
-from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, Facade, Settings, polling, spaceship_settings
+from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, FakeApi, Settings, polling, spaceship_settings
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot
 
 STATUSES = [401, 403, 404, 422, 500]
@@ -27,11 +27,11 @@ STATUSES = [401, 403, 404, 422, 500]
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_refusal_at_any_call_is_clear_and_healed(
-    spaceship: Bench, facade: Facade, knot: Knot, method: str, status: int
+    spaceship: Bench, fake_api: FakeApi, knot: Knot, method: str, status: int
 ) -> None:
     spaceship.apply()
     changed = spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"])
-    facade.faults.arm(Fault("status", method=method, status=status, times=9))
+    fake_api.faults.arm(Fault("status", method=method, status=status, times=9))
     with pytest.raises(TailwartError) as failed:
         changed.apply()
     message = str(failed.value)
@@ -42,7 +42,7 @@ def test_a_refusal_at_any_call_is_clear_and_healed(
     assert API_SECRET not in message
     if status == 401:
         assert failed.value.lesson == 2
-    facade.faults.disarm()
+    fake_api.faults.disarm()
     changed.apply()
     assert knot.texts(spaceship.zone) == ["v=spf1 mx ip4:198.51.100.25 ip4:192.0.2.9 -all"]
     assert not changed.plan()
@@ -51,67 +51,67 @@ def test_a_refusal_at_any_call_is_clear_and_healed(
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 @pytest.mark.parametrize("kind", ["cut", "cut-after", "truncate", "html"])
 def test_a_broken_connection_at_any_call_is_healed(
-    spaceship: Bench, facade: Facade, knot: Knot, method: str, kind: str
+    spaceship: Bench, fake_api: FakeApi, knot: Knot, method: str, kind: str
 ) -> None:
     spaceship.apply()
     changed = spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"])
-    facade.faults.arm(Fault(kind, method=method, times=4))  # type: ignore[arg-type]  # the parameter is one of the kinds
+    fake_api.faults.arm(Fault(kind, method=method, times=4))  # type: ignore[arg-type]  # the parameter is one of the kinds
     try:
         changed.apply()
     except TailwartError as error:
         assert "Spaceship" in str(error)
-    facade.faults.disarm()
+    fake_api.faults.disarm()
     changed.apply()
     assert knot.texts(spaceship.zone) == ["v=spf1 mx ip4:198.51.100.25 ip4:192.0.2.9 -all"]
 
 
 def test_a_connection_cut_after_the_put_is_no_second_put_of_something_else(
-    spaceship: Bench, facade: Facade, knot: Knot
+    spaceship: Bench, fake_api: FakeApi, knot: Knot
 ) -> None:
-    facade.faults.arm(Fault("cut-after", method="PUT", times=1))
+    fake_api.faults.arm(Fault("cut-after", method="PUT", times=1))
     spaceship.apply()
     assert len(knot.texts(spaceship.zone)) == 1
     assert not spaceship.plan()
 
 
-def test_the_rate_limit_is_waited_for(spaceship: Bench, facade: Facade, no_pauses: list[float]) -> None:
-    facade.faults.arm(Fault("status", status=429, times=2, headers={"Retry-After": "17"}))
+def test_the_rate_limit_is_waited_for(spaceship: Bench, fake_api: FakeApi, no_pauses: list[float]) -> None:
+    fake_api.faults.arm(Fault("status", status=429, times=2, headers={"Retry-After": "17"}))
     spaceship.apply()
     assert no_pauses == [17.0, 17.0]
-    assert any("rate limit" in text for text in spaceship.told)
+    assert any("rate limit" in text for text in spaceship.notices)
 
 
-def test_a_lasting_rate_limit_ends_with_a_message(spaceship: Bench, facade: Facade) -> None:
-    facade.faults.arm(Fault("status", status=429, times=None, headers={"Retry-After": "200"}))
+def test_a_lasting_rate_limit_ends_with_a_message(spaceship: Bench, fake_api: FakeApi) -> None:
+    fake_api.faults.arm(Fault("status", status=429, times=None, headers={"Retry-After": "200"}))
     with pytest.raises(TailwartError, match="rate limit"):
         spaceship.plan()
 
 
-def test_five_thousand_records_in_few_requests(spaceship: Bench, facade: Facade) -> None:
+def test_five_thousand_records_in_few_requests(spaceship: Bench, fake_api: FakeApi) -> None:
     many = [{"type": "TXT", "name": f"r{number}", "value": f"note {number}", "ttl": 3600} for number in range(4970)]
-    facade.registry.put(spaceship.zone, many, force=False)
+    fake_api.registry.put(spaceship.zone, many, force=False)
     spaceship.apply()
-    before = len(facade.faults.requests)
+    before = len(fake_api.faults.requests)
     started = time.monotonic()
     assert not spaceship.plan()
-    assert len(facade.faults.requests) - before <= 12
+    assert len(fake_api.faults.requests) - before <= 12
     assert time.monotonic() - started < 60, "not a figure, only that it ends"
 
 
-def test_records_of_products_are_never_written(spaceship: Bench, facade: Facade) -> None:
+def test_records_of_products_are_never_written(spaceship: Bench, fake_api: FakeApi) -> None:
     spaceship.apply()
     entry = from_item(
         {"type": "A", "name": "mail", "address": "192.0.2.5", "ttl": 600, "group": {"type": "product"}}, spaceship.zone
     )
     assert entry.locked
-    bodies = [request for request in facade.faults.requests if request["method"] != "GET"]
+    bodies = [request for request in fake_api.faults.requests if request["method"] != "GET"]
     assert bodies
 
 
-def test_names_and_values_compare_without_case_but_text_does_not(spaceship: Bench, facade: Facade) -> None:
+def test_names_and_values_compare_without_case_but_text_does_not(spaceship: Bench, fake_api: FakeApi) -> None:
     spaceship.apply()
     item = {"type": "MX", "name": "@", "exchange": f"MAIL.{spaceship.zone.upper()}", "preference": 10, "ttl": 3600}
-    facade.registry.put(spaceship.zone, [item], force=False)
+    fake_api.registry.put(spaceship.zone, [item], force=False)
     assert not spaceship.plan()
 
 
@@ -159,15 +159,15 @@ def test_what_dns_does_not_know_is_kept_as_it_is() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_a_timeout_at_any_call_is_clear_and_healed(
-    spaceship: Bench, facade: Facade, monkeypatch: pytest.MonkeyPatch, method: str
+    spaceship: Bench, fake_api: FakeApi, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     spaceship.apply()
     changed = spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"])
     monkeypatch.setattr("tailwart.providers._spaceship_http.TIMEOUT", (1.0, 0.2))
-    facade.faults.arm(Fault("slow", method=method, seconds=0.6, times=3))
+    fake_api.faults.arm(Fault("slow", method=method, seconds=0.6, times=3))
     with pytest.raises(TailwartError, match="did not answer in time"):
         changed.apply()
-    facade.faults.disarm()
+    fake_api.faults.disarm()
     monkeypatch.undo()
     changed.apply()
     assert not changed.plan()
@@ -181,7 +181,7 @@ def test_one_spf_at_every_moment_where_the_provider_publishes_in_batches(
     registry = Registry([zone], publisher, delay=0.3)
     app = create_app(registry, API_KEY, API_SECRET)
     with server.running(app) as url:
-        bench = bench_for(spaceship_settings(settings, Facade(f"{url}/api/v1", app, registry)))
+        bench = bench_for(spaceship_settings(settings, FakeApi(f"{url}/api/v1", app, registry)))
         bench.apply()
         with polling(lambda: knot.texts(zone)) as seen:
             bench.with_overrides(dns_spf=["ip4:192.0.2.9"]).apply()

@@ -7,7 +7,7 @@ import pytest
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action
 from tailwart.providers.record import APEX, record
-from tests.unit.dns.bench import Bench, Facade, polling
+from tests.unit.dns.bench import Bench, FakeApi, polling
 from tests.unit.dns.names import Knot
 from tests.unit.dns.recorded import zone_text
 
@@ -25,7 +25,7 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 @Provided
 def test_an_empty_zone_becomes_complete_and_stays_as_it_is(bench: Bench, knot: Knot) -> None:
     first = bench.apply()
-    assert first.plan.count(Action.CREATE) > 15
+    assert first.plan.count(Action.CREATE) > 14
     assert knot.values(bench.zone, "MX") == [f"10 mail.{bench.zone}."]
     assert knot.texts(bench.zone) == ["v=spf1 mx ip4:198.51.100.25 -all"]
     assert knot.values(f"mail.{bench.zone}", "A") == ["198.51.100.11"]
@@ -38,12 +38,12 @@ def test_an_empty_zone_becomes_complete_and_stays_as_it_is(bench: Bench, knot: K
 
 
 @Provided
-def test_a_second_run_writes_nothing(bench: Bench, facade: Facade, knot: Knot) -> None:
+def test_a_second_run_writes_nothing(bench: Bench, fake_api: FakeApi, knot: Knot) -> None:
     bench.apply()
     serial = knot.values(bench.zone, "SOA")
-    writes = facade.count("PUT", "DELETE")
+    writes = fake_api.count("PUT", "DELETE")
     assert not bench.apply()
-    assert facade.count("PUT", "DELETE") == writes
+    assert fake_api.count("PUT", "DELETE") == writes
     assert knot.values(bench.zone, "SOA") == serial
 
 
@@ -154,12 +154,12 @@ def test_one_spf_at_every_moment_with_atomic_updates(rfc2136: Bench, knot: Knot)
     assert {len(texts) for texts in seen} == {1}
 
 
-def test_two_spf_stand_for_one_request_only(spaceship: Bench, facade: Facade) -> None:
+def test_two_spf_stand_for_one_request_only(spaceship: Bench, fake_api: FakeApi) -> None:
     """The API cannot replace a record in one step: the put and the delete follow each other with nothing between."""
     spaceship.apply()
-    before = len(facade.faults.requests)
+    before = len(fake_api.faults.requests)
     spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"]).apply()
-    methods = [request["method"] for request in facade.faults.requests[before:]]
+    methods = [request["method"] for request in fake_api.faults.requests[before:]]
     assert methods.count("PUT") == methods.count("DELETE") == 1
     assert methods[methods.index("PUT") + 1] == "DELETE"
 
@@ -196,7 +196,7 @@ def test_a_first_run_without_the_mail_server(bench: Bench, knot: Knot) -> None:
 
 
 @Provided
-def test_a_plan_that_deletes_much_needs_a_word(bench: Bench) -> None:
+def test_a_plan_that_deletes_much_must_be_allowed(bench: Bench) -> None:
     bench.apply()
     bare = "\n".join(f"@ IN MX 10 mail.{bench.zone}." for _ in range(1))
     with pytest.raises(TailwartError, match="deletes") as refused:

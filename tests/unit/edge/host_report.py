@@ -1,4 +1,4 @@
-"""What an edge host's one remote command would print: of a bare host, and of one where all is as it must be."""
+"""What an edge host's one remote command would print: of a bare host, and of one that is up to date."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tailwart.edge.tailnet import Membership
 from tailwart.hosts.files import HostFile
 from tailwart.hosts.project import record
 from tailwart.hosts.report import HEADER, TRAILER, HostReport, parse
+from tests.unit.operations.systemctl import shown
 
 PLAN = EdgePlan(
     routes=EdgeRoutes("stalwart.tail1234.ts.net", ("example.org",)),
@@ -23,7 +24,6 @@ PLAN = EdgePlan(
     mail_host="mail.example.org",
     ipv6=True,
 )
-IMAGE = "sha256:" + "1" * 64
 PID = 4711
 ON_TAILNET = {
     "BackendState": "Running",
@@ -34,7 +34,7 @@ ON_TAILNET = {
 
 @dataclass(frozen=True)
 class EdgeHost:
-    """The state of a host, each part of it replaceable. ``files`` None: nothing of ours is there."""
+    """The state of a host, each part of it replaceable. ``files`` None: no file of the deploy is there."""
 
     plan: EdgePlan = PLAN
     files: tuple[HostFile, ...] | None = None
@@ -42,7 +42,7 @@ class EdgeHost:
     health: str = "healthy"
     listeners: str = ""
     tailscale: tuple[int, str] = (0, json.dumps(ON_TAILNET))
-    resolver: str = "enabled\nactive\nsame"
+    resolver: str = shown(resolver.UNIT)
     digest: bool = True
     web_path: str = ""
     extra: tuple[str, ...] = field(default=())
@@ -58,13 +58,13 @@ class EdgeHost:
         if self.digest:
             rows.append(f"path\tregular file\t644\troot:root\t{DIRECTORY}/caddy.sha256")
         rows += ["engine\t26.1.5\tfalse\t2.26.1\t", "unit\tenabled\tboot/1/2", self._container()]
-        rows += [f"image\t{IMAGE}\t{self.plan.reference}", self._record()]
+        rows.append(self._record())
         rows += [
             _probe("config", 0, self.running),
             _probe("pid", 0, str(PID)),
             _probe("listeners", 0, self.listeners),
             _probe("tailscale", *self.tailscale),
-            _probe("resolver", 0, self.resolver),
+            _probe(f"unit {resolver.UNIT.name}", 0, self.resolver),
             _probe("web-path", 0 if self.web_path else 1, self.web_path),
         ]
         return [*rows, TRAILER]
@@ -75,7 +75,7 @@ class EdgeHost:
 
     def _container(self) -> str:
         fields = (
-            "edge", f"/{CONTAINER}", "f" * 64, "running", self.health, "0", self.plan.reference, IMAGE,
+            "edge", f"/{CONTAINER}", "f" * 64, "running", self.health, "0",
             "", "2026-01-01T00:00:00.1Z", "host", "PATH ",
         )  # fmt: skip
         return "container\t" + "\t".join(fields)
@@ -91,11 +91,11 @@ def listening(*ports: int, pid: int = PID, name: str = "caddy") -> str:
     return "\n".join(f'LISTEN 0 4096 *:{port} *:* users:(("{name}",pid={pid},fd=8))' for port in ports)
 
 
-def settled(plan: EdgePlan = PLAN) -> EdgeHost:
+def up_to_date(plan: EdgePlan = PLAN) -> EdgeHost:
     """A host on which nothing is to be done."""
     return EdgeHost(
         plan=plan,
-        files=(*plan.files, *resolver.files()),
+        files=(*plan.files, *resolver.UNIT.files),
         running=json.dumps(json.loads(render(plan.routes))),
         listeners=listening(*plan.routes.ports),
     )

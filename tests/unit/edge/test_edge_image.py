@@ -1,4 +1,4 @@
-"""The image's files as text, and what a failed build tells."""
+"""The image's files as text, and the message of a failed build."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_tag_is_stable_and_names_the_content() -> None:
         "The command '/bin/sh -c ...' returned a non-zero code: 1",
     ],
 )
-def test_a_failed_build_is_told_in_the_scripts_words(output: str) -> None:
+def test_a_failed_build_shows_the_scripts_own_message(output: str) -> None:
     assert [line.strip() for line in build_errors(output).splitlines()] == [
         "the download failed",
         "seen: HTTP 502",

@@ -1,4 +1,4 @@
-"""What is missing on an edge host, judged from one report."""
+"""What is missing on an edge host, by its facts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from tailwart.edge import listeners, resolver
 from tailwart.edge.caddy_config import EdgeRoutes, render
 from tailwart.edge.plan import drift, in_the_way, of
 from tailwart.environment import Environment
-from tests.unit.edge.host_report import PLAN, EdgeHost, changed, listening, settled
+from tailwart.hosts import units
+from tailwart.hosts.report import Probe
+from tests.unit.edge.host_report import PLAN, EdgeHost, changed, listening, up_to_date
+from tests.unit.operations.systemctl import shown
 
 
-def test_nothing_is_missing_where_all_is_as_it_must_be() -> None:
-    assert drift(PLAN, settled().report()) == []
-    assert in_the_way(PLAN, settled().report()) == ()
+def test_nothing_is_missing_where_all_is_up_to_date() -> None:
+    assert drift(PLAN, up_to_date().report()) == []
+    assert in_the_way(PLAN, up_to_date().report()) == ()
 
 
 def test_a_bare_host_lacks_everything() -> None:
@@ -25,27 +28,27 @@ def test_a_bare_host_lacks_everything() -> None:
     assert "there is no container engine" in reasons
 
 
-def test_a_run_killed_between_writing_and_loading_is_found_by_asking_caddy() -> None:
+def test_a_run_killed_between_writing_and_loading_is_noticed_by_asking_caddy() -> None:
     older = render(EdgeRoutes("old.tail1234.ts.net", ("example.org",)))
-    assert drift(PLAN, replace(settled(), running=older).report()) == ["Caddy runs with an older configuration"]
+    assert drift(PLAN, replace(up_to_date(), running=older).report()) == ["Caddy runs with an older configuration"]
 
 
 def test_a_configuration_in_another_order_or_layout_is_the_same() -> None:
     document = json.loads(render(PLAN.routes))
     other = json.dumps(dict(reversed(document.items())), indent=7)
-    assert drift(PLAN, replace(settled(), running=other).report()) == []
+    assert drift(PLAN, replace(up_to_date(), running=other).report()) == []
 
 
 def test_a_file_changed_by_hand_is_put_right() -> None:
-    assert drift(PLAN, changed(settled(), "caddy.json", "{}").report()) == ["/opt/tailwart/edge/caddy.json changes"]
+    assert drift(PLAN, changed(up_to_date(), "caddy.json", "{}").report()) == ["/opt/tailwart/edge/caddy.json changes"]
 
 
 def test_an_unhealthy_container_is_brought_up() -> None:
-    assert "edge is unhealthy" in drift(PLAN, replace(settled(), health="unhealthy").report())
+    assert "edge is unhealthy" in drift(PLAN, replace(up_to_date(), health="unhealthy").report())
 
 
 def test_a_missing_digest_is_recorded() -> None:
-    reasons = drift(PLAN, replace(settled(), digest=False).report())
+    reasons = drift(PLAN, replace(up_to_date(), digest=False).report())
     assert reasons == ["/opt/tailwart/edge/caddy.sha256 is missing"]
 
 
@@ -64,28 +67,28 @@ def test_another_pin_or_plugin_is_another_image() -> None:
 
 def test_ipv6_must_listen_only_where_the_host_has_a_public_address() -> None:
     only_ipv4 = listening(*PLAN.routes.ports).replace(" *:", " 0.0.0.0:")
-    report = replace(settled(), listeners=only_ipv4).report()
+    report = replace(up_to_date(), listeners=only_ipv4).report()
     assert "25/IPv6 does not listen" in drift(PLAN, report)
     assert drift(replace(PLAN, ipv6=False), report) == []
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ('LISTEN 0 20 127.0.0.1:25 0.0.0.0:* users:(("exim4",pid=812,fd=3))', "systemctl disable --now exim4"),
         ('LISTEN 0 100 [::1]:587 [::]:* users:(("master",pid=9,fd=3))', "systemctl disable --now postfix"),
         ("LISTEN 0 5 *:993 *:*", "an unknown process"),
     ],
 )
-def test_another_program_on_our_ports_is_named_with_the_remedy(line: str, words: str) -> None:
-    taken = in_the_way(PLAN, replace(settled(), listeners=f"{settled().listeners}\n{line}").report())
+def test_another_program_on_the_edges_ports_is_named_with_the_remedy(line: str, message: str) -> None:
+    taken = in_the_way(PLAN, replace(up_to_date(), listeners=f"{up_to_date().listeners}\n{line}").report())
     assert len(taken) == 1
-    assert words in str(listeners.refusal(taken))
+    assert message in str(listeners.refusal(taken))
 
 
 def test_another_caddy_on_443_is_in_the_way_of_an_edge_that_shares_it() -> None:
     plan = replace(PLAN, routes=replace(PLAN.routes, web=True))
-    host = replace(settled(), listeners=f"{settled().listeners}\n{listening(443, pid=99)}")
+    host = replace(up_to_date(), listeners=f"{up_to_date().listeners}\n{listening(443, pid=99)}")
     assert [item.pid for item in in_the_way(plan, host.report())] == [99]
     assert in_the_way(PLAN, host.report()) == (), "a mail-only edge leaves :443 to whoever has it"
 
@@ -94,10 +97,17 @@ def test_lines_that_ss_prints_in_another_shape_are_skipped() -> None:
     assert listeners.parse(["", "State Recv-Q", "LISTEN 0 5 *:x *:*", "ESTAB 0 0 1.2.3.4:25 5.6.7.8:9"]) == ()
 
 
-@pytest.mark.parametrize("output", [b"", b"enabled\ninactive\nsame", b"disabled\nactive\nsame", b"enabled\nactive"])
-def test_the_resolver_is_followed_only_when_watched_and_the_same(output: bytes) -> None:
-    assert not resolver.followed(output)
-    assert resolver.followed(b"enabled\nactive\nsame\n")
+@pytest.mark.parametrize(
+    ("starter", "code"),
+    [({"ActiveState": "inactive"}, 0), ({"UnitFileState": "disabled"}, 0), ({}, 1)],
+)
+def test_the_resolver_is_up_to_date_only_when_followed_and_the_same(starter: dict[str, str], code: int) -> None:
+    report = up_to_date().report()
+    assert units.drift(resolver.UNIT, report) == []
+    name = f"unit {resolver.UNIT.name}"
+    other = {**report.probes, name: Probe(code, shown(resolver.UNIT, starter).encode())}
+    assert units.drift(resolver.UNIT, replace(report, probes=other))
+    assert units.drift(resolver.UNIT, replace(report, probes={}))
 
 
 def test_settings_become_a_plan() -> None:

@@ -17,7 +17,7 @@ def follow(directory: Path, host: str, copy: str) -> str:
     """What the container sees after a run of the script."""
     (directory / "host").write_text(host)
     (directory / "copy").write_text(copy)
-    script = next(file for file in resolver.files() if file.path == resolver.SCRIPT).data.decode()
+    script = resolver.UNIT.files[0].data.decode()
     script = script.replace("/etc/resolv.conf", str(directory / "host"))
     engine = f'docker() {{ echo "{directory}/copy"; }}\n'
     subprocess.run(["dash", "-c", engine + script], check=True, timeout=20)

@@ -9,7 +9,7 @@ import pytest
 from tailwart.edge.serve import activate
 from tailwart.errors import TailwartError
 from tailwart.runner import Completed
-from tests.unit.edge.host_report import PLAN, EdgeHost, listening, settled
+from tests.unit.edge.host_report import PLAN, EdgeHost, listening, up_to_date
 
 SWAP = "mv -fT -- /opt/tailwart/edge/next"
 
@@ -19,15 +19,20 @@ class Host:
     """A scripted host: fails where a script holds one of ``broken``; ``state`` before the swap, ``after`` behind it."""
 
     state: EdgeHost
-    after: EdgeHost = field(default_factory=settled)
+    after: EdgeHost = field(default_factory=up_to_date)
     broken: dict[str, str] = field(default_factory=dict)
+    slow: int = 0
+    """So many seconds pass before the new edge listens."""
     scripts: list[str] = field(default_factory=list)
 
     def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
         self.scripts.append(script)
         if "tailwart-host-report" in script:
             swapped = any(SWAP in item for item in self.scripts)
-            return Completed(True, "\n".join((self.after if swapped else self.state).lines()), "")
+            state = self.after if swapped else self.state
+            if swapped and self.scripts.count("sleep 1") < self.slow:
+                state = replace(state, listeners=listening(25))
+            return Completed(True, "\n".join(state.lines()), "")
         for part, words in self.broken.items():
             if part in script:
                 return Completed(False, words, words)
@@ -41,7 +46,7 @@ NO_IMAGE = {"docker image inspect tailwart-edge:": "no such image"}
 
 
 def test_a_failed_build_touches_nothing_that_serves() -> None:
-    host = Host(settled(), broken={**NO_IMAGE, "docker build": "fetch-caddy: refused the build: no such module"})
+    host = Host(up_to_date(), broken={**NO_IMAGE, "docker build": "fetch-caddy: refused the build: no such module"})
     with pytest.raises(TailwartError, match="refused the build: no such module"):
         activate(host, PLAN)
     assert not host.ran(SWAP)
@@ -49,7 +54,7 @@ def test_a_failed_build_touches_nothing_that_serves() -> None:
 
 
 def test_a_configuration_that_the_new_binary_refuses_touches_nothing_that_serves() -> None:
-    host = Host(settled(), broken={"validate --config": "Error: unknown module: layer4"})
+    host = Host(up_to_date(), broken={"validate --config": "Error: unknown module: layer4"})
     with pytest.raises(TailwartError, match="unknown module: layer4"):
         activate(host, PLAN)
     assert host.ran("--entrypoint /usr/bin/caddy")
@@ -57,36 +62,50 @@ def test_a_configuration_that_the_new_binary_refuses_touches_nothing_that_serves
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_is_written() -> None:
-    host = Host(replace(settled(), listeners=listening(25, pid=9, name="exim4")))
+    host = Host(replace(up_to_date(), listeners=listening(25, pid=9, name="exim4")))
     with pytest.raises(TailwartError, match="exim4"):
         activate(host, PLAN)
-    assert len(host.scripts) == 1, "one look, and nothing else"
+    assert len(host.scripts) == 1, "the facts, and nothing else"
 
 
 def test_an_image_that_is_there_is_not_built_again() -> None:
-    host = Host(settled())
+    host = Host(up_to_date())
     activate(host, PLAN)
     assert not host.ran("docker build")
 
 
 def test_a_change_of_routes_reloads_and_brings_nothing_up() -> None:
-    host = Host(settled(), after=replace(settled(), running="{}"), broken={"caddy reload": "refused"})
-    with pytest.raises(TailwartError, match="did not take the new configuration"):
+    host = Host(up_to_date(), after=replace(up_to_date(), running="{}"), broken={"caddy reload": "refused"})
+    with pytest.raises(TailwartError, match="did not load the new configuration"):
         activate(host, PLAN)
     assert host.ran(f"docker exec {PLAN.project.name} caddy reload")
     assert not host.ran("--remove-orphans"), "no container was recreated to load it"
 
 
-def test_an_edge_that_does_not_come_up_gives_way_to_the_one_before() -> None:
-    host = Host(settled(), after=replace(settled(), running="{}"), broken={"caddy reload": "refused"})
+def test_an_edge_that_does_not_come_up_is_replaced_by_the_one_before() -> None:
+    host = Host(up_to_date(), after=replace(up_to_date(), running="{}"), broken={"caddy reload": "refused"})
     with pytest.raises(TailwartError, match="previous edge was put back"):
         activate(host, PLAN)
     assert any("cp -p /opt/tailwart/edge/previous/*" in script and "up -d --wait" in script for script in host.scripts)
 
 
+def test_ports_that_open_late_are_waited_for() -> None:
+    host = Host(up_to_date(), slow=3)
+    activate(host, PLAN)
+    assert host.scripts.count("sleep 1") == 3
+
+
+def test_ports_that_never_open_are_named_and_the_edge_before_comes_back() -> None:
+    host = Host(up_to_date(), slow=1000)
+    with pytest.raises(TailwartError, match="465/IPv4") as caught:
+        activate(host, PLAN)
+    assert "25/IPv4" not in caught.value.seen
+    assert "put back" in str(caught.value)
+
+
 def test_without_an_edge_before_there_is_nothing_to_fall_back_to() -> None:
     broken = {"{{.State.Running}}": "", "caddy reload": "refused"}
-    host = Host(EdgeHost(), after=replace(settled(), running="{}"), broken=broken)
+    host = Host(EdgeHost(), after=replace(up_to_date(), running="{}"), broken=broken)
     with pytest.raises(TailwartError) as caught:
         activate(host, PLAN)
     assert "put back" not in str(caught.value)

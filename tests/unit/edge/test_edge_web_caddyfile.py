@@ -60,7 +60,7 @@ def test_every_foreign_byte_stays_in_its_order(text: str, site: str | None) -> N
 
 
 @given(texts)
-def test_an_import_no_longer_wanted_is_taken_out(text: str) -> None:
+def test_an_import_no_longer_asked_for_is_removed(text: str) -> None:
     changed = _edit(text, JMAP)
     if changed is not None:
         assert web.edit(changed, None) == web.edit(text, None)

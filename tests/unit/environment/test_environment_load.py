@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailwart.environment import Environment, EnvironmentProblems, load
+from tailwart.environment import EnvironmentProblems, load
 from tailwart.environment.example import render_example
+from tailwart.environment.load import settings as keys
 from tailwart.errors import TailwartError
+from tailwart.providers import definition
 
 ROOT = Path(__file__).parents[3]
 
@@ -82,7 +84,8 @@ def test_a_good_file_becomes_the_typed_object(tmp_path: Path) -> None:
         ("SMARTHOST_ADDRESS", "2001:db8::25", "lesson 8"),
         ("MAILBOX_SSH", "192.0.2.10", "user@host"),
         ("STALWART_STORE", "mysql", "postgres"),
-        ("DNS_TTL", "30", "60 to 3600"),
+        ("DNS_TTL", "0", "seconds"),
+        ("RFC2136_PORT", "99999", "1 to 65535"),
         ("ACCOUNT_ALICE_QUOTA", "much", "size in bytes"),
         ("TS_EPHEMERAL", "maybe", "true or false"),
     ],
@@ -95,12 +98,47 @@ def test_a_malformed_value_names_key_value_and_expectation(tmp_path: Path, key: 
     assert repr(value) in str(found[0])
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ttl", ["30", "3601"])
+def test_a_ttl_that_the_provider_does_not_accept_is_a_problem(tmp_path: Path, ttl: str) -> None:
+    keys = {"DNS_PROVIDER": "spaceship", "SPACESHIP_API_KEY": "k", "SPACESHIP_API_SECRET": "s"}
+    (found,) = problems(write(tmp_path, 0o600, DNS_TTL=ttl, **keys)).problems
+    assert found.key == "DNS_TTL"
+    assert "60 to 3600, what Spaceship accepts" in str(found)
+
+
+def test_a_provider_that_does_not_exist_is_named_with_those_that_do(tmp_path: Path) -> None:
+    error = problems(write(tmp_path, DNS_PROVIDER="record"))
+    found = next(problem for problem in error.problems if problem.key == "DNS_PROVIDER")
+    assert "none, " in found.expected
+    assert "rfc2136" in found.expected
+
+
+def test_the_provider_of_challenges_needs_its_own_keys(tmp_path: Path) -> None:
+    keys = {"DNS_PROVIDER": "spaceship", "SPACESHIP_API_KEY": "k", "SPACESHIP_API_SECRET": "s"}
+    acme = {"ACME_DIRECTORY": "https://acme.example.net/dir", "ACME_CONTACT": "ops@example.org"}
+    error = problems(write(tmp_path, 0o600, **keys, **acme, ACME_DNS_PROVIDER="rfc2136", RFC2136_SERVER="192.0.2.53"))
+    assert {problem.key for problem in error.problems} == {"RFC2136_KEY_NAME", "RFC2136_KEY"}
+    assert all("ACME_DNS_PROVIDER=rfc2136" in problem.expected for problem in error.problems)
+
+
+def test_keys_of_a_provider_are_masked_and_reach_only_that_provider(tmp_path: Path) -> None:
+    keys = {"DNS_PROVIDER": "spaceship", "SPACESHIP_API_KEY": "k-1", "SPACESHIP_API_SECRET": "s-1"}
+    env = load(write(tmp_path, 0o600, **keys, RFC2136_KEY_NAME="other")).environment
+    assert "s-1" not in repr(env)
+    own = definition("spaceship").parse(env.provider_keys)
+    assert own.spaceship_api_secret.get_secret_value() == "s-1"
+    assert own.spaceship_api_url == "https://spaceship.dev/api/v1"
+    with pytest.raises(TailwartError, match="RFC2136_KEY, RFC2136_SERVER") as refused:
+        definition("rfc2136").parse(env.provider_keys)
+    assert "other" not in str(refused.value)
+
+
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     error = problems(
         write(tmp_path, DOMAIN="x", SMARTHOST_ADDRESS="smtp.example.com", EDGE_2_SSH="nobody", DNS_PROVIDER="spaceship")
     )
-    keys = {problem.key for problem in error.problems}
-    assert keys >= {"DOMAIN", "SMARTHOST_ADDRESS", "EDGE_2_SSH", "SPACESHIP_API_KEY", "SPACESHIP_API_SECRET"}
+    found = {problem.key for problem in error.problems}
+    assert found >= {"DOMAIN", "SMARTHOST_ADDRESS", "EDGE_2_SSH", "SPACESHIP_API_KEY", "SPACESHIP_API_SECRET"}
 
 
 def test_secrets_are_masked_in_every_message(tmp_path: Path) -> None:
@@ -148,8 +186,8 @@ def test_a_dollar_sign_in_a_password_is_a_dollar_sign(tmp_path: Path) -> None:
 
 
 def test_postgres_demands_its_host_and_password(tmp_path: Path) -> None:
-    keys = {problem.key for problem in problems(write(tmp_path, STALWART_STORE="postgres")).problems}
-    assert keys == {"STALWART_DB_HOST", "STALWART_DB_PASSWORD"}
+    found = {problem.key for problem in problems(write(tmp_path, STALWART_STORE="postgres")).problems}
+    assert found == {"STALWART_DB_HOST", "STALWART_DB_PASSWORD"}
 
 
 def test_two_hosts_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -162,8 +200,8 @@ def test_the_example_file_is_what_the_model_says() -> None:
 
 def test_the_example_file_names_every_setting() -> None:
     text = render_example()
-    for name in Environment.model_fields:
-        assert f"{name.upper()}=" in text
+    for key in (*keys(), "SPACESHIP_API_KEY", "RFC2136_KEY"):
+        assert f"{key}=" in text
 
 
 def test_the_example_file_only_lacks_secrets_of_ones_own(tmp_path: Path) -> None:
@@ -175,7 +213,7 @@ def test_the_example_file_only_lacks_secrets_of_ones_own(tmp_path: Path) -> None
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(sorted(name.upper() for name in Environment.model_fields)), st.text(max_size=40))
+@given(st.sampled_from(sorted(keys())), st.text(max_size=40))
 def test_any_value_leads_to_an_object_or_to_problems_never_to_a_crash(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: str
 ) -> None:

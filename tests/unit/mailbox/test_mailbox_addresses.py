@@ -1,4 +1,4 @@
-"""Lesson 6: tailnet addresses are found in whatever a file is written in, ranges and others are let be."""
+"""Lesson 6: tailnet addresses are found in any syntax, ranges and other addresses are not."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ V6 = st.integers(0, 2**80 - 1).map(lambda offset: str(ipaddress.IPv6Address("fd7
 
 
 @given(V4 | V6, st.sampled_from(["{}", '"{}"', "redis://{}", "[{}]", "host: {}", "{},x", "({})", "a {}\nb", "{}/32"]))
-def test_an_address_is_found_in_any_clothing(address: str, clothing: str) -> None:
-    if "/" in clothing and ":" in address:
-        clothing = "{}/128"
-    found = tailnet_addresses(clothing.format(address))
+def test_an_address_is_found_in_any_syntax(address: str, syntax: str) -> None:
+    if "/" in syntax and ":" in address:
+        syntax = "{}/128"
+    found = tailnet_addresses(syntax.format(address))
     assert [ipaddress.ip_interface(item).ip for item in found] == [ipaddress.ip_address(address)]
 
 

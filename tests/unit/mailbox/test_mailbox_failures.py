@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tailwart.hosts.project import ContainerStory
 from tailwart.hosts.report import Engine, HostReport
 from tailwart.mailbox.failures import explain
 from tailwart.mailbox.project import compose_project
+from tailwart.mailbox.render import NO_STORE, NO_TAILNET, sidecar_health
 from tailwart.operations.diagnosis import explain_failure
 from tailwart.runner import Completed
 from tests.unit.mailbox.test_mailbox_render import OAUTH, POSTGRES, environment
@@ -18,17 +20,34 @@ UNHEALTHY = replace(SIDECAR, health="unhealthy")
 WAITING = replace(STALWART, state="created", health="")
 
 
-def test_postgres_down_is_told_as_lesson_1_with_the_settings_to_look_at() -> None:
-    story = ContainerStory(UNHEALTHY, "Postgres does not accept a connection: postgres.tail1234.ts.net 5432", ())
+def test_postgres_down_is_lesson_1_with_the_settings_to_check() -> None:
+    refused = "nc: postgres.tail1234.ts.net (100.64.0.7:5432): Connection refused"
+    story = ContainerStory(UNHEALTHY, f"{refused}\n{NO_STORE}", ())
     problem = explain(ENVIRONMENT, [story, ContainerStory(WAITING, "", ())])
     assert problem is not None
     assert problem.lesson == 1
+    assert problem.seen == refused, "the code of the healthcheck is not for people"
     assert "postgres.tail1234.ts.net" in problem.expected
     assert "STALWART_DB_HOST" in problem.remedy
 
 
-def test_a_sidecar_off_the_tailnet_is_told_with_its_last_log_lines() -> None:
-    story = ContainerStory(UNHEALTHY, "tailscaled has no tailnet address yet", ("boot: invalid key",))
+def test_a_silent_refusal_still_names_the_endpoint() -> None:
+    problem = explain(ENVIRONMENT, [ContainerStory(UNHEALTHY, NO_STORE, ())])
+    assert problem is not None
+    assert problem.seen == "no answer from postgres.tail1234.ts.net:5432"
+
+
+def test_every_code_of_the_healthcheck_is_one_word_with_a_message_here() -> None:
+    # A healthcheck that prints words for people would recreate the sidecar whenever they are reworded.
+    codes = re.findall(r"echo ([^;]*);", sidecar_health(ENVIRONMENT))
+    assert codes == [NO_TAILNET, NO_STORE]
+    for code in codes:
+        assert re.fullmatch(r"[a-z-]+", code)
+        assert explain(ENVIRONMENT, [ContainerStory(UNHEALTHY, code, ())]) is not None
+
+
+def test_a_sidecar_off_the_tailnet_is_shown_with_its_last_log_lines() -> None:
+    story = ContainerStory(UNHEALTHY, NO_TAILNET, ("boot: invalid key",))
     problem = explain(ENVIRONMENT, [story])
     assert problem is not None
     assert "invalid key" in problem.seen

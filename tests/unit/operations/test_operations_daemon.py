@@ -1,4 +1,4 @@
-"""daemon.json is merged only for old engines, never replaced, and the engine restarts only when it must."""
+"""daemon.json is merged only for old engines, never replaced; the engine restarts only when it lacks its settings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tailwart.hosts.engine import IPV6_NAT, merge, needs, numbers
 from tailwart.hosts.report import Engine, HostReport
 from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER
 
-SETTLED = merge(None)
+UP_TO_DATE = merge(None)
 
 
 def report(
-    version: str = "26.1.5+dfsg1", settings: bytes | None = SETTLED, marker: bytes | None = None, force: bool = True
+    version: str = "26.1.5+dfsg1", settings: bytes | None = UP_TO_DATE, marker: bytes | None = None, force: bool = True
 ) -> HostReport:
     contents = {DAEMON_JSON: settings, ENGINE_MARKER: marker}
     return HostReport(
@@ -30,7 +30,7 @@ def test_a_bare_host_gets_an_engine() -> None:
     assert needs(HostReport(), ipv6_nat=True).install
 
 
-def test_an_engine_as_it_must_be_needs_nothing() -> None:
+def test_an_engine_that_is_up_to_date_needs_nothing() -> None:
     assert needs(report(), ipv6_nat=True).reasons() == []
 
 
@@ -44,23 +44,23 @@ def test_an_edge_does_not_touch_the_settings() -> None:
 
 
 def test_an_old_engine_without_settings_gets_them_and_a_restart() -> None:
-    wanted = needs(report(settings=None, force=False), ipv6_nat=True)
-    assert wanted.settings is not None
-    assert json.loads(wanted.settings) == IPV6_NAT
-    assert wanted.restart
+    found = needs(report(settings=None, force=False), ipv6_nat=True)
+    assert found.settings is not None
+    assert json.loads(found.settings) == IPV6_NAT
+    assert found.restart
 
 
-def test_a_run_killed_between_file_and_restart_is_healed() -> None:
-    # The note names the daemon that still runs.
+def test_a_run_killed_between_file_and_restart_is_repaired() -> None:
+    # The marker names the daemon that still runs.
     assert needs(report(marker=b"boot/12/345\n"), ipv6_nat=True).restart
-    # Without a note too: the running daemon itself says that the switch is not in force.
+    # Without a marker too: the running daemon itself reports that it runs without the setting.
     assert needs(report(force=False), ipv6_nat=True).restart
 
 
-def test_a_note_from_before_a_reboot_is_only_removed() -> None:
-    wanted = needs(report(marker=b"otherboot/9/1\n"), ipv6_nat=True)
-    assert not wanted.restart
-    assert wanted.marker_done
+def test_a_marker_from_before_a_reboot_is_only_removed() -> None:
+    found = needs(report(marker=b"otherboot/9/1\n"), ipv6_nat=True)
+    assert not found.restart
+    assert found.marker_done
 
 
 @pytest.mark.parametrize("settings", [b"{", b"[]", b'"x"', b"\xff", b"{'a': 1}"])
@@ -70,7 +70,7 @@ def test_a_file_that_is_no_json_object_is_refused_with_its_fault(settings: bytes
 
 
 @pytest.mark.parametrize("version", ["1.29.2", "2.16.0"])
-def test_a_compose_that_is_too_old_is_told(version: str) -> None:
+def test_a_compose_that_is_too_old_is_refused(version: str) -> None:
     with pytest.raises(TailwartError, match="too old"):
         needs(HostReport(engine=Engine(True, "26.1.5", compose=version)), ipv6_nat=False)
 

@@ -25,7 +25,7 @@ def observe(files: list[HostFile], directories: list[HostDirectory]) -> HostRepo
     return parse(Shell()(script(Watch(tuple(paths(files, directories))))).stdout.splitlines())
 
 
-def test_what_was_written_is_what_the_next_look_calls_settled(tmp_path: Path) -> None:
+def test_files_that_were_written_are_up_to_date(tmp_path: Path) -> None:
     files = [
         HostFile(f"{tmp_path}/role/config/config.json", '{"a": "ü"}\n', owner=OWNER),
         HostFile(f"{tmp_path}/role/secret.env", "A=b\n", "0600", secret=True, owner=OWNER),

@@ -22,8 +22,6 @@ CONTAINER = "\t".join(
         "running",
         "healthy",
         "0",
-        "stalwartlabs/stalwart:v0.16.7",
-        "sha256:aa",
         "inputs",
         "2026-11-21T02:23:16.1234Z",
         "container:c0",
@@ -130,3 +128,11 @@ def test_start_times_sort_as_times_although_go_drops_trailing_zeros(moment: obje
         return f"2026-11-21T02:23:16{'.' if fraction else ''}{fraction}Z"
 
     assert (started(text(a)) < started(text(b))) == (a < b)
+
+
+def test_facts_of_several_operations_are_one_watch() -> None:
+    role = Watch(("/a",), ("/b",), "project", (("one", "true"),))
+    unit = Watch(("/a", "/c"), probes=(("two", "true"),))
+    assert role | unit == Watch(("/a", "/c"), ("/b",), "project", (("one", "true"), ("two", "true")))
+    assert (role | unit).covers(unit)
+    assert not role.covers(unit), "an operation would never find its facts, and act at every run"

@@ -1,4 +1,4 @@
-"""The one look of all plans, and that no secret gets into it."""
+"""The one form of all plans, and that no secret gets into it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PLAN = Plan(
         Change(Action.DELETE, "x:AllowedIp", "203.0.113.9"),
     ),
     unmanaged=("x:Account carol@example.org",),
-    warnings=("look here",),
-    consequence="restart",
+    warnings=("check the key",),
+    post_apply="restart",
 )
 
 
@@ -29,8 +29,8 @@ def test_a_plan_reads_like_one() -> None:
         "~ x:MtaRoute smarthost  (lesson 10)",
         "    port: 25 → 587",
         "- x:AllowedIp 203.0.113.9",
-        "! look here",
-        "  not managed: x:Account carol@example.org",
+        "! check the key",
+        "  unmanaged: x:Account carol@example.org",
         "settings: 1 to create, 1 to update, 1 to delete; then restart",
     ]
 
@@ -53,4 +53,4 @@ def test_no_secret_is_ever_shown(old: str, new: str, colour: bool) -> None:
 def test_json_is_complete() -> None:
     document = json.loads(json.dumps(to_json(PLAN)))
     assert [change["action"] for change in document["changes"]] == ["create", "update", "delete"]
-    assert document["consequence"] == "restart"
+    assert document["post_apply"] == "restart"

@@ -1,4 +1,4 @@
-"""Transport over plain HTTP, for a server that this machine reaches itself."""
+"""Transport over plain HTTP, for a server that this host reaches itself."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class HttpTransport:
             raise NotReachable(
                 f"Stalwart at {self._base} does not answer",
                 seen=f"nothing within {self._timeout:g} s",
-                remedy="look at the server's log: `docker logs --tail 50 stalwart` on the mailbox host",
+                remedy="read the server's log on the mailbox host: `docker logs --tail 50 stalwart`",
             ) from None
         except requests.exceptions.ChunkedEncodingError:
             raise NotReachable(f"Stalwart at {self._base} broke off its answer", remedy="run this again") from None

@@ -1,4 +1,4 @@
-"""Single edits of `.env` and group_data/mailbox.py: exactly the expected changes and consequence, then none."""
+"""Single edits of `.env` and group_data/mailbox.py: exactly the expected changes and post_apply, then none."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tailwart.environment import load
+from tailwart.stalwart.protocol.kinds import PostApply
 from tailwart.stalwart.settings.declaration import from_environment
 from tailwart.stalwart.settings.inputs import MailboxSettings
-from tailwart.stalwart.settings.post_apply import PostApply
-from tests.unit.stalwart.given import Deployed, names
+from tests.unit.stalwart.sample import Deployed, names
 
 ENV = {
     "DOMAIN": "example.org",
@@ -60,17 +60,17 @@ class Edit:
 
     name: str
     changes: frozenset[str]
-    consequence: PostApply
+    post_apply: PostApply
     env: dict[str, str | None] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
 
 
-def edit(name: str, changes: set[str], consequence: PostApply, **env: str | None) -> Edit:
-    return Edit(name, frozenset(changes), consequence, env)
+def edit(name: str, changes: set[str], post_apply: PostApply, **env: str | None) -> Edit:
+    return Edit(name, frozenset(changes), post_apply, env)
 
 
-def data(name: str, changes: set[str], consequence: PostApply, **given: Any) -> Edit:
-    return Edit(name, frozenset(changes), consequence, {}, given)
+def data(name: str, changes: set[str], post_apply: PostApply, **given: Any) -> Edit:
+    return Edit(name, frozenset(changes), post_apply, {}, given)
 
 
 NOTHING, RELOAD, RESTART = PostApply.NOTHING, PostApply.RELOAD, PostApply.RESTART
@@ -144,7 +144,19 @@ EDITS = (
     ),
     edit("the name server", {"update DnsServer rfc2136"}, RELOAD, RFC2136_SERVER="192.0.2.54"),
     edit("spam services off", {"update SpamPyzor singleton"}, RELOAD, OFFLINE="true"),
-    data("a listener more", {"create NetworkListener 995"}, RESTART, mailbox_optional_listeners=["pop3s"]),
+    edit(
+        "a service more",
+        {"create NetworkListener 995"},
+        RESTART,
+        MAIL_SERVICES="smtp,submissions,submission,imap,imaps,pop3s",
+    ),
+    edit("a service less", {"delete NetworkListener 143"}, RESTART, MAIL_SERVICES="smtp,submissions,submission,imaps"),
+    edit(
+        "a service for the tailnet only",
+        {"update NetworkListener 993"},
+        RESTART,
+        MAIL_SERVICES="smtp,submissions,submission,imap,imaps:tailnet",
+    ),
     data("IPv4 only", {"update MtaRoute mx"}, RESTART, mailbox_ip_lookup="v4Only"),
     data("metrics", {"update Metrics singleton"}, RELOAD, mailbox_metrics=True),
     data(
@@ -183,7 +195,7 @@ def test_edit(change: Edit, read: Callable[[Edit], MailboxSettings]) -> None:
     deployed = Deployed(read(EDITS[0]))
     planned = deployed.plan(read(change))
     assert names(planned) == change.changes
-    assert planned.consequence is change.consequence
+    assert planned.post_apply is change.post_apply
     assert not deployed.apply(read(change)).failures
     assert names(deployed.plan(read(change))) == set()
 
@@ -191,5 +203,5 @@ def test_edit(change: Edit, read: Callable[[Edit], MailboxSettings]) -> None:
 def test_a_changed_secret_changes_only_its_field(read: Callable[[Edit], MailboxSettings]) -> None:
     deployed = Deployed(read(EDITS[0]))
     change = edit("a password", set(), NOTHING, ACCOUNT_ALICE_PASSWORD="another own password")
-    (operation,) = deployed.plan(read(change)).operations
+    (operation,) = deployed.plan(read(change)).changes
     assert (dict(operation.values), operation.password) == ({}, "another own password")

@@ -1,4 +1,4 @@
-"""Every error of the recorded exchanges, and every way of getting no answer: told with object, field and remedy."""
+"""Every error of the recorded exchanges, and every way of getting no answer: named with object, field and remedy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tailwart.stalwart.protocol.failures import LoginRefused, NotReachable, Sett
 from tailwart.stalwart.protocol.jmap import Call
 from tailwart.stalwart.protocol.transport import Response
 from tailwart.stalwart.settings.inputs import Smarthost
-from tests.unit.stalwart.given import Deployed, names, settings
 from tests.unit.stalwart.http_transport import HttpTransport
+from tests.unit.stalwart.sample import Deployed, names, settings
 
 RECORDED = Path(__file__).parents[2] / "contract" / "fixtures" / "jmap-transcript-0.16.7.jsonl"
 
@@ -49,16 +49,16 @@ def test_the_recordings_hold_every_error_type() -> None:
 
 @pytest.mark.parametrize(("kind", "error"), list(recorded_refusals()))
 def test_recorded_refusal_names_object_field_and_remedy(kind: str, error: dict[str, Any]) -> None:
-    told = refused("create", kind, "the-object", error, {("Domain", "b"): "example.org"})
-    assert f"{kind} the-object" in told
-    assert error["type"] in told
+    sentence = refused("create", kind, "the-object", error, {("Domain", "b"): "example.org"})
+    assert f"{kind} the-object" in sentence
+    assert error["type"] in sentence
     for field in error.get("properties") or ():
-        assert field in told
+        assert field in sentence
     for detail in error.get("validationErrors") or ():
-        assert detail["property"] in told
+        assert detail["property"] in sentence
     for item in error.get("linkedObjects") or ():
-        assert item["object"] in told
-    assert error.get("description", "") in told
+        assert item["object"] in sentence
+    assert error.get("description", "") in sentence
     assert remedy(error)
 
 
@@ -160,7 +160,7 @@ def test_an_answer_that_breaks_off_over_http() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "errors", "told"),
+    ("output", "errors", "message"),
     [
         ("\n000\nMARK exit 7\n", "curl: (7) Failed to connect to 127.0.0.1 port 8080", "connection refused"),
         ("\n000\nMARK exit 28\n", "curl: (28) Operation timed out", "no answer in time"),
@@ -169,15 +169,15 @@ def test_an_answer_that_breaks_off_over_http() -> None:
         ("", "", "broke off"),
     ],
 )
-def test_no_answer_in_the_container(output: str, errors: str, told: str) -> None:
-    with pytest.raises(NotReachable, match=rf"{told}[^§]*docker"):
+def test_no_answer_in_the_container(output: str, errors: str, message: str) -> None:
+    with pytest.raises(NotReachable, match=rf"{message}[^§]*docker"):
         parse(output.replace("MARK", "m" * 24), errors, "m" * 24, 2)
 
 
 def test_no_error_shows_a_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(NotReachable) as told:
+    with pytest.raises(NotReachable) as caught:
         HttpTransport(f"http://127.0.0.1:{port}", "admin", "a-secret-password", timeout=0.2).exchange(["{}"])
-    assert "a-secret-password" not in str(told.value)
-    assert told.value.__context__ is None or told.value.__suppress_context__
+    assert "a-secret-password" not in str(caught.value)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tailwart.plan.terminal import render
 from tailwart.stalwart.protocol.client import Client
-from tailwart.stalwart.settings.post_apply import PostApply
-from tests.unit.stalwart.given import Deployed, names, settings
+from tailwart.stalwart.protocol.kinds import PostApply
+from tests.unit.stalwart.sample import Deployed, names, settings
 
 
 def test_first_run_declares_everything_and_the_second_nothing() -> None:
     deployed = Deployed()
     first = deployed.plan(settings())
-    assert first.consequence is PostApply.RESTART
+    assert first.post_apply is PostApply.RESTART
     assert {
         "create Domain example.org",
         "create Account admin@example.org",
@@ -35,7 +35,7 @@ def test_first_run_declares_everything_and_the_second_nothing() -> None:
     assert not deployed.apply(settings()).failures
     second = deployed.plan(settings())
     assert names(second) == set()
-    assert second.consequence is PostApply.NOTHING
+    assert second.post_apply is PostApply.NOTHING
 
 
 def test_first_apply_takes_two_write_requests() -> None:

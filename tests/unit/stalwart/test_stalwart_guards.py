@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from tailwart.errors import TailwartError
+from tailwart.providers.definition import DnsServer
 from tailwart.runner import Completed
 from tailwart.stalwart.lifecycle import second_server, version
-from tailwart.stalwart.lifecycle.certificates import certificates, to_order
+from tailwart.stalwart.lifecycle.certificate_orders import certificates, to_order
 from tailwart.stalwart.lifecycle.probing import listening
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings import guards, stores
-from tailwart.stalwart.settings.inputs import Acme, DnsServer, S3Store
-from tests.unit.stalwart.given import Deployed, settings
+from tailwart.stalwart.settings.inputs import Acme, S3Store
+from tests.unit.stalwart.sample import Deployed, settings
 
 S3 = S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "GKkey")
 
@@ -89,9 +90,9 @@ def test_redis_errors_name_the_setting_and_hide_the_password() -> None:
         ("+OK\r\n-ERR DB index is out of range\r\n:0\r\n$-1\r\n", "out of range"),
     ):
         run = answering(output)
-        with pytest.raises(TailwartError, match=named) as told:
+        with pytest.raises(TailwartError, match=named) as caught:
             stores.probe_redis(run, URL, "mail.example.org")
-        assert "redis-password" not in str(told.value)
+        assert "redis-password" not in str(caught.value)
         assert "redis-password" not in run.scripts[0][0], "the password travels on standard input"
 
 
@@ -102,7 +103,7 @@ def test_a_second_live_server_is_refused_and_a_ghost_is_not() -> None:
         second_server.Client("100.64.0.9", 3, 10),
     ]
     others = second_server.others(found, frozenset({"100.64.0.7"}), started_seconds_ago=600)
-    assert [item.address for item in others] == ["100.64.0.9"], "the ghost has not asked since our start"
+    assert [item.address for item in others] == ["100.64.0.9"], "the ghost has not queried since this server started"
     with pytest.raises(TailwartError, match=r"another Stalwart[^§]*100\.64\.0\.9[^§]*lesson:   16"):
         second_server.refuse_second_server(others)
 
@@ -110,19 +111,21 @@ def test_a_second_live_server_is_refused_and_a_ghost_is_not() -> None:
 def test_a_blob_store_with_mail_in_it_does_not_move_by_itself() -> None:
     deployed = Deployed(settings())
     moved = settings(s3=S3)
-    operations = deployed.plan(moved).operations
+    changes = deployed.plan(moved).changes
     (account, *_) = deployed.server.objects["Account"].values()
-    assert guards.warnings(moved, operations, Live({"Account": ({**account, "usedDiskQuota": 0},)})) == ()
+    assert guards.warnings(moved, changes, Live({"Account": ({**account, "usedDiskQuota": 0},)})) == ()
     with_mail = Live({"Account": ({**account, "usedDiskQuota": 4096},)})
-    assert "4096 bytes of mail" in guards.warnings(moved, operations, with_mail)[0]
+    assert "4096 bytes of mail" in guards.warnings(moved, changes, with_mail)[0]
     with pytest.raises(TailwartError, match="mailbox_blob_store_may_move"):
-        guards.before_writing(answering("code 200\n"), moved, operations, with_mail)
+        guards.before_writing(answering("code 200\n"), moved, changes, with_mail)
     insisting = settings(s3=S3, blob_store_may_move=True)
-    assert guards.warnings(insisting, operations, with_mail) == ()
+    assert guards.warnings(insisting, changes, with_mail) == ()
 
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
-WITH_ACME = settings(acme=Acme("https://acme.example.net/dir", "ops@example.org", DnsServer("spaceship")))
+WITH_ACME = settings(
+    acme=Acme("https://acme.example.net/dir", "ops@example.org", DnsServer("spaceship", "Spaceship", {}))
+)
 DOMAIN = {"id": "b", "name": "example.org", "certificateManagement": {"@type": "Automatic", "acmeProviderId": "p"}}
 WILDCARD = {"id": "c", "subjectAlternativeNames": {"*.example.org": True}, "notValidAfter": "2027-02-18T23:56:29Z"}
 
@@ -131,30 +134,30 @@ def renewal(status: dict[str, Any], due: str) -> dict[str, Any]:
     return {"id": "t", "@type": "AcmeRenewal", "domainId": "b", "status": status, "due": due}
 
 
-def looked_at(*tasks: dict[str, Any], held: tuple[dict[str, Any], ...] = (WILDCARD,)) -> Any:
+def certificate(*tasks: dict[str, Any], held: tuple[dict[str, Any], ...] = (WILDCARD,)) -> Any:
     (found,) = certificates(WITH_ACME, Live({"Domain": (DOMAIN,), "Task": tasks, "Certificate": held}), NOW)
     return found
 
 
 def test_a_renewal_that_waits_for_its_day_is_left_alone() -> None:
-    found = looked_at(renewal({"@type": "Pending"}, "2027-01-19T23:56:29Z"))
+    found = certificate(renewal({"@type": "Pending"}, "2027-01-19T23:56:29Z"))
     assert (found.present, found.message(), to_order([found], [])) == (True, "", [])
 
 
 def test_a_renewal_locked_by_a_process_that_is_gone_is_ordered_anew() -> None:
     locked = renewal({"@type": "Pending"}, "2026-11-21T01:00:00Z")
-    assert to_order([looked_at(locked)], []) == ["b"]
+    assert to_order([certificate(locked)], []) == ["b"]
     waiting = {**renewal({"@type": "Pending"}, "2027-01-19T23:56:29Z"), "id": "u"}
-    assert to_order([looked_at(locked, waiting)], []) == []
+    assert to_order([certificate(locked, waiting)], []) == []
 
 
-def test_a_dead_dns_key_is_told_with_its_lesson_and_the_old_certificate_stays() -> None:
+def test_a_dead_dns_key_is_reported_with_its_lesson_and_the_old_certificate_stays() -> None:
     failing = {"@type": "Retry", "failureReason": "DNS update failed: HTTP 401 Unauthorized"}
-    found = looked_at(renewal(failing, "2026-11-21T04:05:00Z"))
+    found = certificate(renewal(failing, "2026-11-21T04:05:00Z"))
     assert found.key_is_dead
     assert "lesson 2" in found.message()
     assert "the old certificate stays" in found.message()
-    assert "there is no certificate yet" in looked_at(renewal(failing, ""), held=()).message()
+    assert "there is no certificate yet" in certificate(renewal(failing, ""), held=()).message()
 
 
 def test_the_kernels_table_is_read() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwart.stalwart.protocol.values import Bag, Ref, at, canonical, encode, merged, references, same, shown
-from tailwart.stalwart.settings.fingerprints import fresh, parse
+from tailwart.stalwart.settings.fingerprints import empty, parse
 
 TEXT = st.text(alphabet="abcdefgh@.-", min_size=1, max_size=12)
 SCALARS = st.one_of(st.booleans(), st.integers(0, 1 << 40), TEXT)
@@ -41,10 +41,10 @@ def test_sets_match_exactly(one: frozenset[str], other: frozenset[str]) -> None:
 
 
 @given(st.dictionaries(TEXT, SCALARS, min_size=1), st.dictionaries(TEXT, SCALARS))
-def test_properties_that_are_not_ours_do_not_count(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    live = {**theirs, **ours}
-    assert same(ours, live, unresolved)
-    assert merged(ours, ours, live) == live
+def test_unmanaged_properties_do_not_count(managed: dict[str, Any], unmanaged: dict[str, Any]) -> None:
+    live = {**unmanaged, **managed}
+    assert same(managed, live, unresolved)
+    assert merged(managed, managed, live) == live
 
 
 @given(st.lists(st.dictionaries(TEXT, SCALARS, min_size=1), max_size=4), st.randoms())
@@ -54,7 +54,7 @@ def test_a_bag_has_no_order(items: list[dict[str, Any]], random: Any) -> None:
     assert same(Bag(items), encode(tuple(mixed), unresolved), unresolved)
 
 
-def test_the_servers_ways_of_writing_are_known() -> None:
+def test_the_servers_forms_of_a_value_compare_equal() -> None:
     assert same(frozenset({"ops@example.org"}), {"mailto:ops@example.org": True}, unresolved)
     assert same(frozenset({"fd7a:115c:a1e0::/48"}), {"fd7a:115c:a1e0:0:0:0:0:0/48": True}, unresolved)
     assert same("203.0.113.7/32", "203.0.113.7", unresolved)
@@ -76,8 +76,8 @@ def test_references_are_compared_by_id() -> None:
 
 
 @given(st.dictionaries(TEXT, TEXT, max_size=4), TEXT, TEXT)
-def test_fingerprints_tell_the_last_written_value_only(values: dict[str, str], name: str, value: str) -> None:
-    marks = fresh().having({**values, name: value})
+def test_fingerprints_match_the_last_written_value_only(values: dict[str, str], name: str, value: str) -> None:
+    marks = empty().having({**values, name: value})
     again = parse(marks.dump())
     assert again.matches(name, value)
     assert not again.matches(name, value + "x")

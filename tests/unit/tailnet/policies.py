@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tailwart.tailnet.desired import Desired, Grant, PolicyTest
 
-# A busy machine is no failure.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A slow machine must not fail a test.
+NO_DEADLINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OWNERS = ("autogroup:admin",)
-WANTED = Desired(
+DESIRED = Desired(
     scope="example.org",
     mailbox="tag:stalwart",
     edge="tag:reverse-proxy",

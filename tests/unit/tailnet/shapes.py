@@ -99,10 +99,10 @@ SHAPES: dict[str, str] = {
         f'{{{_BASE},\n\t"grants": [\n\t\t// é\u00e8\u0301\u2028 ünïcödé\n\t\t{_GRANT},\n\t],\n}}\n'
     ),
     "escapes": '{"\\u0067roups": {"group:a": ["alice\\u0040example.com"]}, "acls": []}',
-    "our tags with our owners": (
+    "the tags with their owners": (
         '{"tagOwners": {"tag:mail": ["autogroup:admin"], "tag:stalwart": ["autogroup:admin"]}, "acls": []}'
     ),
-    "a grant like ours": (
+    "an unmanaged grant that equals a managed one": (
         '{"tagOwners": {"tag:mail": ["autogroup:admin"], "tag:stalwart": ["autogroup:admin"]},\n'
         ' "grants": [{"dst": ["tag:mail"], "src": ["tag:stalwart"], "ip": ["tcp:587"]}]}'
     ),

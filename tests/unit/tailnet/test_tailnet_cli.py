@@ -77,7 +77,7 @@ def test_apply_then_plan_shows_no_changes(api: PolicyApi) -> None:
     assert "no changes" in result.output
 
 
-def test_remove_takes_out_ours_and_nothing_else(api: PolicyApi) -> None:
+def test_remove_takes_out_managed_entries_and_nothing_else(api: PolicyApi) -> None:
     run("apply", "--yes")
     assert run("apply", "--yes", "--remove").exit_code == 0
     assert api.text == DEFAULT_POLICY
@@ -87,7 +87,7 @@ def test_test_fails_until_the_wide_rule_is_acknowledged(api: PolicyApi, project:
     run("apply", "--yes")
     result = run("test")
     assert result.exit_code == 1
-    assert "wide foreign rule: line 10" in result.output
+    assert "wide unmanaged rule: line 10" in result.output
     write_env(project, api, TS_ACKNOWLEDGED="*->*")
     result = run("test")
     assert result.exit_code == 0, result.output
@@ -120,7 +120,7 @@ def test_restore_of_an_unknown_snapshot_says_what_there_is() -> None:
     assert "nonsense" in str(result.exception)
 
 
-def test_the_help_teaches() -> None:
+def test_the_help_names_every_command() -> None:
     text = run("--help").output
     for command in ("plan", "apply", "test", "restore", "matrix"):
         assert command in text

@@ -1,4 +1,4 @@
-"""The keys are looked at before they are needed."""
+"""The keys are checked before they are needed."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def test_what_is_wrong_is_named_with_its_setting(client: dict[str, Any], edge: d
 
 def test_an_unknown_key_is_named() -> None:
     assert problems({"kClient": CLIENT}) == (
-        "TS_EDGE_AUTHKEY: this tailnet does not know the key; it was revoked, or is of another tailnet",
+        "TS_EDGE_AUTHKEY: this tailnet does not know the key; it was revoked, or belongs to another tailnet",
     )
 
 
-def test_a_client_may_hand_out_a_tag_that_its_own_tag_owns() -> None:
+def test_a_client_may_assign_a_tag_that_its_own_tag_owns() -> None:
     keys = {"kClient": {**CLIENT, "tags": ["tag:deploy"]}, "kEdge": EDGE_KEY}
     assert problems(keys, {"tag:stalwart": ["tag:deploy"]}) == ()
     assert len(problems(keys, {"tag:stalwart": ["tag:else"]})) == 1

@@ -1,4 +1,4 @@
-"""What the settings ask of the policy."""
+"""The desired policy entries of an installation, by its settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FULL = {
 }
 
 
-def wanted(**settings: Any) -> Desired:
+def desired_for(**settings: Any) -> Desired:
     return desired(Environment.model_validate({**FULL, **settings}))
 
 
@@ -30,7 +30,7 @@ def grants(state: Desired) -> dict[str, dict[str, Any]]:
 
 def test_the_reference_installation_s_grants() -> None:
     mail = [f"tcp:{port}" for port in (25, 465, 587, 143, 993, 443)]
-    assert grants(wanted()) == {
+    assert grants(desired_for()) == {
         "edge-to-mailbox": {"src": ["tag:reverse-proxy"], "dst": ["tag:stalwart"], "ip": mail},
         "mailbox-to-postgres": {"src": ["tag:stalwart"], "dst": ["tag:postgres"], "ip": ["tcp:5432"]},
         "mailbox-to-redis": {"src": ["tag:stalwart"], "dst": ["tag:redis"], "ip": ["tcp:6379"]},
@@ -40,32 +40,32 @@ def test_the_reference_installation_s_grants() -> None:
 
 
 def test_every_tag_in_use_has_its_owners() -> None:
-    state = wanted(tag_owners="group:ops,autogroup:admin")
+    state = desired_for(tag_owners="group:ops,autogroup:admin")
     tags = {"tag:reverse-proxy", "tag:stalwart", "tag:postgres", "tag:redis", "tag:garage", "tag:mail"}
     assert state.tag_owners == dict.fromkeys(tags, ("group:ops", "autogroup:admin"))
 
 
 def test_http_is_open_to_the_edge_only_with_the_jmap_vhost() -> None:
-    assert "tcp:8080" not in grants(wanted())["edge-to-mailbox"]["ip"]
-    assert "tcp:8080" in grants(wanted(jmap_vhost="true"))["edge-to-mailbox"]["ip"]
-    closed = {test.source: test.deny for test in wanted().tests}
-    opened = {test.source: test.deny for test in wanted(jmap_vhost="true").tests}
+    assert "tcp:8080" not in grants(desired_for())["edge-to-mailbox"]["ip"]
+    assert "tcp:8080" in grants(desired_for(jmap_vhost="true"))["edge-to-mailbox"]["ip"]
+    closed = {test.source: test.deny for test in desired_for().tests}
+    opened = {test.source: test.deny for test in desired_for(jmap_vhost="true").tests}
     assert ("tag:stalwart", 8080) in closed["tag:reverse-proxy"]
     assert ("tag:stalwart", 8080) not in opened["tag:reverse-proxy"]
 
 
 def test_a_mailbox_without_backends_needs_no_grants_to_them() -> None:
     names = {"stalwart_store": "rocksdb", "redis_url": None, "s3_endpoint": None, "smarthost_address": None}
-    assert list(grants(wanted(**names))) == ["edge-to-mailbox"]
+    assert list(grants(desired_for(**names))) == ["edge-to-mailbox"]
 
 
-def test_administration_is_granted_when_it_is_wanted() -> None:
-    found = grants(wanted(ts_admin_src="group:admins"))["administration"]
+def test_administration_is_granted_when_it_is_set() -> None:
+    found = grants(desired_for(ts_admin_src="group:admins"))["administration"]
     assert found == {"src": ["group:admins"], "dst": ["tag:stalwart"], "ip": ["tcp:8080"]}
 
 
 def test_ports_follow_the_settings() -> None:
-    state = wanted(stalwart_db_port="6432", smarthost_port="465", s3_endpoint="https://s3.tail1234.ts.net:443")
+    state = desired_for(stalwart_db_port="6432", smarthost_port="465", s3_endpoint="https://s3.tail1234.ts.net:443")
     found = grants(state)
     assert [found[f"mailbox-to-{name}"]["ip"] for name in ("postgres", "s3", "smarthost")] == [
         ["tcp:6432"],
@@ -85,7 +85,7 @@ def test_ports_follow_the_settings() -> None:
     ],
 )
 def test_every_grant_is_tested_and_no_test_contradicts_a_grant(settings: dict[str, Any]) -> None:
-    state = wanted(**settings)
+    state = desired_for(**settings)
     accepted = {(test.source, *way) for test in state.tests for way in test.accept}
     denied = {(test.source, *way) for test in state.tests for way in test.deny}
     granted = {(source, grant.tag, port) for grant in state.grants for source in grant.sources for port in grant.ports}

@@ -1,4 +1,4 @@
-"""The HuJSON tree: every text is taken as it is, malformed ones are told by line and column."""
+"""The HuJSON tree: it covers every valid text, and reports a malformed one by line and column."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from tailwart.tailnet.hujson import Document, HuJSONError, Node, value
-from tests.unit.tailnet.policies import UNHURRIED, policies
+from tests.unit.tailnet.policies import NO_DEADLINE, policies
 
 
 def test_reads_comments_and_trailing_commas() -> None:
@@ -41,7 +41,7 @@ def test_a_text_of_comments_has_no_root() -> None:
         ("[" * 5000, 1, 101),
     ],
 )
-def test_malformed_text_is_told_by_line_and_column(text: str, line: int, column: int) -> None:
+def test_malformed_text_is_reported_by_line_and_column(text: str, line: int, column: int) -> None:
     with pytest.raises(HuJSONError) as caught:
         Document(text)
     assert (caught.value.line, caught.value.column) == (line, column)
@@ -49,7 +49,7 @@ def test_malformed_text_is_told_by_line_and_column(text: str, line: int, column:
 
 
 @given(policies())
-@UNHURRIED
+@NO_DEADLINE
 def test_the_tree_covers_the_text_without_gaps(text: str) -> None:
     document = Document(text)
     assert document.root is not None
@@ -57,7 +57,7 @@ def test_the_tree_covers_the_text_without_gaps(text: str) -> None:
 
 
 @given(policies())
-@UNHURRIED
+@NO_DEADLINE
 def test_lines_agree_with_the_text(text: str) -> None:
     document = Document(text)
     assert document.root is not None

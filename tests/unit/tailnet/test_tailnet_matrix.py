@@ -13,9 +13,9 @@ from tailwart.errors import TailwartError
 from tailwart.tailnet.matrix import Cell, Outcome, Source, Target, measure, parse, script, table
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.policy import Policy
-from tests.unit.tailnet.policies import WANTED
+from tests.unit.tailnet.policies import DESIRED
 
-POLICY = Policy(merge("{}", WANTED).text)
+POLICY = Policy(merge("{}", DESIRED).text)
 SMTP = Target("mailbox", "mailbox", "stalwart.tail1234.ts.net", ("tag:stalwart",), 25)
 HTTP = Target("mailbox", "mailbox", "stalwart.tail1234.ts.net", ("tag:stalwart",), 8080)
 RELAY = Target("smarthost", "relay", "100.64.0.10", ("tag:mail",), 587)
@@ -33,7 +33,7 @@ def test_what_the_policy_grants_is_open_and_the_rest_closed() -> None:
     assert all(cell.agrees for cell in found.values())
 
 
-def test_a_closed_grant_and_an_open_denial_are_told() -> None:
+def test_a_closed_grant_and_an_open_denial_are_reported() -> None:
     found = cells("edge-1", "tag:reverse-proxy", "0 closed\n1 refused\n2 open\n")
     assert not any(cell.agrees for cell in found.values())
 
@@ -44,7 +44,7 @@ def test_a_node_is_not_probed_from_itself() -> None:
     assert found[RELAY].agrees
 
 
-def test_a_node_that_cannot_be_asked_proves_nothing() -> None:
+def test_a_node_that_cannot_be_reached_is_unknown() -> None:
     def unreachable(_: str) -> str:
         raise TailwartError("SSH failed")
 
@@ -68,7 +68,7 @@ def listener() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_the_script_tells_open_from_refused(shell: str, listener: int) -> None:
+def test_the_script_distinguishes_open_from_refused(shell: str, listener: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         refused = int(gone.getsockname()[1])
     targets = [Target("a", "a", "127.0.0.1", (), listener), Target("b", "b", "127.0.0.1", (), refused)]
@@ -80,7 +80,7 @@ def test_the_script_tells_open_from_refused(shell: str, listener: int) -> None:
     assert parse(result.stdout) == {0: Outcome.OPEN, 1: Outcome.REFUSED}
 
 
-def test_a_host_off_the_tailnet_says_nothing() -> None:
+def test_a_host_off_the_tailnet_prints_nothing() -> None:
     if any("tailscale0" in name for _, name in socket.if_nameindex()):
         pytest.skip("this machine is on a tailnet")
     result = subprocess.run(

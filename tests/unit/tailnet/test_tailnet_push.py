@@ -1,4 +1,4 @@
-"""The push against a served API: faults, concurrent edits, and never a lost foreign rule."""
+"""The push against a served API: faults, concurrent edits, and never a lost unmanaged rule."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from tailwart.tailnet import snapshots
 from tailwart.tailnet.client import Credentials
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.push import MAX_ROUNDS, Push
-from tests.unit.tailnet.policies import NOTHING, WANTED
+from tests.unit.tailnet.policies import DESIRED, NOTHING
 from tests.unit.tailnet.policy_api import CREDENTIALS, TOKEN, PolicyApi, serving
 
-FOREIGN = """{
+UNMANAGED = """{
 	// the owner's own
 	"grants": [
 		{"src": ["group:a"], "dst": ["tag:printer"], "ip": ["tcp:631"]},
 	],
 }
 """
-FOREIGN_RULE = '{"src": ["group:a"], "dst": ["tag:printer"], "ip": ["tcp:631"]}'
+UNMANAGED_RULE = '{"src": ["group:a"], "dst": ["tag:printer"], "ip": ["tcp:631"]}'
 SECRETS = (CREDENTIALS.client_secret, TOKEN)
 
 
 @pytest.fixture
 def api() -> Iterator[PolicyApi]:
-    with serving(FOREIGN) as served:
+    with serving(UNMANAGED) as served:
         yield served
 
 
@@ -41,14 +41,14 @@ def backup(tmp_path: Path) -> Path:
 
 
 def push(api: PolicyApi, backup: Path, **settings: Any) -> Push:
-    return Push(api.client(**settings), WANTED, backup=backup)
+    return Push(api.client(**settings), DESIRED, backup=backup)
 
 
 def test_a_push_validates_then_writes_then_reads_back(api: PolicyApi, backup: Path) -> None:
     push(api, backup).apply()
     assert api.calls() == ["POST token", "GET acl", "POST validate", "POST acl", "GET acl"]
-    assert merge(api.text, WANTED).changes == ()
-    assert merge(api.text, NOTHING).text == FOREIGN
+    assert merge(api.text, DESIRED).changes == ()
+    assert merge(api.text, NOTHING).text == UNMANAGED
 
 
 def test_nothing_is_written_when_nothing_changes(api: PolicyApi, backup: Path) -> None:
@@ -63,12 +63,12 @@ def test_nothing_is_written_when_nothing_changes(api: PolicyApi, backup: Path) -
 def test_the_snapshot_is_the_file_from_before_and_private(api: PolicyApi, backup: Path) -> None:
     push(api, backup).apply()
     (kept,) = snapshots.names(backup)
-    assert kept.read_text() == FOREIGN
+    assert kept.read_text() == UNMANAGED
     assert (kept.stat().st_mode & 0o777, backup.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert snapshots.load("latest", backup) == FOREIGN
+    assert snapshots.load("latest", backup) == UNMANAGED
 
 
-def test_a_concurrent_edit_is_merged_with_ours(api: PolicyApi, backup: Path) -> None:
+def test_a_concurrent_edit_is_merged(api: PolicyApi, backup: Path) -> None:
     added = '{"src": ["group:b"], "dst": ["tag:nas"], "ip": ["tcp:445"]}'
 
     def edit(served: PolicyApi) -> None:
@@ -78,9 +78,9 @@ def test_a_concurrent_edit_is_merged_with_ours(api: PolicyApi, backup: Path) -> 
     api.before_write = edit
     push(api, backup).apply()
     assert api.writes == 1
-    assert FOREIGN_RULE in api.text
+    assert UNMANAGED_RULE in api.text
     assert added in api.text
-    assert merge(api.text, WANTED).changes == ()
+    assert merge(api.text, DESIRED).changes == ()
 
 
 def test_edits_without_end_stop_after_three_attempts(api: PolicyApi, backup: Path) -> None:
@@ -107,9 +107,9 @@ def test_edits_without_end_stop_after_three_attempts(api: PolicyApi, backup: Pat
         ({"kind": "html", "status": 503}, "503"),
         ({"kind": "truncate"}, "could not be reached"),
         ({"kind": "cut"}, "could not be reached"),
-        ({"kind": "status", "status": 200, "body": FOREIGN[:40], "headers": {"ETag": '"x"'}}, "not HuJSON: line"),
+        ({"kind": "status", "status": 200, "body": UNMANAGED[:40], "headers": {"ETag": '"x"'}}, "not HuJSON: line"),
         ({"kind": "status", "status": 200, "body": "", "headers": {"ETag": f'"{"0" * 64}"'}}, "did not arrive whole"),
-        ({"kind": "status", "status": 200, "body": FOREIGN}, "no ETag"),
+        ({"kind": "status", "status": 200, "body": UNMANAGED}, "no ETag"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -119,7 +119,7 @@ def test_a_read_that_fails_says_why_and_writes_nothing(
     api.fault(method="GET", **fault)
     with pytest.raises(TailwartError, match=said) as caught:
         push(api, backup).apply()
-    assert (api.writes, api.text) == (0, FOREIGN)
+    assert (api.writes, api.text) == (0, UNMANAGED)
     assert not any(secret in str(caught.value) for secret in SECRETS)
 
 
@@ -140,11 +140,11 @@ def test_a_write_that_fails_once_is_completed(api: PolicyApi, backup: Path, faul
     api.fault(method="POST", path="/acl$", times=1, **fault)
     push(api, backup).apply()
     assert api.writes == 1
-    assert FOREIGN_RULE in api.text
-    assert merge(api.text, WANTED).changes == ()
+    assert UNMANAGED_RULE in api.text
+    assert merge(api.text, DESIRED).changes == ()
 
 
-def test_the_server_s_pause_is_kept(api: PolicyApi, backup: Path) -> None:
+def test_the_pause_that_the_server_asks_for_is_made(api: PolicyApi, backup: Path) -> None:
     api.fault("status", status=429, headers={"Retry-After": "7"}, times=1)
     push(api, backup).apply()
     assert api.pauses == [7]
@@ -153,11 +153,11 @@ def test_the_server_s_pause_is_kept(api: PolicyApi, backup: Path) -> None:
 def test_a_read_too_slow_is_given_up(api: PolicyApi, backup: Path) -> None:
     api.fault("slow", seconds=1)
     with pytest.raises(TailwartError, match="no answer in time"):
-        Push(api.client(read_timeout=0.05), WANTED, backup=backup).apply()
+        Push(api.client(read_timeout=0.05), DESIRED, backup=backup).apply()
     assert api.writes == 0
 
 
-def test_a_refused_file_is_not_written_and_the_reasons_are_told(api: PolicyApi, backup: Path) -> None:
+def test_a_refused_file_is_not_written_and_the_reasons_are_shown(api: PolicyApi, backup: Path) -> None:
     api.verdict = lambda _: {"message": "test(s) failed", "data": [{"user": "group:a", "errors": ["want: Accept"]}]}
     pushed = push(api, backup)
     planned = pushed.prepare()
@@ -175,7 +175,7 @@ def test_warnings_of_the_server_refuse_nothing(api: PolicyApi, backup: Path) -> 
     assert verdict.notes == ("not synced",)
 
 
-def test_deny_tests_that_only_the_server_sees_broken_are_left_out_for_good(api: PolicyApi, backup: Path) -> None:
+def test_deny_tests_that_only_the_server_sees_broken_are_skipped_for_good(api: PolicyApi, backup: Path) -> None:
     """A node may carry two tags, or an address alias may name it: no text tells."""
 
     def verdict(text: str) -> dict[str, Any]:
@@ -212,27 +212,27 @@ def test_an_api_key_needs_no_token(api: PolicyApi, backup: Path) -> None:
     assert "POST token" not in api.calls()
 
 
-def test_two_runs_at_one_moment_leave_both_owners_entries(api: PolicyApi, tmp_path: Path) -> None:
+def test_two_runs_at_one_moment_keep_the_entries_of_both(api: PolicyApi, tmp_path: Path) -> None:
     """Both read the same file; one wins, the other reads and plans again."""
     meeting = threading.Barrier(2, timeout=10)
-    desires = (WANTED, replace(WANTED, scope="example.net", tag_owners={"tag:second": ("group:x",)}))
+    both = (DESIRED, replace(DESIRED, scope="example.net", tag_owners={"tag:second": ("group:x",)}))
     errors: list[Exception] = []
 
-    def run(wanted: Any) -> None:
+    def run(desired: Any) -> None:
         try:
-            pushed = Push(api.client(), wanted, backup=tmp_path / wanted.scope)
+            pushed = Push(api.client(), desired, backup=tmp_path / desired.scope)
             planned = pushed.prepare()
             meeting.wait()
             pushed.apply(planned)
         except Exception as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(wanted,)) for wanted in desires]
+    threads = [threading.Thread(target=run, args=(desired,)) for desired in both]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
     assert not errors
     assert api.writes == 2
-    assert all(merge(api.text, wanted).changes == () for wanted in desires)
-    assert FOREIGN_RULE in api.text
+    assert all(merge(api.text, desired).changes == () for desired in both)
+    assert UNMANAGED_RULE in api.text

@@ -12,8 +12,8 @@ from tailwart.errors import TailwartError
 from tailwart.tailnet.client import Credentials, PolicyClient, PolicyFile
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.push import Push, make_plan
-from tests.unit.facade_policy.conftest import API_KEY, Api, api, headscale
-from tests.unit.tailnet.policies import NOTHING, WANTED
+from tests.unit.fake_policy.conftest import API_KEY, Api, api, headscale
+from tests.unit.tailnet.policies import DESIRED, NOTHING
 from tests.unit.tailnet.shapes import SHAPES
 
 __all__ = ["api", "headscale"]
@@ -23,7 +23,7 @@ __all__ = ["api", "headscale"]
 def push(api: Api, tmp_path: Path) -> Iterator[Push]:
     """A push to the server, whatever file it holds."""
     client = PolicyClient(api.url, Credentials(api_key=API_KEY))
-    yield Push(client, WANTED, backup=tmp_path / "_backup" / "tailnet")
+    yield Push(client, DESIRED, backup=tmp_path / "_backup" / "tailnet")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -42,7 +42,7 @@ def test_there_are_at_least_thirty_shapes_and_one_of_500_kb() -> None:
     assert max(len(text.encode()) for text in SHAPES.values()) > 500_000
 
 
-def test_drift_is_repaired_with_the_lesson_told(api: Api, push: Push) -> None:
+def test_drift_is_repaired_and_its_lesson_named(api: Api, push: Push) -> None:
     api.push(SHAPES["comments everywhere"])
     push.apply()
     whole = push.client.read().text
@@ -54,15 +54,15 @@ def test_drift_is_repaired_with_the_lesson_told(api: Api, push: Push) -> None:
 
 
 def test_the_server_s_tests_see_what_no_text_shows(api: Api, push: Push) -> None:
-    """An alias for some addresses: whether a node of ours has one of them, only the server knows."""
+    """An alias for some addresses: only the server knows whether a managed node has one of them."""
     api.push('{"hosts": {"any": "100.127.0.0/16"}, "acls": [{"action": "accept", "src": ["*"], "dst": ["any:8080"]}]}')
     planned = push.apply()
-    assert any("left out" in warning and "says the server" in warning for warning in planned.plan.warnings)
+    assert any("skipped" in warning and "says the server" in warning for warning in planned.plan.warnings)
     assert "tag:stalwart:8080" not in push.client.read().text
     assert not push.prepare()
 
 
-def test_a_foreign_test_that_fails_is_named_and_nothing_is_written(api: Api, push: Push) -> None:
+def test_an_unmanaged_test_that_fails_is_named_and_nothing_is_written(api: Api, push: Push) -> None:
     before = '{"acls": [], "tagOwners": {"tag:mail": ["autogroup:admin"], "tag:stalwart": ["autogroup:admin"]},'
     before += '\n"tests": [{"src": "tag:stalwart", "deny": ["tag:mail:587"]}]}'
     assert api.push(before).ok
@@ -75,6 +75,6 @@ def test_how_long_a_plan_takes() -> None:
     """Printed, not asserted: the aim is half a second."""
     for shape in ("1,000 rules", "500 KB"):
         start = time.perf_counter()
-        planned = make_plan(PolicyFile(SHAPES[shape], '"x"'), WANTED)
+        planned = make_plan(PolicyFile(SHAPES[shape], '"x"'), DESIRED)
         assert planned.diff
         print(f"{shape}: {len(SHAPES[shape].encode())} bytes planned in {time.perf_counter() - start:.2f} s")

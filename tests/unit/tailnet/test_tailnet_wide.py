@@ -1,4 +1,4 @@
-"""Foreign rules that void ours: told with their line, acknowledged by their meaning, kept out of our tests."""
+"""Wide rules: reported with their line, acknowledged by their meaning, and no cause of a failing managed test."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from tailwart.tailnet.client import PolicyFile
 from tailwart.tailnet.push import PolicyPlan, make_plan
-from tests.unit.tailnet.policies import DEFAULT_POLICY, WANTED
+from tests.unit.tailnet.policies import DEFAULT_POLICY, DESIRED
 
 
 def plan(text: str, *acknowledged: str) -> PolicyPlan:
-    return make_plan(PolicyFile(text, '"x"'), WANTED, acknowledged)
+    return make_plan(PolicyFile(text, '"x"'), DESIRED, acknowledged)
 
 
 def grant(src: str, dst: str, *ports: str, **more: Any) -> str:
@@ -33,17 +33,17 @@ def test_the_default_policy_is_reported_with_line_and_how_to_acknowledge() -> No
     assert planned.unacknowledged
 
 
-def test_an_acknowledged_rule_is_still_told_but_no_problem() -> None:
+def test_an_acknowledged_rule_is_still_reported_but_no_problem() -> None:
     planned = plan(DEFAULT_POLICY, "*->*")
     assert not planned.unacknowledged
     assert any("acknowledged" in line for line in planned.plan.unmanaged)
 
 
-def test_deny_tests_that_it_breaks_are_left_out_and_named_accept_tests_stay() -> None:
+def test_deny_tests_that_it_breaks_are_skipped_and_named_accept_tests_stay() -> None:
     planned = plan(DEFAULT_POLICY)
     assert '"deny"' not in planned.text
     assert '"accept": ["tag:stalwart:25"]' in planned.text
-    named = [line for line in planned.plan.warnings if "left out the test" in line]
+    named = [line for line in planned.plan.warnings if "skipped the test" in line]
     assert len(named) == 2
     assert all("line 10" in line for line in named)
 
@@ -105,6 +105,6 @@ def test_the_label_does_not_depend_on_the_place_in_the_file() -> None:
     assert not plan(moved, "*->*").unacknowledged
 
 
-def test_a_file_without_any_rule_is_told_to_close_with_the_first_grant() -> None:
+def test_the_plan_warns_that_a_file_without_any_rule_closes_with_the_first_grant() -> None:
     assert any("neither acls nor grants" in line for line in plan("{}").plan.warnings)
     assert not any("neither" in line for line in plan('{"acls": []}').plan.warnings)

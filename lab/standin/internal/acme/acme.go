@@ -4,6 +4,7 @@ package acme
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,8 +16,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/acme"
+	"github.com/mholt/acmez/v3/acme"
 
+	"tailwart.lab/standin/internal/expr"
 	"tailwart.lab/standin/internal/registry"
 )
 
@@ -46,17 +48,13 @@ func Register(old, value map[string]any) *registry.Error {
 		return registry.Invalid("accountKey", err.Error())
 	}
 	value["accountKey"] = text
-	client, err := clientFor(value)
-	if err != nil {
-		return registry.Invalid("accountKey", err.Error())
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()
-	account, err := client.Register(ctx, &acme.Account{Contact: list}, acme.AcceptTOS)
+	account, err := authority(value).NewAccount(ctx, acme.Account{Contact: list, TermsOfServiceAgreed: true, PrivateKey: key})
 	if err != nil {
 		return registry.Invalid("directory", "Failed to create ACME account: "+reason(err))
 	}
-	value["accountUri"] = account.URI
+	value["accountUri"] = account.Location
 	return nil
 }
 
@@ -68,22 +66,26 @@ func encodeKey(key *ecdsa.PrivateKey) (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
 }
 
-func clientFor(provider map[string]any) (*acme.Client, error) {
-	text, _ := provider["accountKey"].(string)
-	block, _ := pem.Decode([]byte(text))
+func authority(provider map[string]any) *acme.Client {
+	return &acme.Client{Directory: expr.Text(provider["directory"]), UserAgent: "stalwart-stand-in"}
+}
+
+func accountOf(provider map[string]any) (acme.Account, error) {
+	account := acme.Account{Status: acme.StatusValid, Location: expr.Text(provider["accountUri"])}
+	block, _ := pem.Decode([]byte(expr.Text(provider["accountKey"])))
 	if block == nil {
-		return nil, errors.New("the provider has no account key")
+		return account, errors.New("the provider has no account key")
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, err
+		return account, err
 	}
-	key, ok := parsed.(*ecdsa.PrivateKey)
+	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, errors.New("the provider's account key has another type")
+		return account, errors.New("the provider's account key cannot sign")
 	}
-	directory, _ := provider["directory"].(string)
-	return &acme.Client{Key: key, DirectoryURL: directory, UserAgent: "stalwart-stand-in"}, nil
+	account.PrivateKey = signer
+	return account, nil
 }
 
 // reason words a failure as the server does.
@@ -92,9 +94,9 @@ func reason(err error) string {
 	if errors.As(err, &transport) {
 		return fmt.Sprintf("HTTP error: error sending request for url (%s)", transport.URL)
 	}
-	var refused *acme.Error
+	var refused acme.Problem
 	if errors.As(err, &refused) {
-		return fmt.Sprintf("%s: %s", refused.ProblemType, refused.Detail)
+		return fmt.Sprintf("%s: %s", refused.Type, refused.Detail)
 	}
 	return err.Error()
 }

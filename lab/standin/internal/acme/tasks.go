@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tailwart.lab/standin/internal/expr"
 	"tailwart.lab/standin/internal/registry"
 	"tailwart.lab/standin/internal/schema"
 	"tailwart.lab/standin/internal/tlscert"
@@ -46,7 +47,7 @@ func (m *Manager) Domain(old, value map[string]any) *registry.Error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.switchedOn = append(m.switchedOn, text(value["name"]))
+	m.switchedOn = append(m.switchedOn, expr.Text(value["name"]))
 	return nil
 }
 
@@ -62,11 +63,6 @@ func (m *Manager) enlist() {
 			m.schedule(domain.ID, time.Now())
 		}
 	}
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
 }
 
 func automatic(domain map[string]any) bool {
@@ -92,7 +88,7 @@ func (m *Manager) Run() {
 	for ; ; time.Sleep(time.Second) {
 		m.enlist()
 		for _, task := range m.Registry.List("Task") {
-			due, err := time.Parse(stamp, text(task.Value["due"]))
+			due, err := time.Parse(stamp, expr.Text(task.Value["due"]))
 			status, _ := task.Value["status"].(map[string]any)
 			if task.Value["@type"] == "AcmeRenewal" && err == nil && !due.After(time.Now()) && status["@type"] != "Failed" {
 				m.renew(task)
@@ -103,13 +99,13 @@ func (m *Manager) Run() {
 }
 
 func (m *Manager) renew(task registry.Object) {
-	domainID := text(task.Value["domainId"])
+	domainID := expr.Text(task.Value["domainId"])
 	domain := m.Registry.Get("Domain", domainID)
 	if domain == nil || !automatic(domain) {
 		m.remove("Task", task.ID)
 		return
 	}
-	name := text(domain["name"])
+	name := expr.Text(domain["name"])
 	m.Log.Info("ACME order started", "acme.order-start", "domain", name)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -135,22 +131,22 @@ func (m *Manager) renew(task registry.Object) {
 	}
 	m.Certificates.Reload()
 	m.remove("Task", task.ID)
-	m.Log.Info("ACME certificate obtained", "acme.order-completed", "domain", name, "expires", text(value["notValidAfter"]))
+	m.Log.Info("ACME certificate obtained", "acme.order-completed", "domain", name, "expires", expr.Text(value["notValidAfter"]))
 	m.schedule(domainID, renewal(m.provider(domain), value))
 }
 
 func (m *Manager) provider(domain map[string]any) map[string]any {
 	management, _ := domain["certificateManagement"].(map[string]any)
-	return m.Registry.Get("AcmeProvider", text(management["acmeProviderId"]))
+	return m.Registry.Get("AcmeProvider", expr.Text(management["acmeProviderId"]))
 }
 
 var shares = map[string]float64{"R12": 1.0 / 2, "R23": 2.0 / 3, "R34": 3.0 / 4, "R45": 4.0 / 5}
 
 // renewal is when a share of a certificate's life is over.
 func renewal(provider, certificate map[string]any) time.Time {
-	from, _ := time.Parse(stamp, text(certificate["notValidBefore"]))
-	until, _ := time.Parse(stamp, text(certificate["notValidAfter"]))
-	return from.Add(time.Duration(float64(until.Sub(from)) * shares[text(provider["renewBefore"])]))
+	from, _ := time.Parse(stamp, expr.Text(certificate["notValidBefore"]))
+	until, _ := time.Parse(stamp, expr.Text(certificate["notValidAfter"]))
+	return from.Add(time.Duration(float64(until.Sub(from)) * shares[expr.Text(provider["renewBefore"])]))
 }
 
 func (m *Manager) retry(task registry.Object, why string) {
@@ -178,7 +174,7 @@ func (m *Manager) publish() {
 		management, _ := domain.Value["dnsManagement"].(map[string]any)
 		wanted, _ := management["publishRecords"].(map[string]any)
 		records := m.Zone.Keys(domain)
-		state := fmt.Sprint(text(management["dnsServerId"]), records)
+		state := fmt.Sprint(expr.Text(management["dnsServerId"]), records)
 		if management["@type"] != "Automatic" || wanted["dkim"] != true || len(records) == 0 || m.published[domain.ID] == state {
 			continue
 		}
@@ -188,7 +184,7 @@ func (m *Manager) publish() {
 			err = updater.replace(records)
 		}
 		if err != nil {
-			m.Log.Emit("error", "DNS record update failed", "dns.update-failed", "domain", text(domain.Value["name"]), "reason", err.Error())
+			m.Log.Emit("error", "DNS record update failed", "dns.update-failed", "domain", expr.Text(domain.Value["name"]), "reason", err.Error())
 		}
 	}
 }
@@ -196,7 +192,7 @@ func (m *Manager) publish() {
 // names are what a certificate is for: the domain and everything below it,
 // unless the domain's management names something else.
 func names(domain map[string]any) []string {
-	name := text(domain["name"])
+	name := expr.Text(domain["name"])
 	management, _ := domain["certificateManagement"].(map[string]any)
 	chosen, _ := management["subjectAlternativeNames"].(map[string]any)
 	if len(chosen) == 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"tailwart.lab/standin/internal/config"
+	"tailwart.lab/standin/internal/expr"
 )
 
 // updater writes records by RFC 2136 with a TSIG key (RFC 8945).
@@ -37,7 +38,7 @@ func (m *Manager) updater(domain map[string]any) (*updater, error) {
 	if management["@type"] != "Automatic" {
 		return nil, errors.New("the domain has no DNS server for DNS-01 challenges")
 	}
-	server := m.Registry.Get("DnsServer", text(management["dnsServerId"]))
+	server := m.Registry.Get("DnsServer", expr.Text(management["dnsServerId"]))
 	if server == nil {
 		return nil, errors.New("the domain's DNS server does not exist")
 	}
@@ -48,14 +49,14 @@ func (m *Manager) updater(domain map[string]any) (*updater, error) {
 	if err != nil {
 		return nil, err
 	}
-	algorithm, ok := algorithms[text(server["tsigAlgorithm"])]
+	algorithm, ok := algorithms[expr.Text(server["tsigAlgorithm"])]
 	if !ok {
 		return nil, fmt.Errorf("TSIG algorithm %v is not known to this stand-in", server["tsigAlgorithm"])
 	}
 	return &updater{
-		zone:     dns.Fqdn(config.Text(management, "origin", text(domain["name"]))),
-		server:   net.JoinHostPort(text(server["host"]), strconv.Itoa(config.Int(server, "port", 53))),
-		protocol: config.Text(server, "protocol", "udp"), keyName: dns.CanonicalName(text(server["keyName"])), secret: secret, algorithm: algorithm,
+		zone:     dns.Fqdn(config.Text(management, "origin", expr.Text(domain["name"]))),
+		server:   net.JoinHostPort(expr.Text(server["host"]), strconv.Itoa(config.Int(server, "port", 53))),
+		protocol: config.Text(server, "protocol", "udp"), keyName: dns.CanonicalName(expr.Text(server["keyName"])), secret: secret, algorithm: algorithm,
 		ttl: uint32(config.Int(server, "ttl", 300000) / 1000), timeout: duration(server, "timeout", 30000),
 		propagation: duration(server, "propagationTimeout", 60000),
 	}, nil
@@ -75,12 +76,10 @@ func (u *updater) record(owner, value string) dns.RR {
 	return &dns.TXT{Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: u.ttl}, Txt: []string{value}}
 }
 
-func (u *updater) add(owner string, values []string) error {
+// add inserts a value beside what the name has: a domain and its wildcard share it.
+func (u *updater) add(owner, value string) error {
 	message := new(dns.Msg).SetUpdate(u.zone)
-	message.RemoveRRset([]dns.RR{u.record(owner, "")})
-	for _, v := range values {
-		message.Insert([]dns.RR{u.record(owner, v)})
-	}
+	message.Insert([]dns.RR{u.record(owner, value)})
 	return u.send(message)
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tailwart.lab/standin/internal/expr"
 	"tailwart.lab/standin/internal/schema"
 )
 
@@ -58,7 +59,7 @@ func (d *Directory) allowed(from netip.Addr) bool { return d.listed("AllowedIp",
 
 func (d *Directory) listed(kind string, from netip.Addr) bool {
 	for _, value := range d.reg.Values(kind) {
-		if p, ok := schema.ParseNetwork(text(value["address"])); ok && p.Contains(from.Unmap()) {
+		if p, ok := schema.ParseNetwork(expr.Text(value["address"])); ok && p.Contains(from.Unmap()) {
 			return usable(map[string]any{"expiresAt": value["expiresAt"]}, from)
 		}
 	}

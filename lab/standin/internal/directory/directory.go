@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"tailwart.lab/standin/internal/expr"
 	"tailwart.lab/standin/internal/registry"
 )
 
@@ -73,16 +74,11 @@ func aliasEnabled(value map[string]any, address string) bool {
 	local, _, _ := strings.Cut(address, "@")
 	aliases, _ := value["aliases"].(map[string]any)
 	for _, a := range aliases {
-		if m, ok := a.(map[string]any); ok && strings.EqualFold(text(m["name"]), local) {
+		if m, ok := a.(map[string]any); ok && strings.EqualFold(expr.Text(m["name"]), local) {
 			return m["enabled"] != false
 		}
 	}
 	return true
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
 }
 
 // Expand turns a recipient into the accounts that get the message and the
@@ -109,7 +105,7 @@ func (d *Directory) expand(address string, seen map[string]bool, accounts *[]reg
 			owner, kind = d.lookup(plain + "@" + domain)
 		}
 	}
-	if catchAll := text(domainObject.Value["catchAllAddress"]); kind == "" && catchAll != "" {
+	if catchAll := expr.Text(domainObject.Value["catchAllAddress"]); kind == "" && catchAll != "" {
 		if !strings.EqualFold(catchAll, full) {
 			return d.expand(catchAll, seen, accounts, outside)
 		}
@@ -119,7 +115,7 @@ func (d *Directory) expand(address string, seen map[string]bool, accounts *[]reg
 		for _, account := range d.reg.List("Account") {
 			groups, _ := account.Value["memberGroupIds"].(map[string]any)
 			if groups[owner.ID] == true {
-				d.expand(text(account.Value["emailAddress"]), seen, accounts, outside)
+				d.expand(expr.Text(account.Value["emailAddress"]), seen, accounts, outside)
 			}
 		}
 	case kind == "Account":

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tailwart.lab/standin/internal/expr"
 	"tailwart.lab/standin/internal/password"
 	"tailwart.lab/standin/internal/registry"
 	"tailwart.lab/standin/internal/schema"
@@ -44,12 +45,12 @@ func (d *Directory) login(name, secret string, from netip.Addr) *Identity {
 	local, domain, _, ok := d.canonical(name)
 	if !ok {
 		// A name without a domain is looked up in the default domain.
-		id := text(d.reg.Singleton("SystemSettings")["defaultDomainId"])
+		id := expr.Text(d.reg.Singleton("SystemSettings")["defaultDomainId"])
 		value := d.reg.Get("Domain", id)
 		if value == nil || strings.Contains(name, "@") {
 			return nil
 		}
-		local, domain = strings.ToLower(name), strings.ToLower(text(value["name"]))
+		local, domain = strings.ToLower(name), strings.ToLower(expr.Text(value["name"]))
 	}
 	account, kind := d.lookup(local + "@" + domain)
 	if kind != "Account" || account.Value["@type"] != "User" {
@@ -58,12 +59,12 @@ func (d *Directory) login(name, secret string, from netip.Addr) *Identity {
 	credentials, _ := account.Value["credentials"].(map[string]any)
 	for _, c := range credentials {
 		credential, _ := c.(map[string]any)
-		if usable(credential, from) && d.verify(text(credential["secret"]), secret) {
+		if usable(credential, from) && d.verify(expr.Text(credential["secret"]), secret) {
 			return identity(account)
 		}
 	}
 	for _, c := range Keys(account.Value, "AppPassword") {
-		if usable(c, from) && d.verify(text(c["secret"]), secret) {
+		if usable(c, from) && d.verify(expr.Text(c["secret"]), secret) {
 			return identity(account)
 		}
 	}
@@ -92,7 +93,7 @@ func (d *Directory) Bearer(token string, from netip.Addr) (*Identity, bool) {
 	if ok {
 		if value := d.reg.Get("Account", accountID); value != nil {
 			for _, k := range Keys(value, "ApiKey") {
-				if usable(k, from) && text(k["secret"]) == password.Fingerprint(token) {
+				if usable(k, from) && expr.Text(k["secret"]) == password.Fingerprint(token) {
 					return identity(registry.Object{ID: accountID, Value: value}), true
 				}
 			}
@@ -103,7 +104,7 @@ func (d *Directory) Bearer(token string, from netip.Addr) (*Identity, bool) {
 }
 
 func usable(credential map[string]any, from netip.Addr) bool {
-	if expires := text(credential["expiresAt"]); expires != "" {
+	if expires := expr.Text(credential["expiresAt"]); expires != "" {
 		if t, err := time.Parse(time.RFC3339, expires); err == nil && time.Now().After(t) {
 			return false
 		}
@@ -119,7 +120,7 @@ func usable(credential map[string]any, from netip.Addr) bool {
 
 func identity(account registry.Object) *Identity {
 	roles, _ := account.Value["roles"].(map[string]any)
-	return &Identity{ID: account.ID, Name: text(account.Value["emailAddress"]), Admin: roles["@type"] == "Admin", Account: account}
+	return &Identity{ID: account.ID, Name: expr.Text(account.Value["emailAddress"]), Admin: roles["@type"] == "Admin", Account: account}
 }
 
 // verify checks a password against a hash. Argon2 is slow on purpose, so a pair

@@ -1,286 +1,176 @@
 package imapd
 
 import (
-	"fmt"
-	"path"
-	"strconv"
-	"strings"
+	"io"
+	"slices"
 	"time"
 
-	"tailwart.lab/standin/internal/ids"
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapserver"
+
 	"tailwart.lab/standin/internal/mailstore"
 )
 
-func quote(s string) string {
-	return `"` + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `"`, `\"`) + `"`
+// Namespace implements imapserver.SessionNamespace.
+func (x *session) Namespace() (*imap.NamespaceData, error) {
+	return &imap.NamespaceData{Personal: []imap.NamespaceDescriptor{{Delim: '/'}}}, nil
 }
 
-// matches compares a mailbox name with a LIST pattern.
-func matches(pattern, name string) bool {
-	if pattern == "*" {
-		return true
-	}
-	if strings.EqualFold(pattern, "INBOX") && name == "INBOX" {
-		return true
-	}
-	if strings.Contains(pattern, "*") {
-		// '*' crosses the hierarchy separator, which path.Match's never does.
-		pattern = strings.ReplaceAll(pattern, "/", "\x01")
-		name = strings.ReplaceAll(name, "/", "\x01")
-	}
-	ok, _ := path.Match(strings.ReplaceAll(strings.ReplaceAll(pattern, "%", "*"), "[", `\[`), name)
-	return ok
-}
-
-func (x *session) list(tag string, args []arg, _ bool) error {
-	name := args[0].text
-	args = args[1:]
-	if len(args) > 0 && args[0].isList {
-		args = args[1:]
-	}
-	if len(args) < 2 {
-		return errBad
-	}
-	patterns := []string{args[1].text}
-	if args[1].isList {
-		patterns = nil
-		for _, p := range args[1].list {
-			patterns = append(patterns, p.text)
-		}
-	}
-	var items []arg
-	if len(args) > 3 && strings.EqualFold(args[2].text, "RETURN") {
-		for i, option := range args[3].list {
-			if strings.EqualFold(option.text, "STATUS") && i+1 < len(args[3].list) {
-				items = args[3].list[i+1].list
-			}
-		}
-	}
-	if patterns[0] == "" && len(patterns) == 1 {
-		x.line(`* %s (\NoSelect) "/" ""`, name)
-		return x.ok(tag, name+" completed")
+// List implements imapserver.Session.
+func (x *session) List(w *imapserver.ListWriter, ref string, patterns []string, options *imap.ListOptions) error {
+	if len(patterns) == 0 {
+		return w.WriteList(&imap.ListData{Attrs: []imap.MailboxAttr{imap.MailboxAttrNoSelect}, Delim: '/'})
 	}
 	boxes, err := x.Mail.Mailboxes(x.who.ID)
 	if err != nil {
-		return err
+		return failure(err)
 	}
-	for _, b := range boxes {
-		if name == "LSUB" && !b.Subscribed {
+	for _, box := range boxes {
+		if !slices.ContainsFunc(patterns, func(p string) bool { return imapserver.MatchList(box.Name, '/', ref, p) }) {
 			continue
 		}
-		for _, p := range patterns {
-			if matches(args[0].text+p, b.Name) {
-				x.line("* %s (%s) \"/\" %s", name, b.Role, quote(b.Name))
-				if items != nil {
-					if err := x.statusLine(b, items); err != nil {
-						return err
-					}
-				}
-				break
+		data := &imap.ListData{Delim: '/', Mailbox: box.Name}
+		if box.Role != "" {
+			data.Attrs = []imap.MailboxAttr{box.Role}
+		}
+		if options.ReturnStatus != nil {
+			if data.Status, err = x.Status(box.Name, options.ReturnStatus); err != nil {
+				return err
 			}
 		}
+		if err := w.WriteList(data); err != nil {
+			return err
+		}
 	}
-	return x.ok(tag, name+" completed")
+	return nil
 }
 
-func (x *session) namespace(tag string, _ []arg, _ bool) error {
-	x.line(`* NAMESPACE (("" "/")) NIL NIL`)
-	return x.ok(tag, "NAMESPACE completed")
+// Select implements imapserver.Session.
+func (x *session) Select(name string, options *imap.SelectOptions) (*imap.SelectData, error) {
+	box, err := x.Mail.Find(x.who.ID, name)
+	if err != nil {
+		return nil, failure(err)
+	}
+	messages, err := x.Mail.Messages(x.who.ID, box.ID)
+	if err != nil {
+		return nil, failure(err)
+	}
+	x.box, x.view, x.readOnly = &box, messages, options.ReadOnly
+	return &imap.SelectData{
+		NumMessages: uint32(len(messages)), UIDNext: box.UIDNext, UIDValidity: box.UIDValidity,
+	}, nil
 }
 
-func (x *session) selectBox(tag string, args []arg, _ bool) error {
-	if len(args) < 2 {
-		return errBad
-	}
+// Unselect implements imapserver.Session.
+func (x *session) Unselect() error {
 	x.box, x.view = nil, nil
-	box, err := x.Mail.Find(x.who.ID, args[1].text)
+	return nil
+}
+
+// Status implements imapserver.Session.
+func (x *session) Status(name string, _ *imap.StatusOptions) (*imap.StatusData, error) {
+	box, err := x.Mail.Find(x.who.ID, name)
 	if err != nil {
-		return err
+		return nil, failure(err)
 	}
 	messages, err := x.Mail.Messages(x.who.ID, box.ID)
 	if err != nil {
-		return err
+		return nil, failure(err)
 	}
-	x.box, x.view, x.readOnly = &box, messages, args[0].text == "EXAMINE"
-	x.line("* %d EXISTS", len(messages))
-	x.line(`* FLAGS (\Answered \Flagged \Deleted \Seen \Draft)`)
-	x.line("* 0 RECENT")
-	x.line(`* OK [PERMANENTFLAGS (\Deleted \Seen \Answered \Flagged \Draft \*)] All allowed`)
-	x.line("* OK [UIDVALIDITY %d] UIDs valid", box.UIDValidity)
-	x.line("* OK [UIDNEXT %d] Next predicted UID", box.UIDNext)
-	x.line("* OK [MAILBOXID (%s)] Unique Mailbox ID", x.mailboxID(box))
-	mode := "READ-WRITE"
-	if x.readOnly {
-		mode = "READ-ONLY"
-	}
-	return x.ok(tag, fmt.Sprintf("[%s] %s completed", mode, args[0].text))
-}
-
-// mailboxID is the OBJECTID of a mailbox: the letter i and the numbers of
-// mailbox and account.
-func (x *session) mailboxID(box mailstore.Mailbox) string {
-	id := ids.Encode(uint64(box.ID))
-	return "i" + strings.Repeat("a", max(0, 6-len(id))) + id
-}
-
-func (x *session) status(tag string, args []arg, _ bool) error {
-	if len(args) < 3 || !args[2].isList {
-		return errBad
-	}
-	box, err := x.Mail.Find(x.who.ID, args[1].text)
-	if err != nil {
-		return err
-	}
-	if err := x.statusLine(box, args[2].list); err != nil {
-		return err
-	}
-	return x.ok(tag, "STATUS completed")
-}
-
-func (x *session) statusLine(box mailstore.Mailbox, items []arg) error {
-	messages, err := x.Mail.Messages(x.who.ID, box.ID)
-	if err != nil {
-		return err
-	}
-	unseen, deleted, size := 0, 0, int64(0)
+	all, unseen, deleted, recent, size := uint32(len(messages)), uint32(0), uint32(0), uint32(0), int64(0)
 	for _, m := range messages {
-		if !m.HasFlag(`\Seen`) {
+		if !m.HasFlag(imap.FlagSeen) {
 			unseen++
 		}
-		if m.HasFlag(`\Deleted`) {
+		if m.HasFlag(imap.FlagDeleted) {
 			deleted++
 		}
 		size += m.Size
 	}
-	var parts []string
-	for _, item := range items {
-		name := strings.ToUpper(item.text)
-		value := ""
-		switch name {
-		case "MESSAGES":
-			value = strconv.Itoa(len(messages))
-		case "RECENT":
-			value = "0"
-		case "UIDNEXT":
-			value = strconv.FormatUint(uint64(box.UIDNext), 10)
-		case "UIDVALIDITY":
-			value = strconv.FormatUint(uint64(box.UIDValidity), 10)
-		case "UNSEEN":
-			value = strconv.Itoa(unseen)
-		case "DELETED":
-			value = strconv.Itoa(deleted)
-		case "SIZE":
-			value = strconv.FormatInt(size, 10)
-		case "HIGHESTMODSEQ":
-			value = "1"
-		case "MAILBOXID":
-			value = "(" + x.mailboxID(box) + ")"
-		default:
-			return errBad
-		}
-		parts = append(parts, name+" "+value)
+	return &imap.StatusData{
+		Mailbox: box.Name, NumMessages: &all, UIDNext: box.UIDNext, UIDValidity: box.UIDValidity, NumUnseen: &unseen,
+		NumDeleted: &deleted, Size: &size, NumRecent: &recent, DeletedStorage: new(int64),
+	}, nil
+}
+
+// Append implements imapserver.Session.
+func (x *session) Append(name string, r imap.LiteralReader, options *imap.AppendOptions) (*imap.AppendData, error) {
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
 	}
-	x.line("* STATUS %s (%s)", quote(box.Name), strings.Join(parts, " "))
+	received := options.Time
+	if received.IsZero() {
+		received = time.Now()
+	}
+	quotas, _ := x.Registry.Get("Account", x.who.ID)["quotas"].(map[string]any)
+	limit, _ := quotas["maxDiskQuota"].(float64)
+	box, message, err := x.Mail.Append(x.who.ID, name, body, options.Flags, received, int64(limit))
+	if err == mailstore.ErrNoMailbox {
+		return nil, refuse(imap.ResponseCodeTryCreate, "Mailbox does not exist.")
+	}
+	return &imap.AppendData{UID: message.UID, UIDValidity: box.UIDValidity}, failure(err)
+}
+
+// Poll implements imapserver.Session: it tells what others changed.
+func (x *session) Poll(w *imapserver.UpdateWriter, expunge bool) error {
+	if x.box == nil {
+		return nil
+	}
+	current, err := x.Mail.Messages(x.who.ID, x.box.ID)
+	if err != nil {
+		return err
+	}
+	byUID := make(map[imap.UID]mailstore.Message, len(current))
+	for _, m := range current {
+		byUID[m.UID] = m
+	}
+	for i := len(x.view) - 1; expunge && i >= 0; i-- {
+		if _, there := byUID[x.view[i].UID]; !there {
+			x.view = slices.Delete(x.view, i, i+1)
+			if err := w.WriteExpunge(uint32(i + 1)); err != nil {
+				return err
+			}
+		}
+	}
+	last := imap.UID(0)
+	for i := range x.view {
+		last = x.view[i].UID
+		if m, there := byUID[last]; there && !slices.Equal(m.Flags, x.view[i].Flags) {
+			x.view[i] = m
+			if err := w.WriteMessageFlags(uint32(i+1), m.UID, m.Flags); err != nil {
+				return err
+			}
+		}
+	}
+	before := len(x.view)
+	for _, m := range current {
+		if m.UID > last {
+			x.view = append(x.view, m)
+		}
+	}
+	if len(x.view) > before {
+		return w.WriteNumMessages(uint32(len(x.view)))
+	}
 	return nil
 }
 
-func (x *session) create(tag string, args []arg, _ bool) error {
-	if len(args) < 2 || args[1].text == "" {
-		return errBad
+// Idle implements imapserver.Session.
+func (x *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
+	var changes <-chan struct{}
+	if x.box != nil {
+		watch, end := x.Mail.Watch(x.who.ID, x.box.ID)
+		defer end()
+		changes = watch
 	}
-	role := ""
-	if len(args) > 2 && len(args[2].list) == 2 && len(args[2].list[1].list) == 1 {
-		role = args[2].list[1].list[0].text
-	}
-	box, err := x.Mail.Create(x.who.ID, args[1].text, role)
-	if err != nil {
-		return err
-	}
-	return x.ok(tag, fmt.Sprintf("[MAILBOXID (%s)] CREATE completed", x.mailboxID(box)))
-}
-
-func (x *session) remove(tag string, args []arg, _ bool) error {
-	if len(args) != 2 {
-		return errBad
-	}
-	if err := x.Mail.Delete(x.who.ID, args[1].text); err != nil {
-		return err
-	}
-	return x.ok(tag, "DELETE completed")
-}
-
-func (x *session) rename(tag string, args []arg, _ bool) error {
-	if len(args) != 3 {
-		return errBad
-	}
-	if err := x.Mail.Rename(x.who.ID, args[1].text, args[2].text); err != nil {
-		return err
-	}
-	return x.ok(tag, "RENAME completed")
-}
-
-func (x *session) subscribe(tag string, args []arg, _ bool) error {
-	if len(args) != 2 {
-		return errBad
-	}
-	if err := x.Mail.Subscribe(x.who.ID, args[1].text, args[0].text == "SUBSCRIBE"); err != nil {
-		return err
-	}
-	return x.ok(tag, args[0].text+" completed")
-}
-
-func (x *session) quotaLimit() int64 {
-	account := x.Registry.Get("Account", x.who.ID)
-	quotas, _ := account["quotas"].(map[string]any)
-	limit, _ := quotas["maxDiskQuota"].(float64)
-	return int64(limit)
-}
-
-func (x *session) quota(tag string, args []arg, _ bool) error {
-	if args[0].text == "GETQUOTAROOT" && len(args) > 1 {
-		x.line("* QUOTAROOT %s \"#%s\"", quote(args[1].text), x.who.ID)
-	}
-	// RFC 9208 counts storage in units of 1024 octets.
-	resources := ""
-	if limit := x.quotaLimit(); limit > 0 {
-		resources = fmt.Sprintf("STORAGE %d %d", x.Mail.Used(x.who.ID)/1024, limit/1024)
-	}
-	x.line("* QUOTA \"#%s\" (%s)", x.who.ID, resources)
-	return x.ok(tag, args[0].text+" completed")
-}
-
-func (x *session) append(tag string, args []arg, _ bool) error {
-	if len(args) < 3 {
-		return errBad
-	}
-	name, rest := args[1].text, args[2:]
-	var flags []string
-	received := time.Now()
-	if rest[0].isList {
-		for _, f := range rest[0].list {
-			flags = append(flags, f.text)
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-changes:
+			if err := x.Poll(w, true); err != nil {
+				return err
+			}
 		}
-		rest = rest[1:]
 	}
-	if len(rest) == 2 {
-		t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", rest[0].text)
-		if err != nil {
-			return errBad
-		}
-		received, rest = t, rest[1:]
-	}
-	if len(rest) != 1 {
-		return errBad
-	}
-	box, msg, err := x.Mail.Append(x.who.ID, name, []byte(rest[0].text), flags, received, x.quotaLimit())
-	if err == mailstore.ErrNoMailbox {
-		return x.no(tag, "[TRYCREATE] Mailbox does not exist.")
-	}
-	if err != nil {
-		return err
-	}
-	if err := x.sync(true); err != nil {
-		return err
-	}
-	return x.ok(tag, fmt.Sprintf("[APPENDUID %d %d] APPEND completed", box.UIDValidity, msg.UID))
 }

@@ -1,271 +1,193 @@
 package imapd
 
 import (
-	"fmt"
+	"bufio"
+	"bytes"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapserver"
+	"github.com/emersion/go-message/textproto"
 
 	"tailwart.lab/standin/internal/mailstore"
 )
 
-// sync tells the client what others changed. Expunges may only be told by
-// commands that do not number messages (RFC 3501, 7.4.1).
-func (x *session) sync(expunge bool) error {
-	if x.box == nil {
-		return nil
+// within says whether a set names the message at a position. A set with '*'
+// always names the last one. '$' is not remembered and names nothing.
+func (x *session) within(set imap.NumSet, i int) bool {
+	if imap.IsSearchRes(set) {
+		return false
 	}
-	current, err := x.Mail.Messages(x.who.ID, x.box.ID)
-	if err != nil {
-		return err
+	found := set.Dynamic() && i == len(x.view)-1
+	switch set := set.(type) {
+	case imap.SeqSet:
+		found = found || set.Contains(uint32(i+1))
+	case imap.UIDSet:
+		found = found || set.Contains(x.view[i].UID)
 	}
-	byUID := make(map[uint32]mailstore.Message, len(current))
-	for _, m := range current {
-		byUID[m.UID] = m
-	}
-	if expunge {
-		for i := len(x.view) - 1; i >= 0; i-- {
-			if _, there := byUID[x.view[i].UID]; !there {
-				x.line("* %d EXPUNGE", i+1)
-				x.view = slices.Delete(x.view, i, i+1)
-			}
+	return found
+}
+
+func (x *session) chosen(set imap.NumSet) (positions []int, messages []mailstore.Message) {
+	for i, m := range x.view {
+		if x.within(set, i) {
+			positions, messages = append(positions, i), append(messages, m)
 		}
 	}
-	last := uint32(0)
-	for i := range x.view {
-		last = x.view[i].UID
-		if m, there := byUID[last]; there && !slices.Equal(m.Flags, x.view[i].Flags) {
-			x.view[i] = m
-			x.line("* %d FETCH (UID %d FLAGS (%s))", i+1, m.UID, strings.Join(m.Flags, " "))
-		}
+	return positions, messages
+}
+
+// Fetch implements imapserver.Session.
+func (x *session) Fetch(w *imapserver.FetchWriter, set imap.NumSet, options *imap.FetchOptions) error {
+	if len(options.BinarySection)+len(options.BinarySectionSize) > 0 {
+		return refuse(imap.ResponseCodeCannot, "This stand-in does not decode parts.")
 	}
-	before := len(x.view)
-	for _, m := range current {
-		if m.UID > last {
-			x.view = append(x.view, m)
+	x.fetching = true
+	defer func() { x.fetching = false }()
+	positions, _ := x.chosen(set)
+	for _, i := range positions {
+		if err := x.fetchOne(w.CreateMessage(uint32(i+1)), i, options); err != nil {
+			return err
 		}
-	}
-	if len(x.view) > before {
-		x.line("* %d EXISTS", len(x.view))
 	}
 	return nil
 }
 
-func (x *session) noop(tag string, _ []arg, _ bool) error {
-	if err := x.sync(true); err != nil {
-		return x.no(tag, failureText(err))
-	}
-	return x.ok(tag, "NOOP completed")
-}
-
-// chosen are the positions in the view that a set names.
-func (x *session) chosen(text string, uid bool) ([]int, error) {
-	set, err := parseSet(text)
-	if err != nil {
-		return nil, errBad
-	}
-	var out []int
-	highestUID := uint32(0)
-	if len(x.view) > 0 {
-		highestUID = x.view[len(x.view)-1].UID
-	}
-	for i, m := range x.view {
-		if (uid && contains(set, m.UID, highestUID)) || (!uid && contains(set, uint32(i+1), uint32(len(x.view)))) {
-			out = append(out, i)
+func (x *session) fetchOne(w *imapserver.FetchResponseWriter, i int, options *imap.FetchOptions) error {
+	m := x.view[i]
+	var body []byte
+	if len(options.BodySection) > 0 || options.Envelope || options.BodyStructure != nil {
+		var err error
+		if body, err = x.Mail.Blobs.Get(m.Blob); err != nil {
+			w.Close()
+			return failure(err)
 		}
 	}
-	return out, nil
+	peek := func(s *imap.FetchItemBodySection) bool { return s.Peek }
+	seen := slices.ContainsFunc(options.BodySection, func(s *imap.FetchItemBodySection) bool { return !peek(s) })
+	if seen && !m.HasFlag(imap.FlagSeen) && !x.readOnly {
+		m.Flags = append(slices.Clone(m.Flags), imap.FlagSeen)
+		if err := x.Mail.SetFlags(x.who.ID, x.box.ID, []mailstore.Message{m}); err != nil {
+			w.Close()
+			return failure(err)
+		}
+		x.view[i] = m
+		options.Flags = true
+	}
+	if options.UID {
+		w.WriteUID(m.UID)
+	}
+	if options.Flags {
+		w.WriteFlags(m.Flags)
+	}
+	if options.InternalDate {
+		w.WriteInternalDate(m.Received)
+	}
+	if options.RFC822Size {
+		w.WriteRFC822Size(m.Size)
+	}
+	if options.Envelope {
+		header, _ := textproto.ReadHeader(bufio.NewReader(bytes.NewReader(body)))
+		w.WriteEnvelope(imapserver.ExtractEnvelope(header))
+	}
+	if options.BodyStructure != nil {
+		w.WriteBodyStructure(imapserver.ExtractBodyStructure(bytes.NewReader(body)))
+	}
+	for _, section := range options.BodySection {
+		content := extract(body, section)
+		part := w.WriteBodySection(section, int64(len(content)))
+		part.Write(content)
+		if err := part.Close(); err != nil {
+			return err
+		}
+	}
+	return w.Close()
 }
 
-func (x *session) store(tag string, args []arg, uid bool) error {
-	if len(args) < 4 {
-		return errBad
+// extract takes a section of a message. The whole message is returned as it is
+// stored, byte for byte, without passing through a parser.
+func extract(body []byte, section *imap.FetchItemBodySection) []byte {
+	if section.Specifier != imap.PartSpecifierNone || len(section.Part) > 0 {
+		return imapserver.ExtractBodySection(bytes.NewReader(body), section)
 	}
+	if p := section.Partial; p != nil {
+		body = body[min(p.Offset, int64(len(body))):]
+		return body[:min(p.Size, int64(len(body)))]
+	}
+	return body
+}
+
+// Store implements imapserver.Session.
+func (x *session) Store(w *imapserver.FetchWriter, set imap.NumSet, store *imap.StoreFlags, _ *imap.StoreOptions) error {
 	if x.readOnly {
-		return x.no(tag, "[READ-ONLY] Mailbox is read-only.")
+		return refuse("READ-ONLY", "Mailbox is read-only.")
 	}
-	positions, err := x.chosen(args[1].text, uid)
-	if err != nil {
-		return err
-	}
-	if args[2].isList {
-		args = append(args[:2], args[3:]...)
-	}
-	var flags []string
-	for _, a := range args[3:] {
-		if a.isList {
-			for _, f := range a.list {
-				flags = append(flags, f.text)
-			}
-		} else {
-			flags = append(flags, a.text)
+	positions, changed := x.chosen(set)
+	for n := range changed {
+		m := &changed[n]
+		m.Flags = slices.DeleteFunc(slices.Clone(m.Flags), func(held imap.Flag) bool {
+			return store.Op == imap.StoreFlagsSet || slices.Contains(store.Flags, held)
+		})
+		if store.Op != imap.StoreFlagsDel {
+			m.Flags = append(m.Flags, store.Flags...)
 		}
-	}
-	item, silent := strings.CutSuffix(strings.ToUpper(args[2].text), ".SILENT")
-	var changed []mailstore.Message
-	for _, i := range positions {
-		m := x.view[i]
-		switch item {
-		case "FLAGS":
-			m.Flags = slices.Clone(flags)
-		case "+FLAGS":
-			m.Flags = slices.Clone(m.Flags)
-			for _, f := range flags {
-				if !m.HasFlag(f) {
-					m.Flags = append(m.Flags, f)
-				}
-			}
-		case "-FLAGS":
-			m.Flags = slices.DeleteFunc(slices.Clone(m.Flags), func(held string) bool {
-				return slices.ContainsFunc(flags, func(f string) bool { return strings.EqualFold(f, held) })
-			})
-		default:
-			return errBad
-		}
-		changed = append(changed, m)
 	}
 	if err := x.Mail.SetFlags(x.who.ID, x.box.ID, changed); err != nil {
-		return err
+		return failure(err)
 	}
 	for n, i := range positions {
 		x.view[i] = changed[n]
-		if !silent {
-			prefix := ""
-			if uid {
-				prefix = fmt.Sprintf("UID %d ", changed[n].UID)
-			}
-			x.line("* %d FETCH (%sFLAGS (%s))", i+1, prefix, strings.Join(changed[n].Flags, " "))
-		}
 	}
-	return x.ok(tag, "STORE completed")
+	if store.Silent {
+		return nil
+	}
+	_, byUID := set.(imap.UIDSet)
+	return x.Fetch(w, set, &imap.FetchOptions{Flags: true, UID: byUID})
 }
 
-func uidList(uids []uint32) string {
-	parts := make([]string, len(uids))
-	for i, u := range uids {
-		parts[i] = strconv.FormatUint(uint64(u), 10)
-	}
-	return strings.Join(parts, ",")
+// Copy implements imapserver.Session.
+func (x *session) Copy(set imap.NumSet, to string) (*imap.CopyData, error) {
+	return x.copy(set, to, false)
 }
 
-func (x *session) copy(tag string, args []arg, uid bool) error {
-	if len(args) != 3 {
-		return errBad
-	}
-	positions, err := x.chosen(args[1].text, uid)
-	if err != nil {
+// Move implements imapserver.SessionMove. The poll after it tells the expunges.
+func (x *session) Move(w *imapserver.MoveWriter, set imap.NumSet, to string) error {
+	data, err := x.copy(set, to, true)
+	if err != nil || data == nil {
 		return err
 	}
-	move := args[0].text == "MOVE"
-	if len(positions) == 0 {
-		return x.ok(tag, args[0].text+" completed")
+	return w.WriteCopyData(data)
+}
+
+func (x *session) copy(set imap.NumSet, to string, move bool) (*imap.CopyData, error) {
+	_, messages := x.chosen(set)
+	if len(messages) == 0 {
+		return nil, nil
 	}
-	var messages []mailstore.Message
-	var from []uint32
-	for _, i := range positions {
-		messages = append(messages, x.view[i])
-		from = append(from, x.view[i].UID)
-	}
-	box, to, err := x.Mail.Copy(x.who.ID, x.box.ID, args[2].text, messages, move)
+	box, uids, err := x.Mail.Copy(x.who.ID, x.box.ID, to, messages, move)
 	if err == mailstore.ErrNoMailbox {
-		return x.no(tag, "[TRYCREATE] Mailbox does not exist.")
+		return nil, refuse(imap.ResponseCodeTryCreate, "Mailbox does not exist.")
 	}
 	if err != nil {
-		return err
+		return nil, failure(err)
 	}
-	code := fmt.Sprintf("[COPYUID %d %s %s]", box.UIDValidity, uidList(from), uidList(to))
-	if move {
-		x.line("* OK %s Moved", code)
-		if err := x.sync(true); err != nil {
-			return err
-		}
-		return x.ok(tag, "MOVE completed")
+	data := &imap.CopyData{UIDValidity: box.UIDValidity, DestUIDs: imap.UIDSetNum(uids...)}
+	for _, m := range messages {
+		data.SourceUIDs.AddNum(m.UID)
 	}
-	return x.ok(tag, code+" COPY completed")
+	return data, nil
 }
 
-func (x *session) expunge(tag string, args []arg, uid bool) error {
+// Expunge implements imapserver.Session. The poll after it tells the expunges.
+func (x *session) Expunge(_ *imapserver.ExpungeWriter, uids *imap.UIDSet) error {
 	if x.readOnly {
-		return x.no(tag, "[READ-ONLY] Mailbox is read-only.")
+		return nil
 	}
-	positions := make([]int, len(x.view))
-	for i := range positions {
-		positions[i] = i
-	}
-	if uid && len(args) > 1 {
-		var err error
-		if positions, err = x.chosen(args[1].text, true); err != nil {
-			return err
+	var gone []mailstore.Message
+	for i, m := range x.view {
+		if m.HasFlag(imap.FlagDeleted) && (uids == nil || x.within(*uids, i)) {
+			gone = append(gone, m)
 		}
 	}
-	if err := x.drop(positions); err != nil {
-		return err
-	}
-	if err := x.sync(true); err != nil {
-		return err
-	}
-	return x.ok(tag, "EXPUNGE completed")
-}
-
-// drop removes the messages at positions that are marked as deleted.
-func (x *session) drop(positions []int) error {
-	var messages []mailstore.Message
-	for _, i := range positions {
-		if x.view[i].HasFlag(`\Deleted`) {
-			messages = append(messages, x.view[i])
-		}
-	}
-	return x.Mail.Expunge(x.who.ID, x.box.ID, messages)
-}
-
-func (x *session) close(tag string, args []arg, _ bool) error {
-	if args[0].text == "CLOSE" && !x.readOnly {
-		positions := make([]int, len(x.view))
-		for i := range positions {
-			positions[i] = i
-		}
-		if err := x.drop(positions); err != nil {
-			return err
-		}
-	}
-	x.box, x.view = nil, nil
-	return x.ok(tag, args[0].text+" completed")
-}
-
-// idle tells of changes until the client says DONE (RFC 2177).
-func (x *session) idle(tag string, _ []arg, _ bool) error {
-	x.line("+ idling")
-	x.out.Flush()
-	lines := make(chan error, 1)
-	go func() {
-		_, err := x.parser.reader.ReadString('\n')
-		lines <- err
-	}()
-	var changes <-chan struct{}
-	if x.box != nil {
-		watch, stop := x.Mail.Watch(x.who.ID, x.box.ID)
-		defer stop()
-		changes = watch
-	}
-	alive := time.NewTicker(2 * time.Minute)
-	defer alive.Stop()
-	for {
-		select {
-		case err := <-lines:
-			if err != nil {
-				return errLogout
-			}
-			return x.ok(tag, "IDLE completed")
-		case <-changes:
-			if err := x.sync(true); err != nil {
-				return err
-			}
-		case <-alive.C:
-			x.line("* OK Still here")
-		}
-		if err := x.out.Flush(); err != nil {
-			return errLogout
-		}
-	}
+	return failure(x.Mail.Expunge(x.who.ID, x.box.ID, gone))
 }

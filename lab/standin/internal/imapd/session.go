@@ -1,15 +1,15 @@
-// Package imapd speaks IMAP4 as the server does: greeting, capabilities and
-// completion texts are the recorded ones.
+// Package imapd serves the mailboxes over IMAP. The protocol is go-imap's; this
+// package has the server's logins, capabilities and words.
 package imapd
 
 import (
-	"bufio"
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"io"
+	"net"
+	"regexp"
 	"strings"
-	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapserver"
 
 	"tailwart.lab/standin/internal/directory"
 	"tailwart.lab/standin/internal/ids"
@@ -32,22 +32,30 @@ const (
 	capsAfter  = " IDLE NAMESPACE CHILDREN MULTIAPPEND BINARY UNSELECT ACL UIDPLUS ESEARCH WITHIN SEARCHRES SORT THREAD=REFERENCES" +
 		" LIST-EXTENDED LIST-STATUS ESORT SORT=DISPLAY SPECIAL-USE CREATE-SPECIAL-USE MOVE CONDSTORE QRESYNC UNAUTHENTICATE" +
 		" STATUS=SIZE OBJECTID PREVIEW RIGHTS=texk QUOTA QUOTA=RES-STORAGE"
-	anonymousTimeout = time.Minute
-	idleTimeout      = 30 * time.Minute
+	ready = "IMAP server ready"
 )
 
-var (
-	errLogout = errors.New("session is over")
-	errBad    = errors.New("bad arguments")
-)
+// words are the engine's texts and what the server says instead. The flags of a
+// mailbox are told in the server's order, which is not the engine's.
+var words = strings.NewReplacer(ready, "Stalwart IMAP4rev2 at your service.", "Logging out", "Stalwart IMAP4rev2 bids you farewell.",
+	"PLAIN authentication successful", "Authentication successful", "Logged in", "Authentication successful",
+	"Predicted next UID", "Next predicted UID", `"/" INBOX`, `"/" "INBOX"`,
+	"* 0 RECENT", `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft)`+"\r\n* 0 RECENT\r\n"+
+		`* OK [PERMANENTFLAGS (\Deleted \Seen \Answered \Flagged \Draft \*)] All allowed`)
 
+var capabilityList = regexp.MustCompile(`^(\S+ OK \[|\* )CAPABILITY [^]]*`)
+
+// session is one connection; it implements imapserver.SessionIMAP4rev2.
 type session struct {
 	*Server
-	conn   *network.Conn
-	out    *bufio.Writer
-	parser *parser
-	who    *directory.Identity
-	failed int
+	wire    *network.Wire
+	greeted bool
+	// raw says that lines from the client continue a command.
+	raw bool
+	// fetching says that lines to the client may be parts of messages.
+	fetching bool
+	who      *directory.Identity
+	failed   int
 
 	box      *mailstore.Mailbox
 	readOnly bool
@@ -57,234 +65,138 @@ type session struct {
 // Serve runs a session.
 func (s *Server) Serve(c *network.Conn) {
 	x := &session{Server: s}
-	x.use(c)
-	defer func() { x.conn.Close() }()
-	x.line("* OK [CAPABILITY %s] Stalwart IMAP4rev2 at your service.", x.capabilities())
-	for {
-		x.out.Flush()
-		timeout := anonymousTimeout
-		if x.who != nil {
-			timeout = idleTimeout
-		}
-		x.conn.SetDeadline(time.Now().Add(timeout))
-		tag, name, args, err := x.parser.command()
-		switch {
-		case errors.Is(err, errSyntax):
-			if tag == "" {
-				tag = "*"
-			}
-			x.line("%s BAD Expected a command.", tag)
-			continue
-		case err != nil:
-			return
-		}
-		if err := x.run(tag, name, args); err != nil {
-			x.out.Flush()
-			return
-		}
+	x.wire = network.NewWire(c, s.Options, x)
+	x.wire.Run(func(l net.Listener) error {
+		return imapserver.New(&imapserver.Options{
+			NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) { return x, nil, nil },
+			// Whether a login needs TLS is a setting: Login asks it.
+			InsecureAuth: true,
+			Caps:         imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapIMAP4rev2: {}, imap.CapLiteralPlus: {}},
+			Logger:       x.wire,
+		}).Serve(l)
+	})
+}
+
+// Command implements network.Dialect.
+func (x *session) Command(line string) bool {
+	if x.raw {
+		return false
 	}
+	parts := strings.Fields(line)
+	if len(parts) < 2 {
+		x.wire.Send("* BAD Expected a command.")
+		return true
+	}
+	switch tag := parts[0]; strings.ToUpper(parts[1]) {
+	case "ID":
+		x.wire.Send(`* ID ("name" "Stalwart" "version" "0.16.7" "vendor" "stand-in for Stalwart Labs LLC")` + "\r\n" + tag + " OK ID completed")
+		return true
+	case "STARTTLS":
+		if x.wire.TLS {
+			x.wire.Send("%s NO Already in TLS mode.", tag)
+		} else {
+			x.wire.Upgrade(tag + " OK Begin TLS negotiation now")
+		}
+		return true
+	}
+	x.raw = strings.HasSuffix(parts[len(parts)-1], "}")
+	return false
 }
 
-func (x *session) use(c *network.Conn) {
-	x.conn = c
-	x.out = bufio.NewWriterSize(c, 16384)
-	x.parser = &parser{bufio.NewReaderSize(c, 16384), func() {
-		x.line("+ Ready for literal data.")
-		x.out.Flush()
-	}}
-}
-
-func (x *session) line(format string, args ...any) { fmt.Fprintf(x.out, format+"\r\n", args...) }
-
-func (x *session) ok(tag, text string) error {
-	x.line("%s OK %s", tag, text)
-	return nil
-}
-
-func (x *session) no(tag, text string) error {
-	x.line("%s NO %s", tag, text)
-	return nil
+// Reply implements network.Dialect.
+func (x *session) Reply(line string) string {
+	if x.fetching {
+		return line
+	}
+	x.raw = strings.HasPrefix(line, "+ ") || (x.raw && strings.HasPrefix(line, "* "))
+	if strings.HasSuffix(line, ready) {
+		if x.greeted {
+			return ""
+		}
+		x.greeted = true
+	}
+	line = words.Replace(capabilityList.ReplaceAllString(line, "${1}CAPABILITY "+x.capabilities()))
+	switch {
+	case strings.HasPrefix(line, "* FLAGS ()"), strings.HasPrefix(line, "* OK [PERMANENTFLAGS ()"):
+		return ""
+	case strings.Contains(line, " NO [AUTHENTICATIONFAILED]"):
+		if limit, _ := x.Registry.Singleton("Imap")["maxAuthFailures"].(float64); x.failed >= int(limit) {
+			x.wire.Last = true
+			line += "\r\n* BYE Too many authentication requests from this connection."
+		}
+	case strings.HasPrefix(line, "* OK [UIDNEXT "):
+		line += "\r\n* OK [MAILBOXID (" + mailboxID(x.box) + ")] Unique Mailbox ID"
+	}
+	return line
 }
 
 func (x *session) capabilities() string {
-	caps := capsBefore
-	if x.who != nil {
-		return caps + capsAfter
-	}
-	caps += capsLogin
-	if !x.conn.TLS {
-		caps += " STARTTLS"
-	}
-	return caps
-}
-
-type command struct {
-	run func(x *session, tag string, args []arg, uid bool) error
-	// auth and selected are the states a command needs.
-	auth, selected bool
-}
-
-var commands map[string]command
-
-func init() {
-	commands = map[string]command{
-		"LIST": {(*session).list, true, false}, "LSUB": {(*session).list, true, false}, "SELECT": {(*session).selectBox, true, false},
-		"EXAMINE": {(*session).selectBox, true, false}, "STATUS": {(*session).status, true, false}, "CREATE": {(*session).create, true, false},
-		"DELETE": {(*session).remove, true, false}, "RENAME": {(*session).rename, true, false}, "SUBSCRIBE": {(*session).subscribe, true, false},
-		"UNSUBSCRIBE": {(*session).subscribe, true, false}, "APPEND": {(*session).append, true, false}, "NAMESPACE": {(*session).namespace, true, false},
-		"IDLE": {(*session).idle, true, false}, "GETQUOTAROOT": {(*session).quota, true, false}, "GETQUOTA": {(*session).quota, true, false},
-		"FETCH": {(*session).fetch, true, true}, "STORE": {(*session).store, true, true}, "SEARCH": {(*session).search, true, true},
-		"COPY": {(*session).copy, true, true}, "MOVE": {(*session).copy, true, true}, "EXPUNGE": {(*session).expunge, true, true},
-		"CLOSE": {(*session).close, true, true}, "UNSELECT": {(*session).close, true, true}, "CHECK": {(*session).noop, true, true},
-	}
-}
-
-func (x *session) run(tag, name string, args []arg) error {
-	switch name {
-	case "CAPABILITY":
-		x.line("* CAPABILITY %s", x.capabilities())
-		return x.ok(tag, "CAPABILITY completed")
-	case "NOOP":
-		return x.noop(tag, nil, false)
-	case "ID":
-		x.line(`* ID ("name" "Stalwart" "version" "0.16.7" "vendor" "stand-in for Stalwart Labs LLC")`)
-		return x.ok(tag, "ID completed")
-	case "ENABLE":
-		return x.enable(tag, args)
-	case "STARTTLS":
-		return x.startTLS(tag)
-	case "LOGIN":
-		return x.login(tag, args)
-	case "AUTHENTICATE":
-		return x.authenticate(tag, args)
-	case "LOGOUT":
-		x.line("* BYE Stalwart IMAP4rev2 bids you farewell.")
-		x.ok(tag, "LOGOUT completed")
-		return errLogout
-	}
-	uid := false
-	if name == "UID" && len(args) > 0 {
-		uid, name, args = true, strings.ToUpper(args[0].text), args[1:]
-	}
-	c, known := commands[name]
 	switch {
-	case !known:
-		x.line("%s BAD Unknown command %q.", tag, name)
-		return nil
-	case c.auth && x.who == nil:
-		return x.no(tag, "Not authenticated.")
-	case c.selected && x.box == nil:
-		return x.no(tag, "No mailbox selected.")
+	case x.who != nil:
+		return capsBefore + capsAfter
+	case x.wire.TLS:
+		return capsBefore + capsLogin
 	}
-	// LSUB, EXAMINE and the like share a function with their sibling.
-	err := c.run(x, tag, append([]arg{{text: name}}, args...), uid)
-	if errors.Is(err, errBad) || errors.Is(err, errSyntax) {
-		x.line("%s BAD Invalid arguments for %s.", tag, name)
-		return nil
-	}
-	if err != nil && !errors.Is(err, errLogout) && !errors.Is(err, io.EOF) {
-		return x.no(tag, failureText(err))
-	}
-	return err
+	return capsBefore + capsLogin + " STARTTLS"
 }
 
-func failureText(err error) string {
-	switch {
-	case errors.Is(err, mailstore.ErrNoMailbox):
-		return "[NONEXISTENT] Mailbox does not exist."
-	case errors.Is(err, mailstore.ErrExists):
-		return "[ALREADYEXISTS] Mailbox already exists."
-	case errors.Is(err, mailstore.ErrProtected):
-		return "[NOPERM] You are not allowed to change this mailbox."
-	case errors.Is(err, mailstore.ErrQuota):
-		return "[OVERQUOTA] Quota exceeded."
-	}
-	return "[CONTACTADMIN] Internal server error, please try again later."
+// mailboxID is the OBJECTID of a mailbox: the letter i and the numbers of
+// account and mailbox.
+func mailboxID(box *mailstore.Mailbox) string {
+	id := ids.Encode(uint64(box.ID))
+	return "i" + strings.Repeat("a", max(0, 6-len(id))) + id
 }
 
-func (x *session) startTLS(tag string) error {
-	if x.conn.TLS {
-		return x.no(tag, "Already in TLS mode.")
-	}
-	x.ok(tag, "Begin TLS negotiation now")
-	x.out.Flush()
-	if !x.conn.StartTLS(x.Options) {
-		return errLogout
-	}
-	x.use(x.conn)
-	return nil
+func refuse(code imap.ResponseCode, text string) error {
+	return &imap.Error{Type: imap.StatusResponseTypeNo, Code: code, Text: text}
 }
 
-func (x *session) enable(tag string, args []arg) error {
-	var names []string
-	for _, a := range args {
-		names = append(names, strings.ToUpper(a.text))
+// Login implements imapserver.Session.
+func (x *session) Login(name, secret string) error {
+	if !x.wire.TLS && x.Registry.Singleton("Imap")["allowPlainTextAuth"] != true {
+		return refuse("", "LOGIN is disabled on the clear-text port.")
 	}
-	x.line("* ENABLED %s", strings.Join(names, " "))
-	return x.ok(tag, "ENABLE completed")
-}
-
-func (x *session) login(tag string, args []arg) error {
-	if !x.conn.TLS && x.Registry.Singleton("Imap")["allowPlainTextAuth"] != true {
-		return x.no(tag, "LOGIN is disabled on the clear-text port.")
-	}
-	if len(args) != 2 {
-		x.line("%s BAD Invalid arguments for LOGIN.", tag)
-		return nil
-	}
-	return x.check(tag, args[0].text, args[1].text)
-}
-
-func (x *session) authenticate(tag string, args []arg) error {
-	if len(args) == 0 {
-		x.line("%s BAD Missing authentication mechanism.", tag)
-		return nil
-	}
-	if !x.conn.TLS && x.Registry.Singleton("Imap")["allowPlainTextAuth"] != true {
-		return x.no(tag, "AUTHENTICATE is disabled on the clear-text port.")
-	}
-	if !strings.EqualFold(args[0].text, "PLAIN") {
-		return x.no(tag, "[CANNOT] Authentication mechanism not supported.")
-	}
-	initial := ""
-	if len(args) > 1 {
-		initial = args[1].text
-	} else {
-		x.line("+ ")
-		x.out.Flush()
-		line, err := x.parser.reader.ReadString('\n')
-		if err != nil {
-			return err
-		}
-		initial = strings.TrimRight(line, "\r\n")
-	}
-	raw, err := base64.StdEncoding.DecodeString(initial)
-	parts := strings.Split(string(raw), "\x00")
-	if err != nil || len(parts) != 3 {
-		x.line("%s BAD Invalid challenge.", tag)
-		return nil
-	}
-	return x.check(tag, parts[1], parts[2])
-}
-
-func (x *session) check(tag, name, secret string) error {
-	if x.who != nil {
-		x.line("%s BAD Already authenticated.", tag)
-		return nil
-	}
-	who, valid := x.Directory.Login(name, secret, x.conn.Remote.Addr())
+	who, valid := x.Directory.Login(name, secret, x.wire.Remote.Addr())
 	if !valid || who.ID == directory.RecoveryID {
 		x.failed++
-		x.Options.Log.Info("Authentication failed", "auth.failed", x.conn.Fields("accountName", name)...)
-		x.no(tag, "[AUTHENTICATIONFAILED] Authentication failed")
-		if limit, _ := x.Registry.Singleton("Imap")["maxAuthFailures"].(float64); x.failed >= int(limit) {
-			x.line("* BYE Too many authentication requests from this connection.")
-			return errLogout
-		}
-		return nil
+		x.Options.Log.Info("Authentication failed", "auth.failed", x.wire.Fields("accountName", name)...)
+		return imapserver.ErrAuthFailed
 	}
 	x.who = who
 	account, _ := ids.Decode(who.ID)
-	x.Options.Log.Info("Authentication successful", "auth.success", x.conn.Fields("accountName", who.Name, "accountId", account)...)
-	return x.ok(tag, fmt.Sprintf("[CAPABILITY %s] Authentication successful", x.capabilities()))
+	x.Options.Log.Info("Authentication successful", "auth.success", x.wire.Fields("accountName", who.Name, "accountId", account)...)
+	return nil
 }
+
+// failure words what went wrong with a mailbox.
+func failure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, mailstore.ErrNoMailbox):
+		return refuse(imap.ResponseCodeNonExistent, "Mailbox does not exist.")
+	case errors.Is(err, mailstore.ErrQuota):
+		return refuse(imap.ResponseCodeOverQuota, "Quota exceeded.")
+	}
+	return refuse(imap.ResponseCodeContactAdmin, "Internal server error, please try again later.")
+}
+
+// Close implements imapserver.Session.
+func (x *session) Close() error { return x.Unselect() }
+
+var errFixed = refuse(imap.ResponseCodeCannot, "The mailboxes of this stand-in are fixed.")
+
+// Create implements imapserver.Session.
+func (*session) Create(string, *imap.CreateOptions) error { return errFixed }
+
+// Delete implements imapserver.Session.
+func (*session) Delete(string) error { return errFixed }
+
+// Rename implements imapserver.Session.
+func (*session) Rename(string, string, *imap.RenameOptions) error { return errFixed }
+
+// Subscribe implements imapserver.Session.
+func (*session) Subscribe(string) error { return nil }
+
+// Unsubscribe implements imapserver.Session.
+func (*session) Unsubscribe(string) error { return errFixed }

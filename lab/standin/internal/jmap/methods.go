@@ -30,9 +30,12 @@ func (c *context) run(call []json.RawMessage) {
 		c.answer("error", methodError("invalidArguments", "Invalid method call"), id)
 		return
 	}
-	if bad := c.resolve(args); bad != nil {
-		c.answer("error", bad, id)
-		return
+	for name := range args {
+		// Nothing here refers to an earlier answer (RFC 8620, 3.7).
+		if strings.HasPrefix(name, "#") {
+			c.answer("error", methodError("invalidResultReference", "Failed to evaluate %s", name), id)
+			return
+		}
 	}
 	if name == "Core/echo" {
 		c.answer(name, args, id)
@@ -83,8 +86,8 @@ func (c *context) list(kind *schema.Kind) []registry.Object {
 }
 
 func (c *context) singleton(kind *schema.Kind) map[string]any {
-	if kind.Name == "AccountSettings" || kind.Name == "AccountPassword" {
-		return c.personal(kind)
+	if kind.Name == "AccountSettings" {
+		return c.settings(kind)
 	}
 	return c.server.Registry.Singleton(kind.Name)
 }
@@ -170,9 +173,12 @@ func (c *context) query(kind *schema.Kind, args map[string]any) map[string]any {
 	filter, _ := args["filter"].(map[string]any)
 	ids := []string{}
 	for _, o := range c.list(kind) {
-		match, known := c.matches(kind, o, filter)
-		if !known {
-			return methodError("unsupportedFilter", "The filter is not supported")
+		match := true
+		for name, want := range filter {
+			if kind.Of(o.Value).Prop(name) == nil {
+				return methodError("unsupportedFilter", "The filter is not supported")
+			}
+			match = match && schema.Equal(o.Value[name], want)
 		}
 		if match {
 			ids = append(ids, o.ID)
@@ -192,36 +198,4 @@ func (c *context) query(kind *schema.Kind, args map[string]any) map[string]any {
 		out["total"] = total
 	}
 	return out
-}
-
-func (c *context) matches(kind *schema.Kind, o registry.Object, filter map[string]any) (match, known bool) {
-	variant := kind.Of(o.Value)
-	for name, want := range filter {
-		switch {
-		case name == "text":
-			raw, _ := json.Marshal(c.server.Registry.Schema.Mask(&kind.Shape, o.Value))
-			if !strings.Contains(strings.ToLower(string(raw)), strings.ToLower(str(want))) {
-				return false, true
-			}
-		case name == "@type" || name == "type":
-			if o.Value["@type"] != want {
-				return false, true
-			}
-		case name == "email":
-			if !strings.EqualFold(str(o.Value["emailAddress"]), str(want)) {
-				return false, true
-			}
-		case variant.Prop(name) == nil:
-			return false, false
-		default:
-			if held, ok := o.Value[name].(map[string]any); ok {
-				if held[str(want)] != true {
-					return false, true
-				}
-			} else if !schema.Equal(o.Value[name], want) {
-				return false, true
-			}
-		}
-	}
-	return true, true
 }

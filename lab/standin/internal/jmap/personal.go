@@ -3,7 +3,6 @@ package jmap
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"tailwart.lab/standin/internal/directory"
@@ -120,58 +119,14 @@ func nextKeyID(account map[string]any) string {
 	return ids.Encode(highest + 1)
 }
 
-// personal builds the singletons that are views of one's own account.
-func (c *context) personal(kind *schema.Kind) map[string]any {
+// settings is the singleton that is a view of one's own account.
+func (c *context) settings(kind *schema.Kind) map[string]any {
 	value := c.server.Registry.Schema.New(&kind.Shape, kind.Variants[0])
-	if kind.Name == "AccountSettings" {
-		account := c.account()
-		for name := range value {
-			if v, ok := account[name]; ok {
-				value[name] = v
-			}
+	account := c.account()
+	for name := range value {
+		if v, ok := account[name]; ok {
+			value[name] = v
 		}
 	}
 	return value
-}
-
-func (c *context) setPersonal(kind *schema.Kind, changes registry.Changes, body map[string]any) map[string]any {
-	patch, ok := changes.Update[registry.SingletonID]
-	if !ok {
-		return refuseAll(changes, body, &registry.Error{Type: "singleton"})
-	}
-	value, patchErr := c.server.Registry.Schema.Update(&kind.Shape, c.personal(kind), patch)
-	account := c.account()
-	switch {
-	case account == nil:
-		return refuseAll(changes, body, &registry.Error{Type: "forbidden"})
-	case patchErr != nil:
-		return refuseAll(changes, body, &registry.Error{Type: "invalidPatch", Description: patchErr.Description, Properties: []string{patchErr.Property}})
-	}
-	account = schema.Clone(account).(map[string]any)
-	if kind.Name == "AccountSettings" {
-		maps.Copy(account, value)
-	} else if why := c.changePassword(account, str(value["currentSecret"]), str(value["secret"])); why != nil {
-		return refuseAll(changes, body, why)
-	}
-	if _, err := c.server.Registry.Put("Account", c.who.ID, account); err != nil {
-		return methodError("serverFail", "Data store error")
-	}
-	body["updated"] = map[string]any{registry.SingletonID: nil}
-	return body
-}
-
-func (c *context) changePassword(account map[string]any, current, next string) *registry.Error {
-	credentials, _ := account["credentials"].(map[string]any)
-	first, _ := credentials["0"].(map[string]any)
-	if first == nil || !password.Verify(str(first["secret"]), current) {
-		return registry.Invalid("currentSecret", "Current secret is incorrect.")
-	}
-	if strings.TrimSpace(next) == "" {
-		return registry.Invalid("secret", "Secret cannot be empty.")
-	}
-	if !password.IsHash(next) {
-		next = password.Hash(next)
-	}
-	first["secret"] = next
-	return nil
 }

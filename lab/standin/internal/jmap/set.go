@@ -66,8 +66,8 @@ func (c *context) set(kind *schema.Kind, args map[string]any, order []string) ma
 		return body
 	case "ApiKey", "AppPassword":
 		return c.setKeys(kind, changes, body)
-	case "AccountSettings", "AccountPassword":
-		return c.setPersonal(kind, changes, body)
+	case "AccountSettings":
+		return refuseAll(changes, body, &registry.Error{Type: "forbidden", Description: "This stand-in lets administrators alone change accounts"})
 	case "DataStore":
 		return refuseAll(changes, body, &registry.Error{Type: "forbidden", Description: "The data store is configured in config.json"})
 	case "QueuedMessage":
@@ -138,54 +138,6 @@ func (c *context) references(v any) any {
 		return out
 	}
 	return v
-}
-
-// resolve replaces "#name" arguments by a part of an earlier answer (RFC 8620, 3.7).
-func (c *context) resolve(args map[string]any) map[string]any {
-	for name, value := range args {
-		ref, ok := value.(map[string]any)
-		if !strings.HasPrefix(name, "#") || !ok {
-			continue
-		}
-		delete(args, name)
-		found := false
-		for _, r := range c.responses {
-			response := r.([]any)
-			if response[2] == ref["resultOf"] && response[0] == ref["name"] {
-				raw, _ := json.Marshal(response[1])
-				var body any
-				json.Unmarshal(raw, &body)
-				args[name[1:]], found = pointer(body, strings.Split(strings.TrimPrefix(str(ref["path"]), "/"), "/")), true
-			}
-		}
-		if !found {
-			return methodError("invalidResultReference", "Failed to evaluate %s", name)
-		}
-	}
-	return nil
-}
-
-func pointer(v any, path []string) any {
-	if len(path) == 0 || path[0] == "" {
-		return v
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		return pointer(v[path[0]], path[1:])
-	case []any:
-		if path[0] == "*" {
-			var out []any
-			for _, e := range v {
-				if list, ok := pointer(e, path[1:]).([]any); ok {
-					out = append(out, list...)
-				} else {
-					out = append(out, pointer(e, path[1:]))
-				}
-			}
-			return out
-		}
-	}
-	return nil
 }
 
 func (c *context) act(changes registry.Changes, body map[string]any) {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
+
 	"tailwart.lab/standin/internal/blob"
 	"tailwart.lab/standin/internal/store"
 )
@@ -19,38 +21,34 @@ import (
 // Errors of mailbox operations.
 var (
 	ErrNoMailbox = errors.New("mailbox does not exist")
-	ErrExists    = errors.New("mailbox already exists")
-	ErrProtected = errors.New("mailbox cannot be changed")
 	ErrQuota     = errors.New("quota exceeded")
 )
 
 // Mailbox is a folder of an account. IDs count from 0: the inbox is 0.
 type Mailbox struct {
-	ID          uint32 `json:"id"`
-	Name        string `json:"name"`
-	Role        string `json:"role,omitempty"`
-	UIDValidity uint32 `json:"uidValidity"`
-	UIDNext     uint32 `json:"uidNext"`
-	Subscribed  bool   `json:"subscribed"`
+	ID          uint32           `json:"id"`
+	Name        string           `json:"name"`
+	Role        imap.MailboxAttr `json:"role,omitempty"`
+	UIDValidity uint32           `json:"uidValidity"`
+	UIDNext     imap.UID         `json:"uidNext"`
 }
 
 // Message is one message in one mailbox.
 type Message struct {
-	UID      uint32    `json:"uid"`
-	Blob     string    `json:"blob"`
-	Flags    []string  `json:"flags"`
-	Size     int64     `json:"size"`
-	Received time.Time `json:"received"`
-	ModSeq   uint64    `json:"modSeq"`
+	UID      imap.UID    `json:"uid"`
+	Blob     string      `json:"blob"`
+	Flags    []imap.Flag `json:"flags"`
+	Size     int64       `json:"size"`
+	Received time.Time   `json:"received"`
 }
 
 // defaults are the mailboxes of a new account.
 var defaults = []Mailbox{
-	{ID: 0, Name: "INBOX", Subscribed: true},
-	{ID: 1, Name: "Deleted Items", Role: `\Trash`, Subscribed: true},
-	{ID: 2, Name: "Junk Mail", Role: `\Junk`, Subscribed: true},
-	{ID: 3, Name: "Drafts", Role: `\Drafts`, Subscribed: true},
-	{ID: 4, Name: "Sent Items", Role: `\Sent`, Subscribed: true},
+	{ID: 0, Name: "INBOX"},
+	{ID: 1, Name: "Deleted Items", Role: imap.MailboxAttrTrash},
+	{ID: 2, Name: "Junk Mail", Role: imap.MailboxAttrJunk},
+	{ID: 3, Name: "Drafts", Role: imap.MailboxAttrDrafts},
+	{ID: 4, Name: "Sent Items", Role: imap.MailboxAttrSent},
 }
 
 // Mail is the mail of all accounts. One lock guards it: the lab's mailboxes are
@@ -76,7 +74,9 @@ func New(data store.Store, blobs *blob.Blobs) *Mail {
 
 func boxKey(id string, box uint32) string { return fmt.Sprintf("%s/%08x", id, box) }
 
-func messageKey(id string, box, uid uint32) string { return fmt.Sprintf("%s/%08x/%08x", id, box, uid) }
+func messageKey(id string, box uint32, uid imap.UID) string {
+	return fmt.Sprintf("%s/%08x/%08x", id, box, uid)
+}
 
 func encode(v any) []byte {
 	raw, _ := json.Marshal(v)
@@ -206,7 +206,7 @@ func (m *Mail) Messages(id string, box uint32) ([]Message, error) {
 }
 
 // Append stores a message and returns it with its UID. quota 0 means no limit.
-func (m *Mail) Append(id, name string, body []byte, flags []string, received time.Time, quota int64) (Mailbox, Message, error) {
+func (m *Mail) Append(id, name string, body []byte, flags []imap.Flag, received time.Time, quota int64) (Mailbox, Message, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a, err := m.load(id)
@@ -225,7 +225,7 @@ func (m *Mail) Append(id, name string, body []byte, flags []string, received tim
 		return Mailbox{}, Message{}, err
 	}
 	next := *box
-	msg := Message{UID: next.UIDNext, Blob: blobID, Flags: flags, Size: int64(len(body)), Received: received.UTC().Truncate(time.Second), ModSeq: 1}
+	msg := Message{UID: next.UIDNext, Blob: blobID, Flags: flags, Size: int64(len(body)), Received: received.UTC().Truncate(time.Second)}
 	next.UIDNext++
 	err = m.data.Apply(
 		store.Op{Space: "mailbox", Key: boxKey(id, box.ID), Value: encode(next)},
@@ -259,7 +259,7 @@ func (m *Mail) SetFlags(id string, box uint32, messages []Message) error {
 
 // Copy puts messages into another mailbox, and removes them when moving. It
 // returns the new UIDs in the order of the messages.
-func (m *Mail) Copy(id string, from uint32, to string, messages []Message, move bool) (Mailbox, []uint32, error) {
+func (m *Mail) Copy(id string, from uint32, to string, messages []Message, move bool) (Mailbox, []imap.UID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a, err := m.load(id)
@@ -272,7 +272,7 @@ func (m *Mail) Copy(id string, from uint32, to string, messages []Message, move 
 	}
 	next := *box
 	var ops []store.Op
-	var uids []uint32
+	var uids []imap.UID
 	var size int64
 	for _, msg := range messages {
 		if move {
@@ -348,6 +348,27 @@ func (m *Mail) notify(id string, box uint32) {
 }
 
 // HasFlag looks for a flag in any spelling.
-func (msg *Message) HasFlag(flag string) bool {
-	return slices.ContainsFunc(msg.Flags, func(f string) bool { return strings.EqualFold(f, flag) })
+func (msg *Message) HasFlag(flag imap.Flag) bool {
+	return slices.ContainsFunc(msg.Flags, func(f imap.Flag) bool { return strings.EqualFold(string(f), string(flag)) })
+}
+
+// Erase removes everything of an account, at once.
+func (m *Mail) Erase(id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.accounts, id)
+	var ops []store.Op
+	for _, space := range []string{"mailbox", "message"} {
+		keys, err := store.Keys(m.data, space, id+"/")
+		if err != nil {
+			return err
+		}
+		for _, k := range keys {
+			ops = append(ops, store.Op{Space: space, Key: k})
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	return m.data.Apply(ops...)
 }

@@ -6,8 +6,11 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/pires/go-proxyproto"
 
 	"tailwart.lab/standin/internal/schema"
 	"tailwart.lab/standin/internal/trace"
@@ -26,6 +29,9 @@ type Conn struct {
 	ListenerID string
 	TLS        bool
 }
+
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.Remote) }
 
 // Fields are the log fields that start every line about a connection.
 func (c *Conn) Fields(more ...any) []any {
@@ -146,11 +152,17 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 func (l *Listener) accept(raw net.Conn) {
 	c := &Conn{Conn: raw, Remote: addrPort(raw.RemoteAddr()), Local: addrPort(raw.LocalAddr()), ListenerID: l.name}
-	if l.trusts(c.Remote.Addr()) {
-		if err := c.readProxyHeader(headerTimeout); err != nil {
-			l.options.Log.Emit("error", "PROXY protocol error", "network.proxy-error", c.Fields("reason", err.Error())...)
+	if slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Contains(c.Remote.Addr()) }) {
+		fronted := proxyproto.NewConn(raw, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(headerTimeout))
+		// Waits for the header.
+		if fronted.ProxyHeader() == nil {
+			l.options.Log.Emit("error", "PROXY protocol error", "network.proxy-error", c.Fields("reason", "no valid header")...)
 			raw.Close()
 			return
+		}
+		c.Conn = fronted
+		if client := addrPort(fronted.RemoteAddr()); client.IsValid() {
+			c.Remote = client
 		}
 	}
 	if l.options.Banned(c.Remote.Addr()) {
@@ -168,15 +180,6 @@ func (l *Listener) accept(raw net.Conn) {
 		return
 	}
 	l.handler(c)
-}
-
-func (l *Listener) trusts(peer netip.Addr) bool {
-	for _, p := range l.trusted {
-		if p.Contains(peer) {
-			return true
-		}
-	}
-	return false
 }
 
 var versions = map[uint16]string{tls.VersionTLS12: "TLSv1_2", tls.VersionTLS13: "TLSv1_3"}

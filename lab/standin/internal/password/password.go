@@ -4,14 +4,12 @@ package password
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"strings"
 
-	"golang.org/x/crypto/argon2"
+	"github.com/alexedwards/argon2id"
 	"golang.org/x/crypto/bcrypt"
 
 	"tailwart.lab/standin/internal/ids"
@@ -22,37 +20,22 @@ func Verify(hash, secret string) bool {
 	if strings.HasPrefix(hash, "$2") {
 		return bcrypt.CompareHashAndPassword([]byte(hash), []byte(secret)) == nil
 	}
-	var version int
-	var memory, rounds uint32
-	var threads uint8
-	parts := strings.Split(hash, "$")
-	if len(parts) != 6 || parts[1] != "argon2id" {
-		return false
-	}
-	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
-		return false
-	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &memory, &rounds, &threads); err != nil {
-		return false
-	}
-	salt, saltErr := base64.RawStdEncoding.DecodeString(parts[4])
-	want, wantErr := base64.RawStdEncoding.DecodeString(parts[5])
+	params, _, _, err := argon2id.DecodeHash(hash)
 	// Limits keep a hostile hash from taking the machine's memory.
-	if saltErr != nil || wantErr != nil || len(want) == 0 || memory > 1<<21 || rounds == 0 || rounds > 64 || threads == 0 {
+	if err != nil || params.KeyLength == 0 || params.Memory > 1<<21 || params.Iterations == 0 || params.Iterations > 64 || params.Parallelism == 0 {
 		return false
 	}
-	got := argon2.IDKey([]byte(secret), salt, rounds, memory, threads, uint32(len(want)))
-	return subtle.ConstantTimeCompare(got, want) == 1
+	right, err := argon2id.ComparePasswordAndHash(secret, hash)
+	return err == nil && right
 }
 
-// Hash makes an argon2id hash.
+// Hash makes an argon2id hash. Only a machine without random numbers cannot.
 func Hash(secret string) string {
-	salt := make([]byte, 16)
-	rand.Read(salt)
-	const memory, rounds, threads = 19456, 2, 1
-	sum := argon2.IDKey([]byte(secret), salt, rounds, memory, threads, 32)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, rounds, threads,
-		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(sum))
+	hash, err := argon2id.CreateHash(secret, &argon2id.Params{Memory: 19456, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	if err != nil {
+		panic(err)
+	}
+	return hash
 }
 
 // IsHash says whether a secret is a hash already.

@@ -43,60 +43,32 @@ func (q *Queue) fields(m *Message, queue string, more ...any) []any {
 }
 
 func (q *Queue) env(m *Message, r *Recipient) expr.Env {
-	domain := domainOf(r.Address)
-	return expr.Env{
-		Variable: func(name string) any {
-			switch name {
-			case "rcpt_domain":
-				return domain
-			case "rcpt":
-				return r.Address
-			case "sender":
-				return m.From
-			case "sender_domain":
-				return domainOf(m.From)
-			case "source":
-				return m.Source
-			case "retry_num":
-				return float64(r.Attempts)
-			case "last_error":
-				if r.TLS {
-					return "tls"
-				}
-				return "none"
-			case "size":
-				return float64(m.Size)
-			case "received_from_ip":
-				return m.ReceivedFrom.String()
-			case "received_via_port":
-				return float64(m.Port)
-			}
-			return ""
-		},
-		Function: q.Function,
+	env := q.Functions()
+	env["rcpt_domain"], env["rcpt"], env["sender"], env["sender_domain"] = domainOf(r.Address), r.Address, m.From, domainOf(m.From)
+	env["source"], env["retry_num"], env["last_error"], env["size"] = m.Source, r.Attempts, "none", m.Size
+	env["received_from_ip"], env["received_via_port"] = m.ReceivedFrom.String(), int(m.Port)
+	if r.TLS {
+		env["last_error"] = "tls"
 	}
+	return env
 }
 
-// Function evaluates the functions of expressions that ask the directory.
-func (q *Queue) Function(name string, args []any) any {
-	arg := ""
-	if len(args) > 0 {
-		arg = expr.Text(args[0])
+// Functions are the functions of expressions that ask the directory.
+func (q *Queue) Functions() expr.Env {
+	return expr.Env{
+		"is_local_domain": q.Directory.IsLocalDomain,
+		"is_local_address": func(address string) bool {
+			_, _, found := q.Directory.Expand(address)
+			return found
+		},
+		"system": func(name string) string {
+			host := q.Hostname()
+			if _, domain, _ := strings.Cut(host, "."); name == "domain" {
+				return domain
+			}
+			return host
+		},
 	}
-	switch name {
-	case "is_local_domain":
-		return q.Directory.IsLocalDomain(arg)
-	case "is_local_address":
-		_, _, found := q.Directory.Expand(arg)
-		return found
-	case "system":
-		if arg == "domain" {
-			_, domain, _ := strings.Cut(q.Hostname(), ".")
-			return domain
-		}
-		return q.Hostname()
-	}
-	return false
 }
 
 // attempt tries to deliver to every recipient that is due, by domain.
@@ -149,7 +121,6 @@ func (q *Queue) deliverLocal(m *Message, queue string, r *Recipient, body []byte
 	}
 	for _, account := range accounts {
 		started := time.Now()
-		folder, flags := "INBOX", []string{}
 		message := append([]byte("Delivered-To: "+r.Address+"\r\n"), body...)
 		if m.Source == "unauthenticated" {
 			status := "X-Spam-Status: No\r\n"
@@ -157,7 +128,7 @@ func (q *Queue) deliverLocal(m *Message, queue string, r *Recipient, body []byte
 		}
 		quotas, _ := account.Value["quotas"].(map[string]any)
 		quota, _ := quotas["maxDiskQuota"].(float64)
-		_, msg, err := q.Mail.Append(account.ID, folder, message, flags, time.Now(), int64(quota))
+		_, msg, err := q.Mail.Append(account.ID, "INBOX", message, nil, time.Now(), int64(quota))
 		if errors.Is(err, mailstore.ErrQuota) {
 			return &failure{permanent: true, reason: "552 5.2.2 Mailbox over quota."}
 		}

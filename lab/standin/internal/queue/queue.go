@@ -14,6 +14,7 @@ import (
 
 	"tailwart.lab/standin/internal/blob"
 	"tailwart.lab/standin/internal/directory"
+	"tailwart.lab/standin/internal/expr"
 	"tailwart.lab/standin/internal/ids"
 	"tailwart.lab/standin/internal/mailstore"
 	"tailwart.lab/standin/internal/registry"
@@ -81,7 +82,7 @@ func (q *Queue) Start() error {
 	q.wake, q.slots = make(chan struct{}, 1), make(chan struct{}, 25)
 	q.routes = map[string]map[string]any{}
 	for _, route := range q.Registry.Values("MtaRoute") {
-		q.routes[text(route["name"])] = route
+		q.routes[expr.Text(route["name"])] = route
 	}
 	q.strategy = q.Registry.Singleton("MtaOutboundStrategy")
 	err := q.Data.Range("queue", "", func(key string, raw []byte) error {
@@ -98,11 +99,6 @@ func (q *Queue) Start() error {
 	q.Log.Info("MTA queue started", "queue.started")
 	go q.loop()
 	return nil
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
 }
 
 // Pause stops or resumes deliveries.

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -41,9 +40,9 @@ func (q *Queue) relay(m *Message, queue string, route map[string]any, recipients
 		return
 	}
 	h := hop{
-		host: text(route["address"]), port: config.Int(route, "port", 25), implicitTLS: config.Flag(route, "implicitTls"),
+		host: expr.Text(route["address"]), port: config.Int(route, "port", 25), implicitTLS: config.Flag(route, "implicitTls"),
 		allowInvalid: config.Flag(route, "allowInvalidCerts"),
-		username:     text(route["authUsername"]), password: secret, startTLS: "optional",
+		username:     expr.Text(route["authUsername"]), password: secret, startTLS: "optional",
 	}
 	q.tlsPolicy(m, recipients[0], &h)
 	if a, err := netip.ParseAddr(h.host); err == nil {
@@ -77,7 +76,6 @@ func (q *Queue) exchange(m *Message, queue string, route map[string]any, recipie
 		q.settle(m, queue, recipients, temporary("MX lookup for %s: %v", domain, err))
 		return
 	}
-	slices.SortFunc(exchangers, func(a, b *net.MX) int { return cmp.Compare(a.Pref, b.Pref) })
 	strategy := config.Text(route, "ipLookupStrategy", "v4ThenV6")
 	last := error(&failure{permanent: true, reason: "no mail exchanger for " + domain})
 	for _, mx := range exchangers[:min(len(exchangers), config.Int(route, "maxMxHosts", 5))] {

@@ -75,7 +75,7 @@ func (s *Schema) validateType(t Type, value any, at string) []Violation {
 func checkExpression(v map[string]any, at string) []Violation {
 	check := func(part string, text any) []Violation {
 		source, _ := text.(string)
-		if _, err := expr.Parse(source); err != nil {
+		if _, err := expr.Compile(source); err != nil {
 			return []Violation{{Type: "Invalid", Property: at, Value: "Error parsing '" + part + "' expression: " + err.Error()}}
 		}
 		return nil

@@ -174,16 +174,14 @@ func (s *Server) openListeners() {
 	rand.Read(state)
 	api := &jmap.Server{Registry: s.reg, Directory: s.dir, Backend: s, State: hex.EncodeToString(state), StandIn: Name}
 	s.mux = s.web(api)
-	accepted := network.NewAccepted()
 	web := &http.Server{Handler: s.mux, ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute}
-	go web.Serve(accepted)
 	options := network.Options{
 		Log: s.log, TLS: s.certs.Config(), Banned: s.dir.Banned,
 		Trusted: networks(s.reg.Singleton("SystemSettings")["proxyTrustedNetworks"]),
 	}
 	smtp := &smtpd.Server{Options: options, Registry: s.reg, Directory: s.dir, Queue: s.queue, Signer: s.signer, Hostname: s.hostname}
 	imap := &imapd.Server{Options: options, Registry: s.reg, Directory: s.dir, Mail: s.mail}
-	options.Handlers = map[string]network.Handler{"http": accepted.Hand, "smtp": smtp.Serve, "imap": imap.Serve}
+	options.Handlers = map[string]network.Handler{"http": func(c *network.Conn) { network.Serve(c, web.Serve) }, "smtp": smtp.Serve, "imap": imap.Serve}
 	if s.recovery {
 		s.listeners.Open(map[string]any{"name": "http-recovery", "bind": map[string]any{"[::]:8080": true}, "protocol": "http"}, options)
 		return

@@ -1,18 +1,19 @@
 package smtpd
 
 import (
-	"encoding/base64"
 	"slices"
 	"strings"
+
+	"github.com/emersion/go-sasl"
 
 	"tailwart.lab/standin/internal/directory"
 	"tailwart.lab/standin/internal/expr"
 	"tailwart.lab/standin/internal/ids"
 )
 
-// mechanisms are the SASL mechanisms the settings offer on this connection, in
-// the order in which the server names them.
-func (x *session) mechanisms() []string {
+// AuthMechanisms implements smtp.AuthSession: what the settings offer on this
+// connection, in the order in which the server names them.
+func (x *session) AuthMechanisms() []string {
 	list, _ := x.stage("MtaStageAuth", "saslMechanisms").([]any)
 	var out []string
 	for _, name := range []string{"plain", "login", "xoauth2", "oauthbearer"} {
@@ -23,93 +24,64 @@ func (x *session) mechanisms() []string {
 	return out
 }
 
-func (x *session) auth(rest string) error {
-	offered := x.mechanisms()
-	mechanism, initial, hasInitial := strings.Cut(rest, " ")
-	mechanism = strings.ToUpper(mechanism)
+// Auth implements smtp.AuthSession.
+func (x *session) Auth(mechanism string) (sasl.Server, error) {
+	offered := x.AuthMechanisms()
 	switch {
 	case len(offered) == 0:
 		x.Options.Log.Info("Authentication not allowed", "smtp.auth-not-allowed", x.conn.Fields()...)
-		x.reply("503 5.5.1 AUTH not allowed.")
-		return nil
-	case x.who != nil:
-		x.reply("503 5.5.1 Already authenticated.")
-		return nil
+		return nil, reply("503 5.5.1 AUTH not allowed.")
 	case x.mailFrom != nil:
-		x.reply("503 5.5.1 AUTH not allowed during a mail transaction.")
-		return nil
+		return nil, reply("503 5.5.1 AUTH not allowed during a mail transaction.")
 	case !slices.Contains(offered, mechanism):
-		x.reply("554 5.7.8 Authentication mechanism not supported.")
-		return nil
+		return nil, reply("554 5.7.8 Authentication mechanism not supported.")
 	}
-	ask := func(challenge string) (string, bool) {
-		x.reply("334 " + base64.StdEncoding.EncodeToString([]byte(challenge)))
-		line, err := x.line()
-		if err != nil || line == "*" {
-			return "", false
-		}
-		raw, err := base64.StdEncoding.DecodeString(line)
-		return string(raw), err == nil
-	}
-	var name, secret string
-	ok := true
 	switch mechanism {
 	case "PLAIN":
-		var raw []byte
-		var err error
-		text := ""
-		if hasInitial && initial != "" {
-			raw, err = base64.StdEncoding.DecodeString(initial)
-			text, ok = string(raw), err == nil
-		} else {
-			text, ok = ask("")
-		}
-		parts := strings.Split(text, "\x00")
-		if ok = ok && len(parts) == 3; ok {
-			name, secret = parts[1], parts[2]
-		}
+		return sasl.NewPlainServer(func(_, name, secret string) error { return x.login(name, secret) }), nil
 	case "LOGIN":
-		if hasInitial && initial != "" {
-			raw, err := base64.StdEncoding.DecodeString(initial)
-			name, ok = string(raw), err == nil
-		} else {
-			name, ok = ask("Username:")
-		}
-		if ok {
-			secret, ok = ask("Password:")
-		}
-	default:
-		// No OAuth server runs here: no token can be valid.
-		if !hasInitial {
-			_, ok = ask("")
-		}
-		if ok {
-			return x.authFailure()
-		}
+		return &loginServer{login: x.login}, nil
 	}
-	if !ok {
-		x.reply("500 5.5.6 Invalid challenge.")
-		return nil
-	}
-	who, valid := x.Directory.Login(name, secret, x.conn.Remote.Addr())
-	if !valid || who.ID == directory.RecoveryID {
-		return x.authFailure()
-	}
-	x.who = who
-	account, _ := ids.Decode(who.ID)
-	x.Options.Log.Info("Authentication successful", "auth.success", x.conn.Fields("accountName", who.Name, "accountId", account)...)
-	x.reply("235 2.7.0 Authentication succeeded.")
-	return nil
+	// No OAuth server runs here: no token can be valid. The exchange is one message.
+	return sasl.NewAnonymousServer(func(string) error { return x.refused() }), nil
 }
 
-func (x *session) authFailure() error {
+// loginServer is the server's side of LOGIN, which the library has no more.
+type loginServer struct {
+	name  *string
+	login func(name, secret string) error
+}
+
+// Next implements sasl.Server.
+func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	text := string(response)
+	switch {
+	case response == nil:
+		return []byte("Username:"), false, nil
+	case l.name == nil:
+		l.name = &text
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.login(*l.name, text)
+}
+
+func (x *session) refused() error {
 	x.authFailed++
 	x.Options.Log.Info("Authentication failed", "auth.failed", x.conn.Fields()...)
 	x.pause("MtaStageAuth")
 	if x.authFailed >= x.limit("MtaStageAuth", "maxFailures", 3) {
-		x.reply("421 4.3.0 Too many authentication errors, disconnecting.")
-		return errQuit
+		return reply("421 4.3.0 Too many authentication errors, disconnecting.")
 	}
-	x.reply("535 5.7.8 Authentication credentials invalid.")
+	return reply("535 5.7.8 Authentication credentials invalid.")
+}
+
+func (x *session) login(name, secret string) error {
+	who, valid := x.Directory.Login(name, secret, x.conn.Remote.Addr())
+	if !valid || who.ID == directory.RecoveryID {
+		return x.refused()
+	}
+	x.who = who
+	account, _ := ids.Decode(who.ID)
+	x.Options.Log.Info("Authentication successful", "auth.success", x.conn.Fields("accountName", who.Name, "accountId", account)...)
 	return nil
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"blitiri.com.ar/go/spf"
 	"github.com/emersion/go-msgauth/dmarc"
+	"golang.org/x/net/publicsuffix"
 )
 
 // checkTimeout bounds all look-ups of a message together. The real server
@@ -97,46 +99,27 @@ func dmarcResult(domain string, spfPass bool, spfDomain string, dkimPassed []str
 	if domain == "" {
 		return "none", "none"
 	}
-	type answer struct {
-		record *dmarc.Record
-		err    error
-	}
-	found := make(chan answer, 1)
-	go func() {
-		r, err := dmarc.Lookup(domain)
-		found <- answer{r, err}
-	}()
-	select {
-	case a := <-found:
-		switch {
-		case dmarc.IsTempFail(a.err):
-			return "temperror", "none"
-		case errors.Is(a.err, dmarc.ErrNoPolicy):
-			return "none", "none"
-		case a.err != nil:
-			return "permerror", "none"
-		}
-		policy = string(a.record.Policy)
-		if spfPass && aligned(spfDomain, domain) {
-			return "pass", policy
-		}
-		for _, d := range dkimPassed {
-			if aligned(d, domain) {
-				return "pass", policy
-			}
-		}
-		return "fail", policy
-	case <-time.After(checkTimeout):
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	record, err := dmarc.LookupWithOptions(domain, &dmarc.LookupOptions{
+		LookupTXT: func(name string) ([]string, error) { return net.DefaultResolver.LookupTXT(ctx, name) },
+	})
+	switch {
+	case dmarc.IsTempFail(err):
 		return "temperror", "none"
+	case errors.Is(err, dmarc.ErrNoPolicy):
+		return "none", "none"
+	case err != nil:
+		return "permerror", "none"
+	case spfPass && aligned(spfDomain, domain), slices.ContainsFunc(dkimPassed, func(d string) bool { return aligned(d, domain) }):
+		return "pass", string(record.Policy)
 	}
+	return "fail", string(record.Policy)
 }
 
-// aligned compares in the relaxed way, with the last two labels standing for
-// the organisation: good enough for the names of a lab.
+// aligned compares in the relaxed way (RFC 7489, 3.1).
 func aligned(a, b string) bool {
-	organisation := func(d string) string {
-		labels := strings.Split(strings.ToLower(d), ".")
-		return strings.Join(labels[max(0, len(labels)-2):], ".")
-	}
-	return organisation(a) == organisation(b)
+	x, _ := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(a))
+	y, _ := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(b))
+	return x != "" && x == y
 }

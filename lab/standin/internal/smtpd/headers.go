@@ -37,7 +37,7 @@ func (x *session) headers(m *queue.Message, body []byte) []byte {
 		}
 	}
 	if expr.Truth(x.stage("MtaStageData", "enableSpamFilter")) && x.Registry.Singleton("SpamSettings")["enable"] == true {
-		b.WriteString("X-Spam-Result: " + x.spamTags(original, m) + "\r\nX-Spam-Score: ham, score=0.00\r\n")
+		b.WriteString("X-Spam-Result: ARC_NA (0.00)\r\nX-Spam-Score: ham, score=0.00\r\n")
 	}
 	if on("addReturnPathHeader") {
 		fmt.Fprintf(&b, "Return-Path: <%s>\r\n", m.From)
@@ -134,31 +134,4 @@ func (x *session) authResults(b *bytes.Buffer, c *checks, original mail.Header, 
 	}
 	add("dmarc=%s header.from=%s policy.dmarc=%s", result, from, policy)
 	fmt.Fprintf(b, "Authentication-Results: %s;\r\n\t%s\r\n", x.Hostname(), strings.Join(parts, ";\r\n\t"))
-}
-
-// spamTags names a few plain facts of a message in the form of the server's
-// spam filter; it judges nothing.
-func (x *session) spamTags(original mail.Header, m *queue.Message) string {
-	tags := []string{"ARC_NA"}
-	if original.Get("Dkim-Signature") == "" {
-		tags = append(tags, "DKIM_NA")
-	}
-	if list, err := original.AddressList("From"); err == nil && len(list) == 1 {
-		if list[0].Address == m.From {
-			tags = append(tags, "FROM_EQ_ENV_FROM")
-		}
-		if list[0].Name == "" {
-			tags = append(tags, "FROM_NO_DN")
-		}
-	}
-	if original.Get("Date") == "" {
-		tags = append(tags, "MISSING_DATE")
-	}
-	if len(m.Recipients) == 1 {
-		tags = append(tags, "RCPT_COUNT_ONE")
-	}
-	for i, t := range tags {
-		tags[i] = t + " (0.00)"
-	}
-	return strings.Join(tags, ",\r\n\t")
 }

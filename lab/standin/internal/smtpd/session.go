@@ -1,15 +1,15 @@
-// Package smtpd speaks SMTP and submission as the server does: the replies are
-// the recorded ones, word by word.
+// Package smtpd takes mail in, by SMTP and submission. The protocol is go-smtp's;
+// this package has the server's rules, capabilities and words.
 package smtpd
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
+	"net"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/emersion/go-smtp"
 
 	"tailwart.lab/standin/internal/directory"
 	"tailwart.lab/standin/internal/expr"
@@ -31,68 +31,137 @@ type Server struct {
 
 const (
 	idleTimeout = 5 * time.Minute
-	maxLine     = 2048
+	maxLine     = 1 << 20
 	defaultSize = 104857600
 )
 
-var errQuit = errors.New("session is over")
+// words are the engine's replies, by how they begin, and what the server says
+// instead.
+var words = []struct{ engine, server string }{
+	{"250 2.0.0 Roger", "250 2.1.0 OK"},
+	{"250 2.0.0 I'll make sure", "250 2.1.5 OK"},
+	{"250 2.0.0 Session reset", "250 2.0.0 OK"},
+	{"250 2.0.0 I have successfully", "250 2.0.0 OK"},
+	{"250 2.0.0 Continue", "250 2.6.0 Chunk accepted."},
+	{"354 ", "354 Start mail input; end with <CRLF>.<CRLF>"},
+	{"235 ", "235 2.7.0 Authentication succeeded."},
+	{"221 ", "221 2.0.0 Bye."},
+	{"500 5.5.2 ", "500 5.5.1 Invalid command."},
+	{"501 5.5.2 Bad command", "500 5.5.1 Invalid command."},
+	{"501 5.5.2 Domain/address", "550 5.5.0 Invalid EHLO domain."},
+	{"501 5.5.2 Was expecting MAIL", "501 5.5.4 Invalid MAIL FROM parameters."},
+	{"501 5.5.2 Was expecting RCPT", "501 5.5.4 Invalid RCPT TO parameters."},
+	{"502 5.5.1 Please introduce", "503 5.5.1 Polite people say EHLO first."},
+	{"502 5.5.1 Missing MAIL", "503 5.5.1 MAIL is required first."},
+	{"502 5.5.1 Missing RCPT", "503 5.5.1 RCPT is required first."},
+	{"503 5.5.1 Already auth", "503 5.5.1 Already authenticated."},
+	{"454 4.7.0 ", "500 5.5.6 Invalid challenge."},
+}
 
-// session is one connection.
+// reply makes the error that the engine answers with these words.
+func reply(text string) error {
+	e := &smtp.SMTPError{Message: text[10:]}
+	fmt.Sscanf(text, "%d %d.%d.%d", &e.Code, &e.EnhancedCode[0], &e.EnhancedCode[1], &e.EnhancedCode[2])
+	return e
+}
+
+// session is one connection; it implements smtp.AuthSession.
 type session struct {
 	*Server
-	conn   *network.Conn
-	reader *bufio.Reader
+	conn    *network.Conn
+	wire    *network.Wire
+	engine  *smtp.Conn
+	greeted bool
 
 	helo       string
-	extended   bool
 	who        *directory.Identity
 	authFailed int
 	rcptFailed int
 
 	mailFrom   *string
 	recipients []string
-	bdat       []byte
 	checks     *checks
 }
 
 // Serve runs a session.
 func (s *Server) Serve(c *network.Conn) {
-	x := &session{Server: s, conn: c, reader: bufio.NewReaderSize(c, 4096)}
-	defer func() { x.conn.Close() }()
-	x.reply("220 " + expr.Text(x.stage("MtaStageConnect", "smtpGreeting")))
-	for {
-		x.conn.SetReadDeadline(time.Now().Add(idleTimeout))
-		line, err := x.line()
-		if err != nil {
-			return
-		}
-		if err := x.command(line); err != nil {
-			return
-		}
-	}
+	x := &session{Server: s, conn: c}
+	x.wire = network.NewWire(c, s.Options, x)
+	x.wire.Run(func(l net.Listener) error {
+		engine := smtp.NewServer(smtp.BackendFunc(x.begin))
+		engine.MaxLineLength, engine.ReadTimeout, engine.WriteTimeout, engine.ErrorLog = maxLine, idleTimeout, time.Minute, x.wire
+		// Which mechanisms need TLS is a setting: AuthMechanisms asks it.
+		engine.AllowInsecureAuth, engine.EnableSMTPUTF8, engine.EnableBINARYMIME, engine.EnableREQUIRETLS = true, true, true, true
+		return engine.Serve(l)
+	})
 }
 
-func (x *session) line() (string, error) {
-	var line []byte
-	for {
-		part, err := x.reader.ReadSlice('\n')
-		line = append(line, part...)
-		if err == nil {
-			return strings.TrimRight(string(line), "\r\n"), nil
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return "", err
-		}
-		if len(line) > maxLine*8 {
-			x.reply("500 5.5.2 Line too long.")
-			return "", io.ErrShortBuffer
-		}
+// begin is called by the first EHLO or HELO.
+func (x *session) begin(engine *smtp.Conn) (smtp.Session, error) {
+	domain := engine.Hostname()
+	if expr.Truth(x.stage("MtaStageEhlo", "rejectNonFqdn")) && !strings.Contains(domain, ".") && !strings.HasPrefix(domain, "[") {
+		return nil, reply("550 5.5.0 Invalid EHLO domain.")
 	}
+	x.engine, x.who = engine, nil
+	return x, nil
 }
 
-func (x *session) reply(text string) {
-	x.conn.SetWriteDeadline(time.Now().Add(time.Minute))
-	io.WriteString(x.conn, text+"\r\n")
+// Command implements network.Dialect.
+func (x *session) Command(line string) bool {
+	if x.mailFrom != nil || !strings.EqualFold(strings.TrimSpace(line), "STARTTLS") {
+		return false
+	}
+	if x.conn.TLS {
+		x.wire.Send("504 5.7.4 Already in TLS mode.")
+	} else {
+		x.wire.Upgrade("220 2.0.0 Ready to start TLS.")
+	}
+	return true
+}
+
+// Reply implements network.Dialect.
+func (x *session) Reply(line string) string {
+	switch {
+	case strings.HasPrefix(line, "250-"):
+		// The whole answer to EHLO stands in for its last line.
+		return ""
+	case strings.HasPrefix(line, "250 2.0.0 Hello "):
+		return "250 " + x.hello() + " you had me at HELO"
+	case strings.HasPrefix(line, "250 SIZE"):
+		return x.capabilities(x.hello())
+	case strings.HasPrefix(line, "220 "):
+		if x.greeted {
+			return ""
+		}
+		x.greeted = true
+		return "220 " + expr.Text(x.stage("MtaStageConnect", "smtpGreeting"))
+	}
+	x.wire.Last = strings.HasPrefix(line, "421 ")
+	for _, w := range words {
+		if strings.HasPrefix(line, w.engine) {
+			return w.server
+		}
+	}
+	return line
+}
+
+func (x *session) hello() string {
+	x.helo = x.engine.Hostname()
+	x.Options.Log.Info("SMTP EHLO command", "smtp.ehlo", x.conn.Fields("domain", x.helo)...)
+	return x.Hostname()
+}
+
+func (x *session) capabilities(host string) string {
+	lines := []string{host + " you had me at EHLO"}
+	if !x.conn.TLS {
+		lines = append(lines, "STARTTLS")
+	}
+	lines = append(lines, "SMTPUTF8", "SIZE "+strconv.Itoa(x.maxSize()), "REQUIRETLS", "PIPELINING",
+		"NO-SOLICITING", "ENHANCEDSTATUSCODES", "CHUNKING", "BINARYMIME")
+	if mechanisms := x.AuthMechanisms(); len(mechanisms) > 0 && x.who == nil {
+		lines = append(lines, "AUTH "+strings.Join(mechanisms, " "))
+	}
+	return "250-" + strings.Join(lines, "\r\n250-") + "\r\n250 8BITMIME"
 }
 
 // stage evaluates a setting of one of the x:MtaStage… objects for this session.
@@ -101,174 +170,29 @@ func (x *session) stage(object, property string) any {
 }
 
 func (x *session) env() expr.Env {
-	return expr.Env{
-		Variable: func(name string) any {
-			switch name {
-			case "local_port":
-				return float64(x.conn.Local.Port())
-			case "is_tls":
-				return x.conn.TLS
-			case "listener":
-				return x.conn.ListenerID
-			case "remote_ip":
-				return x.conn.Remote.Addr().String()
-			case "helo_domain":
-				return x.helo
-			case "authenticated_as":
-				if x.who != nil {
-					return x.who.Name
-				}
-			case "sender":
-				if x.mailFrom != nil {
-					return *x.mailFrom
-				}
-			case "sender_domain":
-				if x.mailFrom != nil {
-					_, domain, _ := strings.Cut(*x.mailFrom, "@")
-					return strings.ToLower(domain)
-				}
-			case "recipients":
-				out := make([]any, len(x.recipients))
-				for i, r := range x.recipients {
-					out[i] = r
-				}
-				return out
-			}
-			return ""
-		},
-		Function: x.Queue.Function,
+	env := x.Queue.Functions()
+	env["local_port"], env["is_tls"], env["listener"] = int(x.conn.Local.Port()), x.conn.TLS, x.conn.ListenerID
+	env["remote_ip"], env["helo_domain"] = x.conn.Remote.Addr().String(), x.helo
+	if x.who != nil {
+		env["authenticated_as"] = x.who.Name
 	}
+	if x.mailFrom != nil {
+		_, domain, _ := strings.Cut(*x.mailFrom, "@")
+		env["sender"], env["sender_domain"] = *x.mailFrom, strings.ToLower(domain)
+	}
+	return env
 }
 
 // pause delays the answer to a failure, as the settings say.
 func (x *session) pause(object string) {
-	if ms, ok := x.stage(object, "waitOnFail").(float64); ok && ms > 0 {
-		time.Sleep(min(time.Duration(ms)*time.Millisecond, time.Minute))
-	}
+	time.Sleep(min(time.Duration(x.limit(object, "waitOnFail", 0))*time.Millisecond, time.Minute))
 }
 
 func (x *session) limit(object, property string, fallback int) int {
-	if n, ok := x.stage(object, property).(float64); ok && n > 0 {
-		return int(n)
+	if n, ok := x.stage(object, property).(int); ok && n > 0 {
+		return n
 	}
 	return fallback
 }
 
-func (x *session) command(line string) error {
-	verb, rest, _ := strings.Cut(line, " ")
-	switch strings.ToUpper(verb) {
-	case "EHLO", "LHLO":
-		x.hello(rest, true)
-	case "HELO":
-		x.hello(rest, false)
-	case "STARTTLS":
-		return x.startTLS()
-	case "AUTH":
-		return x.auth(rest)
-	case "MAIL":
-		x.mail(rest)
-	case "RCPT":
-		return x.rcpt(rest)
-	case "DATA":
-		return x.data()
-	case "BDAT":
-		return x.chunk(rest)
-	case "RSET":
-		x.reset()
-		x.reply("250 2.0.0 OK")
-	case "NOOP":
-		x.reply("250 2.0.0 OK")
-	case "VRFY":
-		x.reply("252 2.5.1 VRFY is disabled.")
-	case "EXPN":
-		x.reply("252 2.5.1 EXPN is disabled.")
-	case "HELP":
-		x.reply("250 2.0.0 Help can be found at https://stalw.art")
-	case "QUIT":
-		x.reply("221 2.0.0 Bye.")
-		return errQuit
-	default:
-		x.reply("500 5.5.1 Invalid command.")
-	}
-	return nil
-}
-
-func (x *session) reset() {
-	x.mailFrom, x.recipients, x.bdat, x.checks = nil, nil, nil, nil
-}
-
-func (x *session) hello(domain string, extended bool) {
-	domain = strings.TrimSpace(domain)
-	if domain == "" || (expr.Truth(x.stage("MtaStageEhlo", "rejectNonFqdn")) && !strings.Contains(domain, ".") && !strings.HasPrefix(domain, "[")) {
-		x.reply("550 5.5.0 Invalid EHLO domain.")
-		return
-	}
-	x.reset()
-	x.helo, x.extended = domain, extended
-	x.Options.Log.Info("SMTP EHLO command", "smtp.ehlo", x.conn.Fields("domain", domain)...)
-	host := x.Hostname()
-	if !extended {
-		x.reply("250 " + host + " you had me at HELO")
-		return
-	}
-	lines := []string{host + " you had me at EHLO"}
-	if !x.conn.TLS {
-		lines = append(lines, "STARTTLS")
-	}
-	lines = append(lines, "SMTPUTF8", "SIZE "+strconv.Itoa(x.limit("MtaStageData", "maxMessageSize", defaultSize)), "REQUIRETLS", "PIPELINING",
-		"NO-SOLICITING", "ENHANCEDSTATUSCODES", "CHUNKING", "BINARYMIME")
-	if mechanisms := x.mechanisms(); len(mechanisms) > 0 && x.who == nil {
-		lines = append(lines, "AUTH "+strings.Join(mechanisms, " "))
-	}
-	lines = append(lines, "8BITMIME")
-	for i, l := range lines {
-		separator := "-"
-		if i == len(lines)-1 {
-			separator = " "
-		}
-		lines[i] = "250" + separator + l
-	}
-	x.reply(strings.Join(lines, "\r\n"))
-}
-
-func (x *session) startTLS() error {
-	if x.conn.TLS {
-		x.reply("504 5.7.4 Already in TLS mode.")
-		return nil
-	}
-	x.reply("220 2.0.0 Ready to start TLS.")
-	if !x.conn.StartTLS(x.Options) {
-		return errQuit
-	}
-	// Whatever came in clear after STARTTLS is not to be believed.
-	x.reader = bufio.NewReaderSize(x.conn, 4096)
-	x.reset()
-	x.helo, x.who = "", nil
-	return nil
-}
-
-// path reads <address> and the parameters after it.
-func path(text, keyword string) (address string, params map[string]string, err error) {
-	if len(text) < len(keyword) || !strings.EqualFold(text[:len(keyword)], keyword) {
-		return "", nil, errors.New("missing keyword")
-	}
-	text = strings.TrimSpace(text[len(keyword):])
-	open, end := strings.IndexByte(text, '<'), strings.IndexByte(text, '>')
-	if open != 0 || end < 0 {
-		return "", nil, errors.New("missing angle brackets")
-	}
-	params = map[string]string{}
-	for word := range strings.FieldsSeq(text[end+1:]) {
-		name, value, _ := strings.Cut(word, "=")
-		params[strings.ToUpper(name)] = value
-	}
-	address = text[1:end]
-	// Source routes are obsolete and ignored (RFC 5321, appendix C).
-	if at := strings.IndexByte(address, ':'); strings.HasPrefix(address, "@") && at > 0 {
-		address = address[at+1:]
-	}
-	if address != "" && (strings.Count(address, "@") < 1 || strings.ContainsAny(address, " \t")) {
-		return "", nil, fmt.Errorf("malformed address %q", address)
-	}
-	return address, params, nil
-}
+func (x *session) maxSize() int { return x.limit("MtaStageData", "maxMessageSize", defaultSize) }

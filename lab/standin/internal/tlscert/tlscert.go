@@ -3,6 +3,7 @@
 package tlscert
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,7 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ type Certificates struct {
 	reg *registry.Registry
 
 	mu         sync.RWMutex
-	byName     map[string]*tls.Certificate
+	stored     []*tls.Certificate
 	fallback   *tls.Certificate
 	selfSigned *tls.Certificate
 }
@@ -42,7 +43,7 @@ func New(reg *registry.Registry) (*Certificates, error) {
 
 // Reload reads the x:Certificate objects again.
 func (c *Certificates) Reload() {
-	byName := map[string]*tls.Certificate{}
+	var stored []*tls.Certificate
 	var fallback *tls.Certificate
 	preferred, _ := c.reg.Singleton("SystemSettings")["defaultCertificateId"].(string)
 	for _, o := range c.reg.List("Certificate") {
@@ -50,19 +51,16 @@ func (c *Certificates) Reload() {
 		if err != nil {
 			continue
 		}
-		for _, name := range cert.Leaf.DNSNames {
-			held := byName[strings.ToLower(name)]
-			if held == nil || held.Leaf.NotAfter.Before(cert.Leaf.NotAfter) {
-				byName[strings.ToLower(name)] = cert
-			}
-		}
+		stored = append(stored, cert)
 		if fallback == nil || o.ID == preferred {
 			fallback = cert
 		}
 	}
+	// Of two for one name, the one that lasts longer is served.
+	slices.SortStableFunc(stored, func(a, b *tls.Certificate) int { return b.Leaf.NotAfter.Compare(a.Leaf.NotAfter) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.byName, c.fallback = byName, fallback
+	c.stored, c.fallback = stored, fallback
 }
 
 // Parse reads the PEM texts of an x:Certificate.
@@ -84,21 +82,12 @@ func Parse(value map[string]any) (*tls.Certificate, error) {
 
 // For returns the certificate for a host name.
 func (c *Certificates) For(name string) *tls.Certificate {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if cert := c.byName[name]; cert != nil {
-		return cert
+	if i := slices.IndexFunc(c.stored, func(cert *tls.Certificate) bool { return cert.Leaf.VerifyHostname(name) == nil }); i >= 0 {
+		return c.stored[i]
 	}
-	if _, parent, ok := strings.Cut(name, "."); ok {
-		if cert := c.byName["*."+parent]; cert != nil {
-			return cert
-		}
-	}
-	if c.fallback != nil {
-		return c.fallback
-	}
-	return c.selfSigned
+	return cmp.Or(c.fallback, c.selfSigned)
 }
 
 // Issued returns the certificate of a name, nil when only a self-signed one is served.

@@ -1,0 +1,96 @@
+"""The commands of `tailwart settings`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from tailwart.environment import load
+from tailwart.errors import TailwartError
+from tailwart.plan import render, to_json
+from tailwart.stalwart.lifecycle.assembly import server
+from tailwart.stalwart.lifecycle.server import Observed
+from tailwart.stalwart.mailbox_host import declared, mailbox_host
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.settings.export import plan_lines
+
+
+def plan(*, as_json: bool, exit_code: bool) -> None:
+    """Print the plan and the next step; nothing is changed."""
+    environment = load().environment
+    desired = declared(environment)
+    with mailbox_host(environment) as run:
+        observed = server(run, run.host, environment, desired, click.echo).observe()
+    _show(observed, as_json)
+    if not as_json:
+        click.echo(_next(observed))
+    if exit_code and not observed.up_to_date:
+        sys.exit(2)
+
+
+def apply(*, yes: bool, as_json: bool) -> None:
+    """Print the plan, ask, and apply it. Raises TailwartError for a server that was never initialised."""
+    environment = load().environment
+    desired = declared(environment)
+    with mailbox_host(environment) as run:
+        plane = server(run, run.host, environment, desired, lambda text: click.echo(text, err=True))
+        observed = plane.observe()
+        _show(observed, as_json)
+        if observed.up_to_date:
+            return
+        if observed.live is None or not observed.host.initialised:
+            raise TailwartError(
+                "this server is not set up yet",
+                seen="no running, initialised Stalwart on the mailbox host",
+                expected="a server that the deploy has started once",
+                remedy="pyinfra inventory.py deploy.py --limit mailbox",
+            )
+        if not yes:
+            click.confirm("Apply?", abort=True, err=True)
+        plane.apply(observed)
+    click.echo("Applied. Next: tailwart settings plan, which now shows no changes.", err=True)
+
+
+def export(output: Path | None) -> None:
+    """Print what the server holds, or write it to a file of mode 0600."""
+    environment = load().environment
+    desired = declared(environment)
+    with mailbox_host(environment) as run:
+        live = server(run, run.host, environment, desired, click.echo).observe().live
+    if live is None:
+        raise TailwartError(
+            "there is no running server to export",
+            seen="the container `stalwart` is not running on the mailbox host",
+            remedy="pyinfra inventory.py deploy.py --limit mailbox",
+        )
+    text = "".join(f"{line}\n" for line in plan_lines(live))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    output.touch(mode=0o600)
+    output.chmod(0o600)  # also when the file was there before
+    output.write_text(text, encoding="utf-8")
+    click.echo(
+        f"{output}: {text.count(chr(10))} operations. Next: compare two exports with diff, or stalwart-cli apply."
+    )
+
+
+def _show(observed: Observed, as_json: bool) -> None:
+    document = observed.planned.document(observed.live or Live({}))
+    certificates = tuple(text for item in observed.certificates if (text := item.message()))
+    document = replace(document, warnings=(*document.warnings, *certificates))
+    click.echo(json.dumps(to_json(document), indent=2) if as_json else render(document, colour=sys.stdout.isatty()))
+
+
+def _next(observed: Observed) -> str:
+    if observed.up_to_date:
+        return "Up to date. Nothing to do."
+    if observed.live is None or not observed.host.initialised:
+        return "This server is not set up yet. Next: pyinfra inventory.py deploy.py --limit mailbox"
+    if observed.host.restart_since:
+        return "A restart from an earlier run is still due. Next: tailwart settings apply"
+    return "Next: tailwart settings apply"

@@ -1,0 +1,68 @@
+"""Every SRV record that the zone serves, compared with what answers behind it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+
+from tailwart.dns.check.findings import Finding, ok, wrong
+from tailwart.dns.desired import Desired, EdgeAddresses
+from tailwart.network import BY_PORT, SRV_LABELS
+from tailwart.providers.record import Record
+
+AREA = "services"
+_TIMEOUT = 5.0
+
+
+def check(desired: Desired, served: Mapping[tuple[str, str], Sequence[Record]]) -> Iterator[Finding]:
+    """One finding per SRV record at the authoritative server and edge address.
+
+    A record with the target `.` says that there is no such service (RFC 6186 §3.4) and is left alone. Each port is
+    connected to once, because the mail server counts connections (lesson 3). Records for other hosts are not judged.
+    """
+    intent = desired.intent
+    for label in SRV_LABELS:
+        for entry in served.get((label, "SRV"), ()):
+            port, target = int(entry.value.split()[2]), entry.value.split()[3]
+            if target != intent.mail_host:
+                continue
+            subject = f"{label}.{intent.zone}"
+            if port not in intent.reachable_ports:
+                yield _unreachable(subject, port, entry, desired)
+                continue
+            for edge in intent.edges:
+                yield from _answers(subject, edge, port)
+
+
+def _unreachable(subject: str, port: int, entry: Record, desired: Desired) -> Finding:
+    name = BY_PORT[port].name if port in BY_PORT else f"port {port}"
+    managed = any(other.key == entry.key for other in desired.records)
+    return wrong(
+        AREA,
+        subject,
+        f"leads clients to port {port}, which no edge serves ({name} is not public)",
+        remedy=f'take "{entry.name} SRV" out of dns_records'
+        if managed
+        else f"remove the record (`tailwart dns apply`, or by hand if it is yours), or add {name} to MAIL_SERVICES",
+        required=False,
+    )
+
+
+def _answers(subject: str, edge: EdgeAddresses, port: int) -> Iterator[Finding]:
+    for address in (edge.ipv4, edge.ipv6):
+        if address is None:
+            continue
+        where = f"{subject} at {edge.name} {address}"
+        try:
+            socket.create_connection((str(address), port), timeout=_TIMEOUT).close()
+        except OSError as error:
+            yield wrong(
+                AREA,
+                where,
+                f"port {port} does not answer: {error or type(error).__name__}",
+                remedy=f"run the edge role (`pyinfra inventory.py deploy.py --limit {edge.name}`), and look at the "
+                f"host's firewall and at the way from here to port {port}",
+                required=address.version == 4,
+            )
+        else:
+            yield ok(AREA, where, f"port {port} answers")

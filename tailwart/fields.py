@@ -1,0 +1,323 @@
+"""What a setting of a `.env` is made of: `key()` documents one, the types below check its value.
+
+Both the installation's settings and each DNS provider's own ones are declared with them. Every check raises
+``ValueError`` with what was expected; the loader adds the key, the value and an example.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.fields import FieldInfo
+
+from tailwart.network import TAILNET_V6, Services
+
+# RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
+_TAG = re.compile(r"tag:[a-z][a-z0-9-]*\Z")
+_NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
+_LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?\Z")
+_IMAGE = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9._/:-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?\Z"
+)
+_STALWART_TAG = re.compile(r"v?0\.16\.\d+(?:-[a-z0-9.-]+)?\Z")
+_SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[KMGT]?)i?B?\Z", re.IGNORECASE)
+_MODULE = re.compile(r"[a-z0-9.-]+\.[a-z]{2,}/[\w./-]+(?:@[\w.+-]+)?\Z", re.IGNORECASE)
+
+
+def key(section: str, description: str, example: str = "", default: Any = ..., secret: bool = False) -> Any:
+    """A setting: its section and text in `.env.example`, an example, and a default when it may be left empty."""
+    return Field(
+        default, description=description, examples=[example], json_schema_extra={"section": section, "secret": secret}
+    )
+
+
+def is_secret(info: FieldInfo | None) -> bool:
+    """Whether a setting's value must never be shown."""
+    extra = info.json_schema_extra if info else None
+    return isinstance(extra, dict) and bool(extra.get("secret"))
+
+
+def example_of(info: FieldInfo | None) -> str:
+    """The value that `.env.example` shows for a setting."""
+    return str((info.examples or [""])[0]) if info else ""
+
+
+class SshTarget(NamedTuple):
+    """Where a host is reached: ``user@host:port``."""
+
+    user: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.user}@{host}:{self.port}"
+
+
+def _is_domain(value: str) -> bool:
+    labels = value.split(".")
+    return len(value) <= 253 and len(labels) >= 2 and all(map(_LABEL.match, labels)) and not labels[-1].isdigit()
+
+
+def _domain(value: str) -> str:
+    name = value.lower()
+    if not _is_domain(name):
+        raise ValueError("a domain name of at least two labels, letters, digits and hyphens, without a final dot")
+    return name
+
+
+def _tailnet(value: str) -> str:
+    name = value.lower()
+    if not _is_domain(name):
+        raise ValueError("the tailnet's MagicDNS name as the admin console shows it, without a host name in front")
+    return name
+
+
+def _label(value: str) -> str:
+    if not _LABEL.match(value):
+        raise ValueError("one DNS label: lower-case letters, digits and hyphens, no dots")
+    return value
+
+
+def _host_name(value: str) -> str:
+    name = value.lower()
+    if not _is_domain(name) and not _is_address(name):
+        raise ValueError("a full host name (with its domain) or an address; a bare name fails silently in the store")
+    return name
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _tag(value: str) -> str:
+    if not _TAG.match(value):
+        raise ValueError("a tailnet tag: `tag:`, then a letter, then letters, digits and hyphens")
+    return value
+
+
+def _image(value: str) -> str:
+    match = _IMAGE.match(value)
+    if match is None or not (match["tag"] or match["digest"]) or match["tag"] == "latest":
+        raise ValueError("an image with a fixed version: name:tag or name@sha256:digest, never `latest`")
+    return value
+
+
+def _stalwart_image(value: str) -> str:
+    match = _IMAGE.match(_image(value))
+    assert match is not None
+    if not match["tag"] or not _STALWART_TAG.match(match["tag"]):
+        # Stores of 0.16 are refused by 1.0, so another major is never an accident to be deployed.
+        raise ValueError("a Stalwart image with a tag of version 0.16.x, the only one this deploy knows")
+    return value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        port_is_valid = parts.port is None or 0 < parts.port < 65536
+    except ValueError:
+        port_is_valid = False
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_valid or any(map(str.isspace, value)):
+        raise ValueError("a URL: https://host[:port]/path")
+    if parts.username or parts.password:
+        raise ValueError("a URL without credentials in it; they have keys of their own")
+    return value.rstrip("/")
+
+
+def _secure_url(value: str) -> str:
+    url = _url(value)
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    loopback = host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    if parts.scheme != "https" and not loopback:
+        raise ValueError(
+            "an https:// URL (plain http only to a loopback address): a credential or a program travels over it"
+        )
+    return url
+
+
+def _endpoint(value: str) -> str:
+    url = _url(value)
+    parts = urlsplit(url)
+    if parts.port is None:
+        raise ValueError("a URL with its port, for example http://garage.tail1234.ts.net:3900")
+    _host_name(parts.hostname or "")
+    return url
+
+
+def _redis_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        complete = parts.scheme in {"redis", "rediss"} and parts.hostname is not None and parts.port is not None
+    except ValueError:
+        complete = False
+    if not complete or not re.fullmatch(r"/\d{1,4}", parts.path):
+        raise ValueError("redis://host:port/index with the full name, the port and the logical database index")
+    _host_name(parts.hostname or "")
+    return value
+
+
+def _ula(value: str) -> ipaddress.IPv6Network:
+    try:
+        network = ipaddress.IPv6Network(value)
+    except ValueError as error:
+        raise ValueError("an IPv6 unique local prefix of /64, host bits zero (RFC 4193)") from error
+    # RFC 4193 §3.1: fc00::/7, of which only the half with the L bit (fd00::/8) may be chosen locally.
+    if network.prefixlen != 64 or not network.subnet_of(ipaddress.IPv6Network("fd00::/8")):
+        raise ValueError("an IPv6 unique local prefix of /64 inside fd00::/8 (RFC 4193)")
+    if network.subnet_of(TAILNET_V6):
+        raise ValueError(f"a prefix outside Tailscale's own {TAILNET_V6}")
+    return network
+
+
+def _smarthost(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    expected = (
+        "an IPv4 address or a tailnet address, not a name: a name with an AAAA record sticks on hosts "
+        "without IPv6 egress (lesson 8)"
+    )
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if address.version == 6 and address not in TAILNET_V6:
+        raise ValueError(expected)
+    return address
+
+
+def _ssh(value: object) -> SshTarget:
+    expected = "user@host or user@host:port, an IPv6 address in brackets"
+    match = re.fullmatch(
+        r"(?P<user>[a-z_][\w.-]*)@(?:\[(?P<v6>[0-9a-fA-F:]+)\]|(?P<host>[^\s:@\[\]]+))(?::(?P<port>\d+))?", str(value)
+    )
+    if match is None:
+        raise ValueError(expected)
+    port = int(match["port"] or 22)
+    host = match["v6"] or match["host"]
+    if not 0 < port < 65536 or (match["v6"] and not _is_address(host)):
+        raise ValueError(expected)
+    if not _is_address(host) and not all(map(_LABEL.match, host.lower().split("."))):
+        raise ValueError(expected)
+    if re.fullmatch(r"[\d.]+", host) and not _is_address(host):
+        raise ValueError(expected)
+    return SshTarget(match["user"], host, port)
+
+
+def _port(value: object) -> int:
+    if not re.fullmatch(r"\d{1,5}", str(value)) or not 0 < int(str(value)) < 65536:
+        raise ValueError("a port number from 1 to 65535")
+    return int(str(value))
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+    if str(value).lower() not in words:
+        raise ValueError("true or false")
+    return words[str(value).lower()]
+
+
+def _size(value: object) -> int:
+    match = _SIZE.match(str(value))
+    if match is None:
+        raise ValueError("a size in bytes, or with K, M, G or T (powers of 1024)")
+    power: int = " KMGT".index(match["unit"].upper() or " ")
+    return int(match["number"]) * int(1024**power)
+
+
+def _address(version: int) -> BeforeValidator:
+    def check(value: object) -> object:
+        try:
+            address = ipaddress.ip_address(str(value))
+        except ValueError as error:
+            raise ValueError(f"an IPv{version} address") from error
+        if address.version != version or address.is_unspecified or address.is_multicast:
+            raise ValueError(f"an IPv{version} address")
+        return address
+
+    return BeforeValidator(check)
+
+
+def _list(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _services(value: object) -> object:
+    return Services.parse(value) if isinstance(value, str) else value
+
+
+def _pattern(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.match(value):
+            raise ValueError(expected)
+        return value
+
+    return AfterValidator(check)
+
+
+def _socket_v6(value: str) -> str:
+    match = re.fullmatch(r"\[(?P<address>[0-9a-fA-F:]+)\]:(?P<port>\d{1,5})", value)
+    if match is None or not _is_address(match["address"]) or not 0 < int(match["port"]) < 65536:
+        raise ValueError("an IPv6 address in brackets and a port: [2001:db8::1]:443")
+    return value
+
+
+def _ttl(value: object) -> int:
+    # RFC 2181 §8: 31 bits. Each DNS provider accepts less, and says so itself.
+    if not re.fullmatch(r"\d{1,10}", str(value)) or not 0 < int(str(value)) < 2**31:
+        raise ValueError("a number of seconds, 1 or more")
+    return int(str(value))
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+Tailnet = Annotated[str, AfterValidator(_tailnet)]
+Label = Annotated[str, AfterValidator(_label)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+Tag = Annotated[str, AfterValidator(_tag)]
+Image = Annotated[str, AfterValidator(_image)]
+StalwartImage = Annotated[str, AfterValidator(_stalwart_image)]
+SecureUrl = Annotated[str, AfterValidator(_secure_url)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+Ula = Annotated[ipaddress.IPv6Network, BeforeValidator(_ula)]
+Smarthost = Annotated[ipaddress.IPv4Address | ipaddress.IPv6Address, BeforeValidator(_smarthost)]
+Ssh = Annotated[SshTarget, BeforeValidator(_ssh)]
+Port = Annotated[int, BeforeValidator(_port)]
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Size = Annotated[int, BeforeValidator(_size)]
+IPv4 = Annotated[ipaddress.IPv4Address, _address(4)]
+IPv6 = Annotated[ipaddress.IPv6Address, _address(6)]
+SocketV6 = Annotated[str, AfterValidator(_socket_v6)]
+MailServices = Annotated[Services, BeforeValidator(_services)]
+Ttl = Annotated[int, BeforeValidator(_ttl)]
+HostLabel = Annotated[str, _pattern(_NAME, "a short name: a lower-case letter, then letters, digits and hyphens")]
+LocalPart = Annotated[
+    str, _pattern(_LOCAL_PART, "the part before the @: lower-case letters, digits, dots, hyphens, plus, underscore")
+]
+Module = Annotated[str, _pattern(_MODULE, "a Go module path, optionally with @version: github.com/owner/name@v1.2.3")]
+Sha256 = Annotated[str, _pattern(re.compile(r"[0-9a-f]{64}\Z"), "a SHA-256 as 64 hexadecimal digits")]
+Identifier = Annotated[
+    str,
+    _pattern(re.compile(r"[a-z_][a-z0-9_]{0,62}\Z"), "an unquoted SQL name: lower-case letters, digits, underscore"),
+]
+Bucket = Annotated[
+    str, _pattern(re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z"), "an S3 bucket name, 3 to 63 characters")
+]
+AbsolutePath = Annotated[str, _pattern(re.compile(r"/\S+\Z"), "an absolute path on the host")]
+
+Domains = Annotated[tuple[Domain, ...], BeforeValidator(_list)]
+Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
+LocalParts = Annotated[tuple[LocalPart, ...], BeforeValidator(_list)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]

@@ -1,0 +1,100 @@
+"""OVHcloud, by its API (through octoDNS)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from tailwart.fields import key
+from tailwart.providers._octodns_backend import Backend, Rrset, library_class, owner_name, plain_text
+from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
+
+SECTION = "DNS: OVH"
+_TEXTS = {"DKIM": "", "SPF": "it is of OVH's own type SPF", "DMARC": "it is of OVH's own type DMARC"}
+"""Types of OVH's that are TXT records in DNS, and why octoDNS cannot change them; it knows DKIM."""
+
+
+class OvhKeys(Keys):
+    """An application and its consumer key."""
+
+    ovh_endpoint: Literal["ovh-eu", "ovh-ca", "kimsufi-eu", "kimsufi-ca", "soyoustart-eu", "soyoustart-ca"] = key(
+        SECTION, "Which of OVH's APIs.", "ovh-eu", "ovh-eu"
+    )
+    ovh_application_key: str = key(SECTION, "Application key.", "7kbG7Bk7S9Nt7ZSV")
+    ovh_application_secret: SecretStr = key(SECTION, "Application secret.", "change-me-ovh-secret", secret=True)
+    ovh_consumer_key: SecretStr = key(
+        SECTION, "Consumer key with GET, POST and DELETE on /domain/zone/*.", "change-me-ovh-consumer", secret=True
+    )
+
+
+def connect(keys: OvhKeys, notify: Notify) -> Provider:
+    """The provider over the API; OVH publishes the changes of a run together, at their last request."""
+    from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
+
+    del notify
+    secret, consumer = keys.ovh_application_secret.get_secret_value(), keys.ovh_consumer_key.get_secret_value()
+
+    def library() -> Any:
+        return library_class("octodns_ovh", "OvhProvider", "ovh")(
+            "tailwart", keys.ovh_endpoint, keys.ovh_application_key, secret, consumer
+        )
+
+    return OctoDns(
+        Backend(
+            label="OVH",
+            library=library,
+            listing=listing,
+            atomic=True,
+            text=plain_text,
+            access="check OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET, OVH_CONSUMER_KEY and OVH_ENDPOINT in .env; the "
+            "consumer key needs GET, POST and DELETE on /domain/zone/*, and may be bound to addresses",
+            statuses={
+                "InvalidCredential": 403,
+                "InvalidKey": 403,
+                "NotCredential": 403,
+                "NotGrantedCall": 403,
+                "Forbidden": 403,
+                "ResourceNotFoundError": 404,
+                "BadParametersError": 400,
+            },
+            secrets=(secret, consumer),
+        )
+    )
+
+
+def listing(library: Any, zone: str) -> Iterator[Rrset]:
+    """Every record set of the zone. octoDNS leaves OVH's own type SPF out, beside which ours would be a second SPF."""
+    grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for item in library.get_records(zone):
+        kind = item["fieldType"]
+        grouped[item["subDomain"], "TXT" if kind in _TEXTS else kind].append(item)
+    for (name, rtype), items in grouped.items():
+        obstacle = next((_TEXTS[item["fieldType"]] for item in items if _TEXTS.get(item["fieldType"])), "")
+        values = tuple(str(item["target"]) for item in items)
+        yield Rrset(owner_name(name, zone), rtype, items[0]["ttl"], values, obstacle)
+
+
+def dns_server(keys: OvhKeys) -> DnsServer:
+    """Stalwart's own access."""
+    return DnsServer(
+        "ovh",
+        "Ovh",
+        {
+            "applicationKey": keys.ovh_application_key,
+            "applicationSecret": Variable("STALWART_OVH_APPLICATION_SECRET", keys.ovh_application_secret),
+            "consumerKey": Variable("STALWART_OVH_CONSUMER_KEY", keys.ovh_consumer_key),
+            "ovhEndpoint": keys.ovh_endpoint,
+        },
+    )
+
+
+PROVIDER = Definition(
+    label="OVH",
+    keys=OvhKeys,
+    ttl=range(60, 2**31),
+    connect=connect,
+    dns_server=dns_server,
+)

@@ -1,0 +1,165 @@
+"""The wildcard certificates: which exist, which orders fail, and orders where the server starts none by itself.
+
+A process that is stopped during a renewal leaves that task pending and locked for ever: a new task for the domain
+replaces it. A change of a domain's provider starts no order by itself, either. With a dead DNS key the server retries,
+and the old certificate stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.failures import SettingsError
+from tailwart.stalwart.protocol.jmap import Call
+from tailwart.stalwart.protocol.kinds import Object
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.protocol.values import TYPE, Ref, members_of
+from tailwart.stalwart.settings.inputs import MailboxSettings
+from tailwart.stalwart.settings.planning import ObjectChange
+
+# Read in addition where certificates are managed.
+CERTIFICATE_READ = (Call("Task", "get", {"ids": None}), Call("Certificate", "get", {"ids": None}))
+_LOCKED_AFTER = timedelta(minutes=15)
+# An order by DNS-01 takes some seconds where everything works; a slow provider's propagation is not awaited.
+_ATTEMPTS = 8
+_KEY_TROUBLE = re.compile(r"\b401\b|\b403\b|unauthori|forbidden|refused|notauth|bad(key|sig|time)|tsig", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The state of one domain's wildcard: `failure` is the last failed attempt's reason, if attempts fail."""
+
+    domain: str
+    domain_id: str
+    present: bool
+    failure: str
+    has_task: bool
+
+    @property
+    def key_is_dead(self) -> bool:
+        """Whether the failure looks like the DNS provider's key (lesson 2)."""
+        return bool(_KEY_TROUBLE.search(self.failure))
+
+    def message(self) -> str:
+        """What the operator should know; empty when the certificate is there and nothing fails."""
+        stays = "the old certificate stays" if self.present else "there is no certificate yet"
+        if self.failure:
+            lesson = "; the DNS provider's key is dead or bound to another address (lesson 2)" * self.key_is_dead
+            return f"the order for *.{self.domain} fails, {stays}: {self.failure}{lesson}"
+        return "" if self.present else f"the certificate for *.{self.domain} is ordered but not issued yet"
+
+
+def certificates(settings: MailboxSettings, live: Live, now: datetime | None = None) -> list[Certificate]:
+    """One entry per domain whose certificate the server manages."""
+    if settings.acme is None:
+        return []
+    now = now or datetime.now(UTC)
+    found = []
+    for name in settings.domains:
+        domain = live.get(Ref("Domain", name))
+        if domain is None or (domain.get("certificateManagement") or {}).get(TYPE) != "Automatic":
+            continue
+        tasks = [item for item in live.of("Task") if item.get("domainId") == domain["id"]]
+        renewals = [item for item in tasks if item.get(TYPE) == "AcmeRenewal"]
+        failures = [
+            str(status.get("failureReason"))
+            for item in tasks
+            if (status := item.get("status") or {}).get(TYPE) in ("Retry", "Failed")
+        ]
+        found.append(
+            Certificate(
+                name,
+                str(domain["id"]),
+                any(_covers(item, name, now) for item in live.of("Certificate")),
+                failures[-1][:300] if failures else "",
+                any(_usable(item, now) for item in renewals),
+            )
+        )
+    return found
+
+
+def to_order(found: Sequence[Certificate], changes: Sequence[ObjectChange]) -> list[str]:
+    """The ids of the domains that need a new renewal task: no task can still run, or `changes` replace the provider."""
+    moved = {change.object_id for change in changes if replaces_provider(change)}
+    return [item.domain_id for item in found if not item.has_task or item.domain_id in moved]
+
+
+def replaces_provider(change: ObjectChange) -> bool:
+    """Whether a domain goes from one provider to another, which starts no order by itself."""
+    before = change.live.get("certificateManagement") or {}
+    return change.ref.kind == "Domain" and "certificateManagement" in change.values and before.get(TYPE) == "Automatic"
+
+
+def order(domain_ids: Sequence[str]) -> Call:
+    """The call that starts an order for each of these domains now."""
+    task = {TYPE: "AcmeRenewal", "status": {TYPE: "Pending"}}
+    return Call("Task", "set", {"create": {f"t{domain}": {**task, "domainId": domain} for domain in domain_ids}})
+
+
+def obtain(
+    read: Callable[[], Sequence[Certificate]],
+    client: Client,
+    changed: Sequence[ObjectChange],
+    pause: Callable[[], None],
+    log: Callable[[str], None],
+) -> None:
+    """Order what the server does not order by itself, and wait until every certificate is there or its order fails.
+
+    `changed` are the writes of this run, `pause` waits between two reads. An order that still runs at the end is only
+    logged: the server continues by itself. Raises SettingsError for the first order that fails.
+    """
+    found = read()
+    # A domain that has just been put under management gets its first order from the server itself.
+    enabled = {change.ref.key for change in changed if not replaces_provider(change)}
+    if domains := to_order([item for item in found if item.domain not in enabled], changed):
+        client.call([order(domains)])
+    for _ in range(_ATTEMPTS):
+        if all(item.present or item.failure for item in found):
+            break
+        pause()
+        found = read()
+    else:
+        if domains := to_order(found, ()):
+            client.call([order(domains)])
+    for item in found:
+        if item.failure:
+            raise _failed(item)
+        if text := item.message():
+            log(text)
+
+
+def _failed(item: Certificate) -> SettingsError:
+    dead = item.key_is_dead
+    return SettingsError(
+        "everything else is applied, but a certificate cannot be obtained",
+        seen=item.message(),
+        remedy="check the DNS provider's key (`tailwart dns check`), correct it in .env and deploy again"
+        if dead
+        else "read the reason on the mailbox host: `docker logs stalwart | grep -i acme`",
+        lesson=2 if dead else None,
+    )
+
+
+def _covers(item: Object, domain: str, now: datetime) -> bool:
+    until = _time(item.get("notValidAfter"))
+    return f"*.{domain}" in members_of(item.get("subjectAlternativeNames")) and (until is None or until > now)
+
+
+def _usable(task: Object, now: datetime) -> bool:
+    """Whether a task will still run: a task long overdue is locked by a process that no longer exists."""
+    status = task.get("status") or {}
+    if status.get(TYPE) == "Retry":
+        return True
+    due = _time(task.get("due") or status.get("due"))
+    return status.get(TYPE) == "Pending" and (due is None or due > now - _LOCKED_AFTER)
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None

@@ -1,0 +1,135 @@
+"""The kinds of objects that the settings plane reads and writes: one table, from which everything else is derived.
+
+A new kind is one entry in `KINDS` and its desired object in `settings/desired.py`. The entry says under which name the
+object is recognised when it is created again, what must follow a write, and whether a plan may delete it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from tailwart.stalwart.protocol.jmap import SINGLETON, Call
+from tailwart.stalwart.protocol.values import TYPE, canonical, members_of
+
+MARK = "tailwart"
+"""Begins a free text of every managed object that has one: it distinguishes managed from unmanaged objects."""
+
+Object = Mapping[str, Any]
+"""One object as the server returns it."""
+
+
+class PostApply(StrEnum):
+    """The post-apply action of a write, in ascending order of weight."""
+
+    NOTHING = ""
+    RELOAD = "reload"
+    RESTART = "restart"
+
+
+Key = Callable[[Object, Mapping[str, str]], str]
+"""An object's natural key; the second argument maps domain ids to domain names."""
+
+
+def ports(item: Object) -> tuple[str, ...]:
+    """The ports that a listener binds, as text."""
+    return tuple(sorted({address.rpartition(":")[2] for address in members_of(item.get("bind"))}))
+
+
+def _property(name: str) -> Key:
+    return lambda item, _: str(item.get(name))
+
+
+_name = _property("name")
+
+
+def _address(item: Object, domains: Mapping[str, str]) -> str:
+    return str(item.get("emailAddress") or f"{item.get('name')}@{_domain(item, domains)}").lower()
+
+
+def _signature(item: Object, domains: Mapping[str, str]) -> str:
+    return f"{item.get('selector')}._domainkey.{_domain(item, domains)}"
+
+
+def _domain(item: Object, domains: Mapping[str, str]) -> str:
+    return domains.get(str(item.get("domainId")), "?")
+
+
+def _listener(item: Object, _: Mapping[str, str]) -> str:
+    return ",".join(ports(item)) or str(item.get("name"))
+
+
+def _network(item: Object, _: Mapping[str, str]) -> str:
+    return str(canonical(f"{item.get('address')}"))
+
+
+def _dns_server(item: Object, _: Mapping[str, str]) -> str:
+    description = str(item.get("description"))
+    return description.removeprefix(f"{MARK}: ") if description.startswith(MARK) else f"«{description}»"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the settings plane knows of one kind.
+
+    `key` stays the same when an object is created again. `post_apply` follows every write, and a restart follows one
+    of `restart_fields`. A plan deletes objects of `retirable` kinds only, by the rules of `settings/planning.py`.
+    The server creates objects of `server_made` kinds by itself: they are neither exported nor listed as unmanaged.
+    """
+
+    name: str
+    key: Key = _name
+    singleton: bool = False
+    post_apply: PostApply = PostApply.RELOAD
+    restart_fields: frozenset[str] = frozenset()
+    retirable: bool = False
+    server_made: bool = False
+
+    def read(self) -> Call:
+        """The call that reads every object of this kind."""
+        return Call(self.name, "get", {"ids": [SINGLETON] if self.singleton else None})
+
+    def post_apply_of(self, fields: Iterable[str]) -> PostApply:
+        """The post-apply action of a write to these fields."""
+        return self.post_apply if self.restart_fields.isdisjoint(fields) else PostApply.RESTART
+
+
+# Each kind comes after those it refers to: the export is carried out in the order of its lines.
+#
+# No post-apply action for accounts, domains and the like: the server looks them up at each use. A restart for what is
+# built once, at the start of the process (lesson 12): a reload does not rebind sockets and does not rebuild routes.
+_KINDS = (
+    Kind("DnsServer", _dns_server),
+    Kind("AcmeProvider", _property("directory")),
+    Kind("Domain", post_apply=PostApply.NOTHING),
+    Kind("Account", _address, post_apply=PostApply.NOTHING),
+    Kind("MailingList", _address, post_apply=PostApply.NOTHING),
+    Kind("DkimSignature", _signature, post_apply=PostApply.NOTHING, retirable=True, server_made=True),
+    Kind("NetworkListener", _listener, post_apply=PostApply.RESTART, retirable=True),
+    Kind("MtaRoute", post_apply=PostApply.RESTART, retirable=True),
+    Kind("AllowedIp", _network, retirable=True),
+    Kind("Tracer", _property(TYPE)),
+    Kind("SystemSettings", singleton=True, restart_fields=frozenset({"proxyTrustedNetworks"})),
+    Kind("BlobStore", singleton=True),
+    Kind("InMemoryStore", singleton=True),
+    Kind("MtaOutboundStrategy", singleton=True, post_apply=PostApply.RESTART),
+    Kind("Metrics", singleton=True),
+    Kind("SpamPyzor", singleton=True),
+)
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+"""By name, in an order in which each kind comes after those it refers to."""
+
+READ: tuple[Call, ...] = tuple(kind.read() for kind in _KINDS)
+"""The calls that read all of them."""
+
+REFERENCES: Mapping[str, str] = {
+    "domainId": "Domain",
+    "defaultDomainId": "Domain",
+    "memberGroupIds": "Account",
+    "acmeProviderId": "AcmeProvider",
+    "dnsServerId": "DnsServer",
+}
+"""Properties that hold the id of another object, and the kind of that object."""

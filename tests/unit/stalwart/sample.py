@@ -1,0 +1,65 @@
+"""Inputs that the tests of the settings plane start from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import SecretStr
+
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.settings.applying import Outcome, apply
+from tailwart.stalwart.settings.desired import desired
+from tailwart.stalwart.settings.fingerprints import Fingerprints, empty
+from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings, Smarthost
+from tailwart.stalwart.settings.planning import SettingsPlan, plan
+from tests.unit.stalwart.scripted_server import ScriptedServer
+
+
+def settings(**changed: Any) -> MailboxSettings:
+    """A small installation: one domain, an administrator, a user, one edge, a smarthost."""
+    values: dict[str, Any] = {
+        "domains": ("example.org",),
+        "hostname": "mail.example.org",
+        "accounts": (
+            AccountInput("admin@example.org", SecretStr("admin-password-1"), admin=True),
+            AccountInput("alice@example.org", SecretStr("alice-password-1"), ("postmaster@example.org",), 1 << 30),
+        ),
+        "edges": {"edge-1": ("203.0.113.7", "2001:db8::7")},
+        "smarthost": Smarthost("100.64.0.9", 587, "relay", has_password=True),
+        "offline": True,
+    }
+    return MailboxSettings(**{**values, **changed})
+
+
+class Deployed:
+    """A scripted server and the fingerprints beside it."""
+
+    def __init__(self, given: MailboxSettings | None = None) -> None:
+        self.server = ScriptedServer()
+        self.fingerprints: Fingerprints = empty()
+        if given is not None:
+            self.apply(given)
+
+    def read(self) -> Live:
+        return Client(self.server).read()
+
+    def plan(self, given: MailboxSettings) -> SettingsPlan:
+        return plan(desired(given), self.read(), self.fingerprints)
+
+    def apply(self, given: MailboxSettings) -> Outcome:
+        """Plan and write; hashes are stand-ins, made without argon2's cost."""
+        live = self.read()
+        planned = plan(desired(given), live, self.fingerprints)
+        outcome = Outcome()
+        hashes = {item.secret_name: f"$argon2id$of:{item.password}" for item in planned.changes if item.password}
+        apply(Client(self.server), planned.changes, live, hashes, outcome)
+        self.fingerprints = self.fingerprints.having(
+            {item.secret_name: item.password for item in outcome.passwords if item.password}
+        )
+        return outcome
+
+
+def names(planned: SettingsPlan) -> set[str]:
+    """Each change as `action kind key`."""
+    return {f"{item.action.value} {item.ref.kind} {item.ref.key}" for item in planned.changes}

@@ -1,0 +1,151 @@
+"""One line of `.env` decides which mail services there are; everything else follows from it."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.edge import plan as edge_plan
+from tailwart.environment import Environment
+from tailwart.network import DEFAULT_SERVICES, MAIL_SERVICES, Exposure, Services
+from tailwart.stalwart.settings.declaration import from_environment
+from tailwart.stalwart.settings.desired import desired as desired_objects
+from tailwart.tailnet.desired import desired as desired_policy
+from tests.unit.dns.recorded import PLAIN, ZONE
+
+SETTINGS = {
+    "domain": ZONE,
+    "ts_tailnet": "tail1234.ts.net",
+    "stalwart_admin_password": "a password of our own",
+    "edges": [{"name": "edge-1", "ssh": "root@192.0.2.1", "ipv4": "203.0.113.7"}],
+}
+choices = st.fixed_dictionaries(
+    {service.name: st.sampled_from(list(Exposure)) for service in MAIL_SERVICES if not service.needed}
+)
+
+
+def environment(services: str) -> Environment:
+    return Environment.model_validate({**SETTINGS, "mail_services": services})
+
+
+def listeners(env: Environment) -> dict[str, Any]:
+    """Port → the networks whose PROXY header it trusts."""
+    objects = desired_objects(from_environment(env))
+    return {
+        item.key: sorted(item.fields["overrideProxyTrustedNetworks"])
+        for item in objects
+        if item.kind == "NetworkListener"
+    }
+
+
+def routes(env: Environment) -> set[str]:
+    """Ports that the edge listens on, from its caddy.json."""
+    text = next(file.content for file in edge_plan.of(env, env.edges[0]).files if file.path.endswith("caddy.json"))
+    servers = json.loads(text)["apps"]["layer4"]["servers"].values()
+    return {address.lstrip(":") for server in servers for address in server["listen"]}
+
+
+def granted(env: Environment) -> dict[str, list[str]]:
+    return {grant.name: grant.as_policy()["ip"] for grant in desired_policy(env).grants}
+
+
+def srv(env: Environment) -> set[str]:
+    """The SRV records to publish."""
+    edge = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"))
+    intent = Intent(ZONE, ZONE, edges=(edge,), services=env.mail_services, zone_text=PLAIN)
+    return {entry.name for entry in desire(intent).records if entry.type == "SRV"}
+
+
+def test_the_default_is_what_mail_clients_use() -> None:
+    env = environment(str(DEFAULT_SERVICES))
+    assert set(listeners(env)) == {"25", "465", "587", "143", "993", "443", "8080"}
+    assert routes(env) == {"25", "465", "587", "143", "993"}
+    assert srv(env) == {"_imaps._tcp", "_submissions._tcp"}
+
+
+def test_pop3s_and_managesieve_are_one_edit_each() -> None:
+    env = environment("smtp,submissions,submission,imap,imaps,pop3s,sieve")
+    assert {"995", "4190"} <= set(listeners(env))
+    assert {"995", "4190"} <= routes(env)
+    assert {"tcp:995", "tcp:4190"} <= set(granted(env)["edge-to-mailbox"])
+    assert "_pop3s._tcp" in srv(env)
+    assert listeners(env)["995"] == listeners(env)["993"] != []
+
+
+def test_a_service_that_is_off_is_nowhere() -> None:
+    env = environment("smtp,submissions,imaps")
+    assert not {"143", "587"} & set(listeners(env))
+    assert routes(env) == {"25", "465", "993"}
+    assert granted(env)["edge-to-mailbox"] == ["tcp:25", "tcp:465", "tcp:993", "tcp:443"]
+
+
+def test_a_service_for_the_tailnet_takes_no_proxy_header_and_is_not_advertised() -> None:
+    env = environment("smtp,submissions,imaps:tailnet")
+    assert listeners(env)["993"] == []
+    assert "993" not in routes(env)
+    assert "tcp:993" not in granted(env)["edge-to-mailbox"]
+    assert granted(env)["tailnet-to-mailbox"] == ["tcp:993"]
+    assert srv(env) == {"_submissions._tcp"}
+    tests = {test.source: test for test in desired_policy(env).tests}
+    assert ("tag:stalwart", 993) in tests["tag:reverse-proxy"].deny
+
+
+def test_web_records_are_published_only_where_an_edge_serves_them() -> None:
+    edge = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"), web=True)
+    served = desire(Intent(ZONE, ZONE, edges=(edge,), zone_text=PLAIN, web_mail=True)).records
+    silent = desire(Intent(ZONE, ZONE, edges=(edge,), zone_text=PLAIN)).records
+    web = {"_jmap._tcp", "_caldavs._tcp", "_carddavs._tcp"}
+    assert web <= {entry.name for entry in served}
+    assert not web & {entry.name for entry in silent}
+
+
+def test_a_mail_only_edge_announces_no_policy_that_nobody_can_fetch() -> None:
+    edge = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"))
+    state = desire(Intent(ZONE, ZONE, edges=(edge,), zone_text=PLAIN))
+    names = {entry.name for entry in state.records}
+    assert not names & {"_mta-sts", "mta-sts", "autoconfig", "autodiscover", "_ua-auto-config", "ua-auto-config"}
+    assert any("not published" in text for text in state.warnings)
+
+
+@given(choices)
+def test_every_choice_is_told_the_same_everywhere(chosen: dict[str, Exposure]) -> None:
+    services = Services({"smtp": Exposure.PUBLIC, **chosen})
+    env = environment(str(services))
+    assert env.mail_services.public == services.public
+    assert env.mail_services.tailnet == services.tailnet
+    public = {str(service.port) for service in services.public}
+    inside = {str(service.port) for service in services.tailnet}
+    assert routes(env) == public
+    assert set(listeners(env)) == public | inside | {"443", "8080"}
+    assert {port for port, trusted in listeners(env).items() if trusted} == public
+    assert set(granted(env)["edge-to-mailbox"]) == {f"tcp:{port}" for port in public | {"443"}}
+    assert granted(env).get("tailnet-to-mailbox", []) == [f"tcp:{service.port}" for service in services.tailnet]
+    advertised = {service.srv for service in services.public if service.srv}
+    assert srv(env) <= advertised
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("smtp,gopher", "gopher"),
+        ("submissions,imaps", "without public smtp"),
+        ("smtp:tailnet,imaps", "without public smtp"),
+        ("smtp,imaps:everywhere", "imaps:tailnet"),
+        ("smtp,imaps:off", "leave it out"),
+        ("smtp,imaps,imaps:tailnet", "named twice"),
+        ("", "without public smtp"),
+    ],
+)
+def test_a_wrong_list_says_what_is_expected(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Services.parse(text)
+
+
+def test_blanks_and_case_do_not_matter() -> None:
+    assert Services.parse(" SMTP , imaps:Tailnet ,") == Services.parse("smtp,imaps:tailnet")
