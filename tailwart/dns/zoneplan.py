@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tailwart.dns import spf
+from tailwart.dns import spf, zonefile
 from tailwart.dns.desired import Desired
 from tailwart.dns.ownership import Ledger, Ownership, Slot, is_spf, purpose, slot, stale_spf_terms
 from tailwart.plan.model import Action, Change, FieldChange, Plan
@@ -16,7 +16,8 @@ from tailwart.providers.record import Key, Record, by_key, record
 @dataclass(frozen=True, slots=True)
 class ZonePlan:
     """What one zone needs. ``puts`` and ``deletes`` are whole records; ``managed`` counts the live records under
-    management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces.
+    management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces and no
+    rule explains.
     """
 
     zone: str
@@ -61,12 +62,20 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
     sides = _Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
     plan = _assemble(sides, records, Ledger(frozenset(records), terms), ownership)
+    # What the server still recommends is withheld by a rule (a port that no edge serves, say): it did not vanish.
+    recommended = _recommended(desired)
+    plan = replace(plan, lost=tuple(entry for entry in plan.lost if entry.key not in recommended))
     warnings = (
         *(f"not known: {text}" for text in desired.missing),
         *desired.warnings,
         *_notes(plan.puts, plan.deletes),
     )
     return replace(plan, plan=replace(plan.plan, warnings=warnings), complete=desired.complete)
+
+
+def _recommended(desired: Desired) -> frozenset[Key]:
+    intent = desired.intent
+    return frozenset(by_key(zonefile.parse(intent.zone_text or "", intent.zone, intent.ttl)))
 
 
 def restore(desired: Desired, live: Iterable[Record], ledger: Ledger, snapshot: Iterable[Record]) -> ZonePlan:
