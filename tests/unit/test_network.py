@@ -138,6 +138,7 @@ def test_every_choice_is_told_the_same_everywhere(chosen: dict[str, Exposure]) -
         ("smtp:tailnet,imaps", "without public smtp"),
         ("smtp,imaps:everywhere", "imaps:tailnet"),
         ("smtp,imaps:off", "leave it out"),
+        ("smtp,imaps:", "imaps:tailnet"),
         ("smtp,imaps,imaps:tailnet", "named twice"),
         ("", "without public smtp"),
     ],
@@ -148,4 +149,4 @@ def test_a_wrong_list_says_what_is_expected(text: str, message: str) -> None:
 
 
 def test_blanks_and_case_do_not_matter() -> None:
-    assert Services.parse(" SMTP , imaps:Tailnet ,") == Services.parse("smtp,imaps:tailnet")
+    assert Services.parse(" SMTP , imaps: Tailnet ,") == Services.parse("smtp,imaps:tailnet")

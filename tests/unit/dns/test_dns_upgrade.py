@@ -33,7 +33,9 @@ def test_what_leads_nowhere_goes_without_confirmation() -> None:
 
 
 def test_records_that_the_server_no_longer_recommends_still_need_confirmation() -> None:
-    live = published() + [record(ZONE, f"v1-rsa-2026010{n}._domainkey", "TXT", "v=DKIM1; k=rsa; p=", 3600) for n in "12"]
+    live = published() + [
+        record(ZONE, f"v1-rsa-2026010{n}._domainkey", "TXT", "v=DKIM1; k=rsa; p=", 3600) for n in "12"
+    ]
     live += [record(ZONE, f"old-{number}", "A", ADDRESS, 3600) for number in range(12)]
     plan = compare(MAIL_ONLY, live, Ledger(frozenset(by_key(live))))
     assert len(plan.lost) == 14
