@@ -18,6 +18,7 @@ from tailwart.stalwart.settings.declaration import from_environment
 from tailwart.stalwart.settings.desired import desired as desired_objects
 from tailwart.tailnet.desired import desired as desired_policy
 from tests.unit.dns.recorded import PLAIN, ZONE
+from tests.verify import services as verified
 
 SETTINGS = {
     "domain": ZONE,
@@ -128,6 +129,14 @@ def test_every_choice_is_told_the_same_everywhere(chosen: dict[str, Exposure]) -
     assert granted(env).get("tailnet-to-mailbox", []) == [f"tcp:{service.port}" for service in services.tailnet]
     advertised = {service.srv for service in services.public if service.srv}
     assert srv(env) <= advertised
+
+
+@given(choices)
+def test_the_verification_reads_every_choice_the_same(chosen: dict[str, Exposure]) -> None:
+    services = Services({"smtp": Exposure.PUBLIC, **chosen})
+    env = environment(str(services))
+    assert set(verified.public(env).items()) == {(service.name, service.port) for service in services.public}
+    assert set(verified.tailnet(env).items()) == {(service.name, service.port) for service in services.tailnet}
 
 
 @pytest.mark.parametrize(
