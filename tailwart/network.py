@@ -147,11 +147,6 @@ class Services:
         return self._with(Exposure.PUBLIC, Exposure.TAILNET)
 
     @property
-    def off(self) -> tuple[Service, ...]:
-        """Mail services without a listener."""
-        return self._with(Exposure.OFF)
-
-    @property
     def listeners(self) -> tuple[Service, ...]:
         """Everything the server listens for, web services included."""
         return (*self.on, HTTPS, HTTP)

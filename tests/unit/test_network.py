@@ -115,7 +115,7 @@ def test_a_mail_only_edge_announces_no_policy_that_nobody_can_fetch() -> None:
 
 
 @given(choices)
-def test_every_choice_is_told_the_same_everywhere(chosen: dict[str, Exposure]) -> None:
+def test_every_choice_means_the_same_everywhere(chosen: dict[str, Exposure]) -> None:
     services = Services({"smtp": Exposure.PUBLIC, **chosen})
     env = environment(str(services))
     assert env.mail_services.public == services.public
