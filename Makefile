@@ -48,7 +48,8 @@ deploy: setup ## Deploy the installation of .env (TAILWART_ENV selects another)
 verify: setup ## Verify the installation of .env (TAILWART_ENV selects another)
 	@$(RUN) pytest tests/verify
 
-test: test-fast test-lab ## All tests: unit, contract, templates, plans, then those on the lab
+test: ## Linters and all tests, side by side; prints the time of each layer
+	@tests/run
 
 # Two workers to a processor: these tests wait for servers half of the time.
 test-fast: setup packages programs ## Tests that need no lab

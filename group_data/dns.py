@@ -8,7 +8,7 @@ dns_records: dict[str, str | list[str]] = {}
 #     dns_exclude = ["autodiscover *", "_pop3s._tcp SRV"]
 dns_exclude: list[str] = []
 
-# SPF terms for further senders, and terms that shall not be in the record whoever put them there.
+# SPF terms for further senders, and terms that must not be in the record, whoever put them there.
 #     dns_spf = ["include:_spf.example.net"]
 dns_spf: list[str] = []
 dns_spf_remove: list[str] = []

@@ -97,7 +97,7 @@ class Environment(BaseModel):
     )
     backends_ssh: v.Ssh | None = _key(
         "Hosts",
-        "SSH of the host with Postgres, if this deploy shall care for its role and database.",
+        "SSH of the host with Postgres, if this deploy should manage its role and database.",
         "root@192.0.2.20",
         None,
     )
