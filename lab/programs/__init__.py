@@ -24,8 +24,8 @@ HEADSCALE_VERSION = "0.29.3"
 GARAGE_VERSION = "2.5.0"
 
 _MODULES = paths.PROJECT / "lab" / "programs"
-# Without inlining: a quarter less to compile, smaller, and fast enough for one mailbox. The same flags for every program,
-# so that packages which several of them share are compiled once.
+# Without inlining: a quarter less to compile, smaller, and fast enough for one mailbox. The same flags for every
+# program, so that packages which several of them share are compiled once.
 _GO_FLAGS = ("-trimpath", "-gcflags=all=-l")
 # Go compiles one module on all cores but links on one: two at a time keep the cores busy without filling memory.
 _PARALLEL = 2
