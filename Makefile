@@ -58,13 +58,14 @@ test-fast: setup packages programs ## Tests that need no lab
 test-lab: setup ## Tests on the lab (starts it)
 	@$(RUN) pytest tests/lab
 
+# go vet with the flags that the stand-in is built with: what is compiled for the one serves the other.
 lint: setup ## ruff, mypy, the layers of the architecture, gofmt and go vet
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-logo --no-cache
 	@export PATH="$$($(GO_DIRECTORY)):$$PATH"; \
-		cd lab/standin && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 go vet ./...
+		cd lab/standin && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 GOFLAGS="-trimpath -gcflags=all=-l" go vet ./...
 
 format: setup ## Format the code
 	@$(RUN) ruff format .

@@ -85,6 +85,8 @@ class Intent:
     @property
     def edge_names(self) -> tuple[str, ...]:
         """The names of this zone whose addresses are the edges'; what stands at any other name is not touched."""
+        if not self.located:
+            return ()
         web = HTTPS_LABELS if self.web_edges else ()
         return ("mail", *web) if self.zone == self.main else web
 

@@ -84,9 +84,8 @@ class Ownership:
         self._slots = {slot(entry) for entry in desired.records}
         self._unsure = {(name, "AAAA") for name in intent.edge_names} if intent.ipv6_unknown else set()
         self._replaced = set(intent.overrides.replacements(intent.zone, intent.main))
-        if any(edge.ipv4 or edge.ipv6 for edge in intent.edges):
-            types = [rtype for rtype in ADDRESS_TYPES if rtype != "AAAA" or not intent.ipv6_unknown]
-            self._slots |= {(name, rtype, "") for name in intent.edge_names for rtype in types}
+        types = [rtype for rtype in ADDRESS_TYPES if rtype != "AAAA" or not intent.ipv6_unknown]
+        self._slots |= {(name, rtype, "") for name in intent.edge_names for rtype in types}
         self._has_rsa = any(is_dkim(entry) and not is_ed25519(entry) for entry in desired.records)
 
     def manages(self, entry: Record) -> bool:

@@ -16,7 +16,8 @@ from tailwart.providers.record import Key, Record, by_key, record
 @dataclass(frozen=True, slots=True)
 class ZonePlan:
     """What one zone needs. ``puts`` and ``deletes`` are whole records; ``managed`` counts the live records under
-    management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces.
+    management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces and no
+    rule explains.
     """
 
     zone: str

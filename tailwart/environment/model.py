@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from ipaddress import IPv6Network
 from typing import Annotated, Literal
@@ -12,13 +13,14 @@ from tailwart import fields as v
 from tailwart import providers
 from tailwart.fields import key as _key
 from tailwart.network import DEFAULT_SERVICES
-from tailwart.providers.definition import DnsServer
+from tailwart.providers.definition import DnsServer, Variable
 
 
 def _known(value: str) -> str:
     known = ("none", *providers.definitions())
     if value not in known:
-        raise ValueError(f"one of {', '.join(known)}")
+        near = difflib.get_close_matches(value, known, 1)
+        raise ValueError(f"one of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else ""))
     return value
 
 
@@ -335,6 +337,22 @@ class Environment(BaseModel):
             return None
         definition = providers.definition(self.acme_dns)
         return definition.dns_server(definition.parse(self.provider_keys)) if definition.dns_server else None
+
+    @property
+    def dns_variables(self) -> tuple[Variable, ...]:
+        """The variables of Stalwart's access to every provider whose keys are set; none without ACME_DIRECTORY.
+
+        Not only of the one in use: the server keeps its object for an earlier provider, and a variable that is missing
+        makes every reload of its settings fail.
+        """
+        if self.acme_directory is None:
+            return ()
+        return tuple(
+            variable
+            for definition in providers.definitions().values()
+            if definition.dns_server and definition.is_set(self.provider_keys)
+            for variable in definition.dns_server(definition.parse(self.provider_keys)).variables
+        )
 
     @property
     def provider_secrets(self) -> tuple[SecretStr, ...]:

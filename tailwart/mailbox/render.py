@@ -12,7 +12,6 @@ from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.hosts import templates
 from tailwart.mailbox import names
-from tailwart.providers.definition import Variable
 
 AUTHKEY_TARGET = "/run/tailwart/authkey"
 ROCKSDB_PATH = "/var/lib/stalwart/data"
@@ -159,14 +158,9 @@ def secret_values(environment: Environment) -> dict[str, str]:
         names.ENV_DB: environment.stalwart_db_password if environment.stalwart_store == "postgres" else None,
         names.ENV_SMARTHOST: environment.smarthost_password,
         names.ENV_S3: environment.s3_secret_key,
-        **{variable.name: variable.value for variable in _challenge_variables(environment)},
+        **{variable.name: variable.value for variable in environment.dns_variables},
     }
     return {name: value.get_secret_value() for name, value in secrets.items() if value is not None}
-
-
-def _challenge_variables(environment: Environment) -> tuple[Variable, ...]:
-    server = environment.acme_dns_server
-    return server.variables if server else ()
 
 
 def env_file(values: dict[str, str]) -> str:

@@ -93,6 +93,8 @@ class OctoDns:
     def _refuse(self, name: RrsetName, entries: list[Record], before: Rrset | None, known: Any, library: Any) -> None:
         """Raise `TailwartError` for a record set that the library would not write faithfully."""
         obstacle = before.obstacle if before else ""
+        if not obstacle and (odd := [entry for entry in entries if entry.locked]):
+            obstacle = f"it holds a value that is none of a {name[1]} record: {odd[0].value[:60]}"
         if not obstacle and (name[1] not in library.SUPPORTS or (before and known is None)):
             obstacle = f"octoDNS does not write {name[1]} records there"
         if not obstacle and name[1] == "TXT":

@@ -101,6 +101,10 @@ class Definition(Generic[K]):
         """The keys without a default, as attributes."""
         return tuple(name for name, info in self.keys.model_fields.items() if info.is_required())
 
+    def is_set(self, values: Mapping[str, SecretStr]) -> bool:
+        """Whether no required key is missing."""
+        return all(name in values for name in self.required)
+
     def parse(self, values: Mapping[str, SecretStr]) -> K:
         """The provider's keys out of those of all providers. Raises `TailwartError` when one is missing or wrong."""
         own = {name: values[name].get_secret_value() for name in self.keys.model_fields if name in values}

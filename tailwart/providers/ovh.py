@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import SecretStr
@@ -38,9 +40,13 @@ def connect(keys: OvhKeys, notify: Notify) -> Provider:
     secret, consumer = keys.ovh_application_secret.get_secret_value(), keys.ovh_consumer_key.get_secret_value()
 
     def library() -> Any:
-        return library_class("octodns_ovh", "OvhProvider", "ovh")(
+        # It writes the consumer key into its debug log.
+        logging.getLogger("OvhProvider[tailwart]").setLevel(logging.INFO)
+        made = library_class("octodns_ovh", "OvhProvider", "ovh")(
             "tailwart", keys.ovh_endpoint, keys.ovh_application_key, secret, consumer
         )
+        made._apply_update = partial(_update, made)
+        return made
 
     return OctoDns(
         Backend(
@@ -63,6 +69,40 @@ def connect(keys: OvhKeys, notify: Notify) -> Provider:
             secrets=(secret, consumer),
         )
     )
+
+
+def _update(library: Any, zone: str, change: Any) -> None:
+    """Write a record set record by record: what is new first, then what goes; what stays is not touched.
+
+    octoDNS would delete the whole set before it writes it again. A failure in between would lose the owner's records in
+    it, and the next run could not know of them.
+    """
+    rtype, name = change.new._type, change.new.name
+    desired = {_meaning(zone, entry): entry for entry in getattr(library, f"_params_for_{rtype}")(change.new)}
+    present = {
+        number: library.get_record(zone, number)
+        for kind in ([rtype, "DKIM"] if rtype == "TXT" else [rtype])
+        for number in library._client.get(f"/domain/zone/{zone}/record", fieldType=kind, subDomain=name)
+    }
+    held = {_meaning(zone, entry): number for number, entry in present.items()}
+    for meaning in desired.keys() - held.keys():
+        library.create_record(zone, desired[meaning])
+    for number, entry in present.items():
+        new = desired.get(_meaning(zone, entry))
+        if new is None or new["ttl"] != entry["ttl"]:
+            library.delete_record(zone, number)
+        if new is not None and new["ttl"] != entry["ttl"]:
+            library.create_record(zone, new)
+
+
+def _meaning(zone: str, entry: Mapping[str, Any]) -> tuple[str, str]:
+    """What makes a record of the API itself: quotes and final dots are spelt in more than one way there."""
+    from tailwart.providers._octodns import records_of  # noqa: PLC0415 - loads what only its users need
+
+    kind = entry["fieldType"]
+    rrset = Rrset(owner_name(entry["subDomain"], zone), "TXT" if kind in _TEXTS else kind, 0, (entry["target"],))
+    (found,) = records_of(rrset, zone)
+    return kind, found.value
 
 
 def listing(library: Any, zone: str) -> Iterator[Rrset]:

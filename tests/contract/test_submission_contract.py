@@ -82,6 +82,20 @@ def test_a_message_in_chunks_is_taken_as_it_is(mail: Server, port25: Wire) -> No
     assert lines[1:] == ["STARTTLS", "."]
 
 
+def test_a_chunk_need_not_end_a_line(port25: Wire) -> None:
+    for each in (_EHLO, _MAIL, _RCPT):
+        assert port25.say(each).startswith("250")
+    port25.write(b"BDAT 8\r\nSubject:")
+    assert port25.reply().startswith("250 ")
+    port25.write(b"BDAT 9 LAST\r\n cut\r\n\r\nx")
+    assert port25.reply().startswith("250 2.0.0 Message queued with id ")
+    for each in (_MAIL, _RCPT):
+        assert port25.say(each).startswith("250")
+    assert port25.say("DATA").startswith("354 ")
+    assert port25.say("BDAT 999\r\n.").startswith("250 "), "in a message it is text"
+    assert port25.say("STARTTLS").startswith("220 ")
+
+
 def test_login_is_asked_for_in_two_steps(mail: Server) -> None:
     with Wire(mail.space, 465, source=STRANGER) as wire:
         wire.start_tls()

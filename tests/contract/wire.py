@@ -50,8 +50,12 @@ class Wire:
         self.certificate = secure.getpeercert(binary_form=True) or b""
         return secure.version() or ""
 
+    def write(self, octets: bytes) -> None:
+        """Octets as they are, which need not end a line."""
+        self._socket.sendall(octets)
+
     def send(self, line: str) -> None:
-        self._socket.sendall(line.encode() + b"\r\n")
+        self.write(line.encode() + b"\r\n")
 
     def line(self) -> str:
         """The next line; empty when the connection was closed."""

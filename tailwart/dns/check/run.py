@@ -28,6 +28,7 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
     findings += [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
     desired = plane.desired()
     served: dict[tuple[str, str], list[Record]] = {}
+    connect = services.connecting_once()
     for zone, zone_desired in desired.items():
         names = plane.nameservers(provider, zone) if provider else environment.dns_nameservers
         servers, problems = locate(names)
@@ -37,7 +38,7 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
         found, at_zone = records.check(zone_desired, servers, plane.archive.ledger(zone), plane.txt)
         findings += found
         findings += [resolving.check_records(zone_desired, server) for server in public]
-        findings += services.check(zone_desired, at_zone)
+        findings += services.check(zone_desired, at_zone, connect)
         findings += _mta_sts(environment, zone, zone_desired)
         if zone == environment.domain:
             served = at_zone

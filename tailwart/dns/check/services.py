@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address
 
 from tailwart.dns.check.findings import Finding, ok, wrong
 from tailwart.dns.desired import Desired, EdgeAddresses
-from tailwart.network import BY_PORT, SRV_LABELS
+from tailwart.network import BY_PORT, HTTPS, SRV_LABELS
 from tailwart.providers.record import Record
 
 AREA = "services"
 _TIMEOUT = 5.0
 
 
-def check(desired: Desired, served: Mapping[tuple[str, str], Sequence[Record]]) -> Iterator[Finding]:
+Connect = Callable[[IPv4Address | IPv6Address, int], str]
+"""Why a port does not answer; empty when it does."""
+
+
+def connecting_once() -> Connect:
+    """Connections that are made once for each address and port: the mail server counts them (lesson 3)."""
+
+    @cache
+    def connect(address: IPv4Address | IPv6Address, port: int) -> str:
+        try:
+            socket.create_connection((str(address), port), timeout=_TIMEOUT).close()
+        except OSError as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    return connect
+
+
+def check(desired: Desired, served: Mapping[tuple[str, str], Sequence[Record]], connect: Connect) -> Iterator[Finding]:
     """One finding per SRV record at the authoritative server and edge address.
 
-    A record with the target `.` says that there is no such service (RFC 6186 §3.4) and is left alone. Each port is
-    connected to once, because the mail server counts connections (lesson 3). Records for other hosts are not judged.
+    A record with the target `.` says that there is no such service (RFC 6186 §3.4) and is left alone. Records for other
+    hosts are not judged. The zones of one installation share ``connect``, since they lead to the same ports.
     """
     intent = desired.intent
     for label in SRV_LABELS:
@@ -31,7 +51,10 @@ def check(desired: Desired, served: Mapping[tuple[str, str], Sequence[Record]]) 
                 yield _unreachable(subject, port, entry, desired)
                 continue
             for edge in intent.edges:
-                yield from _answers(subject, edge, port)
+                if port == HTTPS.port and not edge.web:
+                    yield _mail_only(subject, edge)
+                else:
+                    yield from _answers(subject, edge, port, connect)
 
 
 def _unreachable(subject: str, port: int, entry: Record, desired: Desired) -> Finding:
@@ -48,18 +71,26 @@ def _unreachable(subject: str, port: int, entry: Record, desired: Desired) -> Fi
     )
 
 
-def _answers(subject: str, edge: EdgeAddresses, port: int) -> Iterator[Finding]:
+def _mail_only(subject: str, edge: EdgeAddresses) -> Finding:
+    return wrong(
+        AREA,
+        f"{subject} at {edge.name}",
+        f"leads clients to port {HTTPS.port}, which {edge.name} does not serve (it is mail-only)",
+        remedy="set <NAME>_WEB of that edge, or JMAP_VHOST=false",
+        required=False,
+    )
+
+
+def _answers(subject: str, edge: EdgeAddresses, port: int, connect: Connect) -> Iterator[Finding]:
     for address in (edge.ipv4, edge.ipv6):
         if address is None:
             continue
         where = f"{subject} at {edge.name} {address}"
-        try:
-            socket.create_connection((str(address), port), timeout=_TIMEOUT).close()
-        except OSError as error:
+        if reason := connect(address, port):
             yield wrong(
                 AREA,
                 where,
-                f"port {port} does not answer: {error or type(error).__name__}",
+                f"port {port} does not answer: {reason}",
                 remedy=f"run the edge role (`pyinfra inventory.py deploy.py --limit {edge.name}`), and look at the "
                 f"host's firewall and at the way from here to port {port}",
                 required=address.version == 4,

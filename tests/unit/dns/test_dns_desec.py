@@ -119,6 +119,14 @@ def test_a_text_that_the_library_would_change_is_refused_before_anything_is_writ
     assert kept.value == 'say "hi"'
 
 
+def test_a_value_that_cannot_be_read_is_never_written_back(desec: Desec) -> None:
+    desec.rrsets["x", "TXT"] = {"subname": "x", "type": "TXT", "ttl": 3600, "records": ['"open']}
+    with pytest.raises(TailwartError, match="x TXT cannot be changed at deSEC; nothing was written") as refused:
+        opened().change(ZONE, [record(ZONE, "x", "TXT", "v=spf1 mx -all", 3600)], [])
+    assert "none of a TXT record" in refused.value.seen
+    assert not desec.writes
+
+
 def test_a_refused_token_is_lesson_2_and_names_its_setting(desec: Desec) -> None:
     with pytest.raises(TailwartError) as refused:
         opened("another-token").read(ZONE)

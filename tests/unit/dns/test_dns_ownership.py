@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -130,6 +131,28 @@ def _run(zone: Memory, desired: Desired, archive: Archive) -> ZonePlan:
     if plan:
         apply(plan, zone, archive, nameservers=(), notify=lambda _: None)
     return plan
+
+
+def test_web_names_that_no_edge_serves_are_removed_when_published_and_left_alone_otherwise() -> None:
+    served = Intent(
+        ZONE,
+        ZONE,
+        edges=(EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), IPv6Address("2001:db8::11"), web=True),),
+        zone_text=WITH_CERTIFICATE,
+    )
+    mail_only = replace(served, edges=(replace(served.edges[0], web=False),))
+    foreign = [Record("autodiscover", "CNAME", "elsewhere.example."), Record("mta-sts", "A", "203.0.113.9")]
+    zone = Memory(foreign)
+    fresh = compare(desire(mail_only), zone.read(ZONE), Ledger())
+    assert not set(fresh.deletes) & set(foreign), "not ours, and nothing of ours takes their place"
+    zone = Memory([])
+    first = compare(desire(served), zone.read(ZONE), Ledger())
+    zone.change(ZONE, first.puts, first.deletes)
+    for unknown in (False, True):
+        later = compare(desire(replace(mail_only, ipv6_unknown=unknown)), zone.read(ZONE), first.ours)
+        gone = {entry.rrset for entry in later.deletes}
+        assert {("mta-sts", "A"), ("mta-sts", "AAAA"), ("autodiscover", "AAAA"), ("_mta-sts", "TXT")} <= gone
+        assert not any(name == "mail" for name, _ in gone)
 
 
 def test_a_locked_spf_is_refused_not_doubled() -> None:

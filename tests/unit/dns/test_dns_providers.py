@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -333,8 +334,13 @@ def test_ovhs_changes_are_published_by_the_last_request() -> None:
     """After the API's console: records have ids, and a change of the zone is served after `refresh`."""
     base = "https://eu.api.ovh.com/1.0"
     responses.get(f"{base}/auth/time", json=1)
-    items = {1: ("", "TXT", '"v=spf1 mx -all"'), 2: ("www", "A", "192.0.2.8")}
-    responses.get(f"{base}/domain/zone/{ZONE}/record?fieldType=TXT&subDomain=", json=[1])
+    items = {
+        1: ("", "TXT", '"v=spf1 mx -all"'),
+        2: ("www", "A", "192.0.2.8"),
+        3: ("", "TXT", '"google-site-verification=abc"'),
+    }
+    responses.get(f"{base}/domain/zone/{ZONE}/record?fieldType=TXT&subDomain=", json=[1, 3])
+    responses.get(f"{base}/domain/zone/{ZONE}/record?fieldType=DKIM&subDomain=", json=[])
     responses.get(f"{base}/domain/zone/{ZONE}/record", json=list(items))
     for number, (name, kind, target) in items.items():
         item = {"id": number, "subDomain": name, "fieldType": kind, "target": target, "ttl": 3600}
@@ -345,9 +351,41 @@ def test_ovhs_changes_are_published_by_the_last_request() -> None:
     new = record(ZONE, APEX, "TXT", "v=spf1 mx ip4:192.0.2.9 -all", 3600)
     opened("ovh").change(ZONE, [new], [record(ZONE, APEX, "TXT", "v=spf1 mx -all", 3600)])
     sent = [(call.request.method, call.request.path_url.rsplit("/", 1)[-1]) for call in responses.calls]
-    assert [entry for entry in sent if entry[0] != "GET"] == [("DELETE", "1"), ("POST", "record"), ("POST", "refresh")]
+    assert [entry for entry in sent if entry[0] != "GET"] == [("POST", "record"), ("DELETE", "1"), ("POST", "refresh")]
+    (posted,) = [
+        call.request.body for call in responses.calls if call.request.path_url.endswith("/record") and call.request.body
+    ]
+    assert json.loads(posted)["target"] == new.value, "the owner's text is neither deleted nor written again"
     with pytest.raises(TailwartError, match=r"_25\._tcp TLSA cannot be changed at OVH; nothing was written"):
         opened("ovh").change(ZONE, [record(ZONE, "_25._tcp", "TLSA", f"3 1 1 {'ab' * 32}", 3600)], [])
+
+
+@responses.activate
+def test_ovhs_new_ttl_replaces_one_record_after_the_other() -> None:
+    base = "https://eu.api.ovh.com/1.0"
+    responses.get(f"{base}/auth/time", json=1)
+    responses.get(f"{base}/domain/zone/{ZONE}/record?fieldType=MX&subDomain=", json=[1, 2])
+    responses.get(f"{base}/domain/zone/{ZONE}/record", json=[1, 2])
+    for number, target in ((1, "10 mail"), (2, f"20 other.{ZONE}.")):
+        item = {"id": number, "subDomain": "", "fieldType": "MX", "target": target, "ttl": 3600}
+        responses.get(f"{base}/domain/zone/{ZONE}/record/{number}", json=item)
+        responses.delete(f"{base}/domain/zone/{ZONE}/record/{number}", body="null")
+    responses.post(f"{base}/domain/zone/{ZONE}/record", json={})
+    responses.post(f"{base}/domain/zone/{ZONE}/refresh", body="null")
+    both = [record(ZONE, APEX, "MX", f"{text}.{ZONE}.", 600) for text in ("10 mail", "20 other")]
+    opened("ovh").change(ZONE, both, [])
+    sent = [(c.request.method, str(c.request.path_url).rsplit("/", 1)[-1]) for c in responses.calls]
+    assert [entry for entry in sent if entry[0] != "GET"] == [
+        ("DELETE", "1"), ("POST", "record"), ("DELETE", "2"), ("POST", "record"), ("POST", "refresh")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(KEYS))
+def test_no_secret_is_in_a_debug_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    opened(name)._backend.library()
+    assert "T0K" not in caplog.text
+    assert "C0N" not in caplog.text
 
 
 @responses.activate

@@ -144,6 +144,16 @@ def test_a_provider_that_stalwart_does_not_know_is_reported_before_anything_is_t
     assert made.key == "rfc2136"
 
 
+def test_an_earlier_provider_keeps_its_variable_as_long_as_its_keys_are_set(tmp_path: Path) -> None:
+    """Its object stays on the server, where a missing variable makes every reload of the settings fail."""
+    earlier = {"SPACESHIP_API_KEY": "old-key", "SPACESHIP_API_SECRET": "old-secret", "OVH_APPLICATION_KEY": "alone"}
+    environment = load(with_provider(tmp_path / "env", "cloudflare", **earlier)).environment
+    (file,) = [each for each in compose_project(environment).files if each.path.endswith("/.env")]
+    assert "SPACESHIP_API_SECRET='old-secret'" in file.data.decode()
+    assert "STALWART_CLOUDFLARE_TOKEN=" in file.data.decode()
+    assert "OVH" not in file.data.decode(), "a provider whose keys are incomplete has no access"
+
+
 def test_secrets_of_a_provider_stay_here_without_acme(tmp_path: Path) -> None:
     environment = load(with_provider(tmp_path / "env", "spaceship", ACME_DIRECTORY="")).environment
     (file,) = [each for each in compose_project(environment).files if each.path.endswith("/.env")]

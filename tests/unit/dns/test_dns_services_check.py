@@ -35,7 +35,7 @@ def findings(port: int, chosen: str = "smtp,imaps", target: str = "mail.example.
     served: dict[tuple[str, str], list[Record]] = {
         ("_imaps._tcp", "SRV"): [record(ZONE, "_imaps._tcp", "SRV", f"0 1 {port} {target}", 3600)]
     }
-    return list(services.check(state, served))
+    return list(services.check(state, served, services.connecting_once()))
 
 
 def test_a_record_whose_port_answers_is_right(imaps: int) -> None:
@@ -61,3 +61,28 @@ def test_a_record_for_a_service_that_is_not_public_is_wrong_without_a_connection
 def test_records_for_other_hosts_and_the_target_that_says_no_are_left_alone(imaps: int) -> None:
     assert findings(imaps, target="imap.provider.example.") == []
     assert findings(0, target=".") == []
+
+
+def test_a_port_is_connected_to_once_however_many_records_and_zones_lead_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, int]] = []
+
+    def connection(address: tuple[str, int], timeout: float) -> socket.socket:
+        made.append(address)
+        raise ConnectionRefusedError(f"no server within {timeout} s")
+
+    monkeypatch.setattr(socket, "create_connection", connection)
+    connect = services.connecting_once()
+    edges = (replace(EDGE, web=True), EdgeAddresses("edge-2", IPv4Address("127.0.0.2")))
+    found: list[Finding] = []
+    for zone in (ZONE, "example.net"):
+        state = desire(Intent(zone, ZONE, edges=edges, web_mail=True))
+        served = {
+            (label, "SRV"): [record(zone, label, "SRV", f"0 1 {port} mail.{ZONE}.", 3600)]
+            for label, port in (("_jmap._tcp", 443), ("_caldavs._tcp", 443), ("_imaps._tcp", 993))
+        }
+        found += services.check(state, served, connect)
+    assert sorted(made) == [("127.0.0.1", 443), ("127.0.0.1", 993), ("127.0.0.2", 993)]
+    assert len(found) == 12
+    mail_only = [finding for finding in found if "mail-only" in finding.detail]
+    assert {finding.subject for finding in mail_only} >= {f"_jmap._tcp.{ZONE} at edge-2"}
+    assert not any(finding.required for finding in mail_only)

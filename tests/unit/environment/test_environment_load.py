@@ -113,6 +113,13 @@ def test_a_provider_that_does_not_exist_is_named_with_those_that_do(tmp_path: Pa
     assert "rfc2136" in found.expected
 
 
+def test_a_misspelt_provider_does_not_demand_the_keys_of_another(tmp_path: Path) -> None:
+    found = str(problems(write(tmp_path, DNS_PROVIDER="cloudfare", CLOUDFLARE_TOKEN="t", DNS_TTL="20")))
+    assert "DNS_PROVIDER = 'cloudfare'" in found
+    assert "1 problem," in found
+    assert "did you mean cloudflare?" in found
+
+
 def test_the_provider_of_challenges_needs_its_own_keys(tmp_path: Path) -> None:
     keys = {"DNS_PROVIDER": "spaceship", "SPACESHIP_API_KEY": "k", "SPACESHIP_API_SECRET": "s"}
     acme = {"ACME_DIRECTORY": "https://acme.example.net/dir", "ACME_CONTACT": "ops@example.org"}

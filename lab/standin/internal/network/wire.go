@@ -28,6 +28,9 @@ type Wire struct {
 	*Conn
 	// Last closes the connection after the reply that is being written.
 	Last bool
+	// Raw counts the octets from the client that are no lines: a chunk of a
+	// message need not end one.
+	Raw int64
 
 	options Options
 	dialect Dialect
@@ -65,9 +68,14 @@ func (w *Wire) Upgrade(reply string) {
 // Send writes a line as it is.
 func (w *Wire) Send(format string, args ...any) { fmt.Fprintf(w.Conn, format+"\r\n", args...) }
 
-// Read implements net.Conn. It hands out one line at a time.
+// Read implements net.Conn. It hands out one line at a time, or what is Raw.
 func (w *Wire) Read(p []byte) (int, error) {
 	for len(w.pending) == 0 {
+		if w.Raw > 0 {
+			n, err := w.reader.Read(p[:min(int64(len(p)), w.Raw)])
+			w.Raw -= int64(n)
+			return n, err
+		}
 		line, err := w.reader.ReadSlice('\n')
 		if len(line) == 0 {
 			return 0, err

@@ -72,6 +72,7 @@ type session struct {
 	wire    *network.Wire
 	engine  *smtp.Conn
 	greeted bool
+	inData  bool
 
 	helo       string
 	who        *directory.Identity
@@ -108,6 +109,12 @@ func (x *session) begin(engine *smtp.Conn) (smtp.Session, error) {
 
 // Command implements network.Dialect.
 func (x *session) Command(line string) bool {
+	if words := strings.Fields(line); !x.inData && len(words) > 1 && strings.EqualFold(words[0], "BDAT") && len(x.recipients) > 0 {
+		if size, err := strconv.ParseInt(words[1], 10, 64); err == nil {
+			x.wire.Raw = size
+		}
+		return false
+	}
 	if x.mailFrom != nil || !strings.EqualFold(strings.TrimSpace(line), "STARTTLS") {
 		return false
 	}
@@ -121,6 +128,7 @@ func (x *session) Command(line string) bool {
 
 // Reply implements network.Dialect.
 func (x *session) Reply(line string) string {
+	x.inData = strings.HasPrefix(line, "354 ")
 	switch {
 	case strings.HasPrefix(line, "250-"):
 		// The whole answer to EHLO stands in for its last line.
