@@ -8,7 +8,7 @@ dns_records: dict[str, str | list[str]] = {}
 #     dns_exclude = ["autodiscover *", "_pop3s._tcp SRV"]
 dns_exclude: list[str] = []
 
-# SPF terms for further senders, and terms that must not be in the record whoever put them there.
+# SPF terms for further senders, and terms that must not be in the record, whoever put them there.
 #     dns_spf = ["include:_spf.example.net"]
 dns_spf: list[str] = []
 dns_spf_remove: list[str] = []
@@ -22,7 +22,7 @@ dns_caa = True
 dns_caa_issuer: str | None = None
 dns_caa_account_uris: list[str] = []
 
-# True allows a plan that deletes more than 30 % of the managed records. Better allowed once:
+# The explicit word for a plan that deletes more than 30 % of the managed records. Better given once:
 #     pyinfra inventory.py deploy.py --limit dns --data dns_allow_deletions=yes
 dns_allow_deletions = False
 

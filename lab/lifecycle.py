@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from lab import (
     apt,
@@ -24,6 +24,7 @@ from lab.console import say, step
 from lab.engine import Docker
 from lab.images import base, build, stalwart
 from lab.images import hosts as host_images
+from lab.images.base import Bases
 from lab.programs import garage
 from lab.topology import LABEL, Host
 
@@ -47,18 +48,7 @@ def _up(edges: int | None) -> None:
         with step(f"removing {name}"):
             containers.remove(docker, topology.host(name))
     etc_lab.prepare(members)
-    with ThreadPoolExecutor(2) as pool:
-        # Compilers want the cores, Debian's packages the network.
-        compiled = pool.submit(programs.ensure, programs.GO_PROGRAMS)
-        made = pool.submit(base.ensure, docker)
-        garage.ensure(docker, made)
-        compiled.result()
-    bases = made.result()
-    with ThreadPoolExecutor(1) as pool:
-        pushable = pool.submit(registry.build_all, docker, bases.slim)
-        references = host_images.ensure(docker, bases.host)
-        apt.ensure(docker, references["host"])
-        published = pushable.result()
+    bases, references, published = _build(docker)
     switched = _switched(docker, published)
     containers.ensure_networks(docker)
     if _start(docker, members, references):
@@ -80,6 +70,27 @@ def _up(edges: int | None) -> None:
     )
     paths.write_private(paths.state() / "stalwart", f"{published.stalwart.identity}\n".encode())
     say(f"the lab is up; Stalwart: {published.stalwart.identity}")
+
+
+def _build(docker: Docker) -> tuple[Bases, dict[str, str], registry.Published]:
+    """Everything that hosts are made of. Compilers want the cores, packages the network: each begins when it can."""
+    with ThreadPoolExecutor(4) as pool:
+        made = pool.submit(base.ensure, docker)
+        compiled = pool.submit(_compile, docker, made)
+        bases = made.result()
+        references = pool.submit(host_images.ensure, docker, bases.host, compiled)
+        packages = pool.submit(apt.ensure, docker, host_images.bare(docker, bases.host))
+        compiled.result()
+        published = registry.build_all(docker, bases.slim)
+        packages.result()
+        return bases, references.result(), published
+
+
+def _compile(docker: Docker, bases: Future[Bases]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        compiled = pool.submit(programs.ensure, programs.GO_PROGRAMS)
+        garage.ensure(docker, bases)
+        compiled.result()
 
 
 def _switched(docker: Docker, published: registry.Published) -> bool:

@@ -101,12 +101,12 @@ class Services:
         """
         exposures: dict[str, Exposure] = {}
         for entry in (part.strip().lower() for part in text.split(",")):
-            name, _, word = entry.partition(":")
+            name, colon, word = (text.strip() for text in entry.partition(":"))
             if not entry:
                 continue
             if name not in BY_NAME:
                 raise ValueError(f"a list of {', '.join(BY_NAME)}, each alone or with :tailnet; {name!r} is none")
-            if word not in ("", Exposure.PUBLIC, Exposure.TAILNET):
+            if colon and word not in (Exposure.PUBLIC, Exposure.TAILNET):
                 raise ValueError(f"{name} (public) or {name}:tailnet; to switch it off, leave it out")
             if name in exposures:
                 raise ValueError(f"each service once; {name} is named twice")

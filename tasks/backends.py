@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from tailwart.backends.operations import role_and_database
+from tailwart.backends.operations import expect, role_and_database
 from tailwart.backends.postgres import Desired
 from tailwart.environment import Environment
 
@@ -15,11 +15,11 @@ def deploy() -> None:
     if environment.stalwart_store != "postgres" or environment.stalwart_db_password is None:
         return
 
-    role_and_database(
-        name="Backends: role and database for Stalwart",
-        desired=Desired(
-            role=environment.stalwart_db_user,
-            database=environment.stalwart_db_name,
-            password=environment.stalwart_db_password.get_secret_value(),
-        ),
+    desired = Desired(
+        role=environment.stalwart_db_user,
+        database=environment.stalwart_db_name,
+        password=environment.stalwart_db_password.get_secret_value(),
     )
+    expect(host, desired)
+
+    role_and_database(name="Backends: role and database for Stalwart", desired=desired)

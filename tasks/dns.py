@@ -15,4 +15,6 @@ def deploy() -> None:
     """Compare each zone with what the mail system needs; put the new, delete the old, ask the authoritative servers."""
     environment: Environment = host.data.environment
 
+    operations.expect(host, environment)
+
     operations.zones(name="DNS: records of every mail domain at the provider", environment=environment)

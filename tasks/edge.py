@@ -14,6 +14,7 @@ from tailwart.edge.join import join_tailnet
 from tailwart.edge.resolver import UNIT as RESOLVER
 from tailwart.edge.serve import serve
 from tailwart.edge.share import give_https_back, share_https
+from tailwart.facts.host import expect
 from tailwart.operations import engine, systemd
 
 
@@ -21,6 +22,8 @@ def deploy() -> None:
     """Bring one edge host into service."""
     environment = host.data.environment
     plan = edge_plan.of(environment, host.data.edge)
+
+    expect(host, plan.project.watch)
 
     engine.ensure(name="Edge: container engine and Compose", watch=plan.project.watch)
 

@@ -16,6 +16,8 @@ def deploy() -> None:
     """Merge the tag owners, grants and tests of the mail system into the live policy, validated by the server first."""
     environment: Environment = host.data.environment
 
+    operations.expect(host, environment)
+
     operations.policy(
         name="Tailnet: tag owners, grants and tests in the policy",
         environment=environment,

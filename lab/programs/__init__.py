@@ -24,6 +24,9 @@ HEADSCALE_VERSION = "0.29.3"
 GARAGE_VERSION = "2.5.0"
 
 _MODULES = paths.PROJECT / "lab" / "programs"
+# Without inlining: a quarter less to compile, smaller, and fast enough for one mailbox. The same flags for every
+# program, so that packages which several of them share are compiled once.
+_GO_FLAGS = ("-trimpath", "-gcflags=all=-l")
 # Go compiles one module on all cores but links on one: two at a time keep the cores busy without filling memory.
 _PARALLEL = 2
 
@@ -46,7 +49,10 @@ class Program:
     def key(self) -> str:
         """Version and a hash of everything that decides the result; one cache directory for each."""
         digest = hashlib.sha256(repr((self.version, self.packages, self.ldflags)).encode())
-        for file in _sources(self.source):
+        sources = _sources(self.source)
+        if sources:
+            digest.update(repr(_GO_FLAGS).encode())
+        for file in sources:
             digest.update(str(file.relative_to(self.source)).encode() + b"\0")
             digest.update(hashlib.sha256(file.read_bytes()).digest())
         return f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
@@ -161,7 +167,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _build_go(program: Program, into: Path, log: Path) -> None:
-    command = [toolchains.go(), "build", "-trimpath", "-ldflags", f"-s -w {program.ldflags}".strip()]
+    command = [toolchains.go(), "build", *_GO_FLAGS, "-ldflags", f"-s -w {program.ldflags}".strip()]
     single = len(program.packages) == 1
     destination = str(into / program.binaries[0]) if single else f"{into}{os.sep}"
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}

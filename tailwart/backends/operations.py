@@ -6,11 +6,13 @@ from collections.abc import Generator
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
+from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.backends.postgres import Current, Desired, Step, parse, plan, query
 from tailwart.errors import TailwartError
+from tailwart.facts import ahead
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import HostRunner, command
 from tailwart.runner import Completed, Runner
@@ -23,12 +25,18 @@ _PSQL = (
 )
 
 
+def expect(host: Host, desired: Desired) -> None:
+    """`role_and_database` will ask Postgres."""
+    ahead.announce(host, desired, lambda: _current(HostRunner(host), desired))
+
+
 @operation()
 def role_and_database(desired: Desired) -> Generator[FunctionCommand, None, None]:
     """``desired`` exists on this host's own Postgres; a drifted password is set again (an update, never a new role)."""
     host = ctx_host.get()
     try:
-        steps = _missing(HostRunner(host), desired)
+        current = ahead.answer(host, desired, lambda: _current(HostRunner(host), desired))
+        steps = plan(desired, current)
         reasons = [step.description for step in steps]
     except TailwartError as problem:
         # A plan only announces it: the operation fails when it executes.

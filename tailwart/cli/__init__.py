@@ -2,9 +2,10 @@
 
 Each group is two modules. `tailwart/cli/GROUP.py` declares names, options and help texts, and imports only click;
 the body of each of its functions imports `tailwart.cli.commands.GROUP`, which does the work and imports what it needs,
-and calls the function of the same name there. The group itself is loaded by the name in `_COMMANDS` when it is called.
+and calls the function of the same name there. The lab's two are `lab/cli.py` and `lab/commands.py`. The group itself is
+loaded by the name in `_COMMANDS` when it is called.
 So a help page costs neither pyinfra and paramiko (0.5 s of a start on a small machine) nor pydantic, requests or dns.
-`tests/unit/cli` asserts it for the groups that are split.
+`tests/unit/cli` asserts it.
 """
 
 from __future__ import annotations

@@ -73,27 +73,37 @@ class Intent:
         return frozenset(ports(self.services.public)) | ({HTTPS.port} if self.web_mail else set())
 
     @property
-    def edge_names(self) -> tuple[str, ...]:
-        """The names of this zone that lead to edges when they have addresses."""
-        return ("mail", *HTTPS_LABELS) if self.zone == self.main else HTTPS_LABELS
+    def located(self) -> tuple[EdgeAddresses, ...]:
+        """The edges whose addresses are known."""
+        return tuple(edge for edge in self.edges if edge.ipv4 or edge.ipv6)
 
     @property
-    def served_names(self) -> tuple[str, ...]:
-        """Those of `edge_names` that an edge serves: only their addresses are published, and managed."""
-        located = [edge for edge in self.edges if edge.ipv4 or edge.ipv6]
-        web = any(edge.web for edge in located)
-        return tuple(name for name in self.edge_names if located and (web or name not in HTTPS_LABELS))
+    def web_edges(self) -> tuple[EdgeAddresses, ...]:
+        """The edges that pass the web names through on :443."""
+        return tuple(edge for edge in self.located if edge.web)
+
+    @property
+    def edge_names(self) -> tuple[str, ...]:
+        """The names of this zone whose addresses are the edges'; what stands at any other name is not touched."""
+        if not self.located:
+            return ()
+        web = HTTPS_LABELS if self.web_edges else ()
+        return ("mail", *web) if self.zone == self.main else web
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The records to publish, and how far they can be trusted to be all of them (``complete``)."""
+    """The records to publish, and how far they can be trusted to be all of them (``complete``).
+
+    ``withheld`` are the record sets that the server recommends and no edge serves.
+    """
 
     intent: Intent
     records: tuple[Record, ...]
     complete: bool
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    withheld: frozenset[tuple[str, str]] = frozenset()
 
 
 def desire(intent: Intent) -> Desired:
@@ -106,7 +116,14 @@ def desire(intent: Intent) -> Desired:
     else:
         base = [entry.with_ttl(intent.ttl) for entry in zonefile.parse(intent.zone_text, intent.zone, intent.ttl)]
         base = list(_without_ed25519(base, warnings))
-        base = [entry for entry in base if _reachable(intent, entry)]
+    withheld = {entry.rrset for entry in base if not _reachable(intent, entry)}
+    base = [entry for entry in base if entry.rrset not in withheld]
+    if intent.located and not intent.web_edges:
+        withheld |= {(label, rtype) for label in HTTPS_LABELS for rtype in ("A", "AAAA")}
+        warnings.append(
+            "no edge serves :443 (all are mail-only), so MTA-STS, autoconfig and autodiscover are not published: "
+            "set <NAME>_WEB of an edge"
+        )
     base = [entry for entry in base if intent.overrides.tlsa or entry.type != "TLSA"]
     records = list(_with_edges(intent, base, missing, warnings))
     records = [_with_senders(intent, entry) for entry in records]
@@ -118,6 +135,7 @@ def desire(intent: Intent) -> Desired:
         complete=intent.zone_text is not None,
         missing=tuple(missing),
         warnings=(*warnings, *_sender_warnings(intent)),
+        withheld=frozenset(withheld),
     )
 
 
@@ -149,7 +167,9 @@ def _without_ed25519(records: list[Record], warnings: list[str]) -> Iterator[Rec
 
 
 def _reachable(intent: Intent, entry: Record) -> bool:
-    """Whether a record leads nowhere but to a port that edges serve; the server recommends some for every service."""
+    """Whether a record leads to a port that edges serve; the server recommends some for every service it could be."""
+    if entry.name.removeprefix("_") in HTTPS_LABELS and intent.located:
+        return bool(intent.web_edges)
     if entry.type == "SRV":
         return int(entry.value.split()[2]) in intent.reachable_ports
     if entry.type == "TLSA" and entry.name.startswith("_"):
@@ -168,25 +188,16 @@ def is_ed25519(entry: Record) -> bool:
 
 
 def _with_edges(intent: Intent, base: list[Record], missing: list[str], warnings: list[str]) -> Iterator[Record]:
-    located = [edge for edge in intent.edges if edge.ipv4 or edge.ipv6]
-    if not located:
+    if not intent.located:
         missing.append("addresses of the edges: set EDGES, and <NAME>_IPV4 or <NAME>_IPV6 of each")
         yield from base
         return
     # The server recommends CNAMEs to `mail` for the web names; an address and a CNAME cannot share a name (RFC 1034
     # §3.6.2), and with addresses of their own these names can be served by fewer edges than `mail` is.
     addresses = {(name, rtype) for name in intent.edge_names for rtype in ("A", "AAAA", "CNAME")}
-    announced = {f"_{label}" for label in HTTPS_LABELS}
-    if not any(edge.web for edge in located):
-        warnings.append(
-            "no edge serves :443 (all are mail-only), so MTA-STS, autoconfig and autodiscover are not published: "
-            "set <NAME>_WEB of an edge"
-        )
-        base = [entry for entry in base if entry.name not in announced]
     yield from (entry for entry in base if entry.rrset not in addresses)
-    web = [edge for edge in located if edge.web]
     for name in intent.edge_names:
-        for edge in located if name == "mail" else web:
+        for edge in intent.located if name == "mail" else intent.web_edges:
             if edge.ipv4:
                 yield record(intent.zone, name, "A", str(edge.ipv4), intent.ttl)
             if edge.ipv6 and not intent.ipv6_withheld:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 from pyinfra import host, inventory
 from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 
 from tailwart.connectors.shell import SshRunner
@@ -13,10 +14,15 @@ from tailwart.dns.overrides import Overrides, from_data
 from tailwart.dns.plane import combined, plane_of
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.operations.plane import Prepared, plan_and_apply
+from tailwart.operations.plane import Prepared, expect_plan, plan_and_apply
 from tailwart.operations.remote import HostRunner
 from tailwart.providers.definition import Notify
 from tailwart.runner import Runner
+
+
+def expect(host: Host, environment: Environment) -> None:
+    """`zones` will ask the provider, the mail server and the edges."""
+    expect_plan(host, lambda: _prepare(environment, from_data(host.data.dict())))
 
 
 @operation(is_idempotent=True)

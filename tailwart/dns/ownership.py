@@ -82,10 +82,10 @@ class Ownership:
         self._complete = desired.complete
         self._ledger = ledger
         self._slots = {slot(entry) for entry in desired.records}
-        self._unsure = {(name, "AAAA") for name in intent.served_names} if intent.ipv6_unknown else set()
+        self._unsure = {(name, "AAAA") for name in intent.edge_names} if intent.ipv6_unknown else set()
         self._replaced = set(intent.overrides.replacements(intent.zone, intent.main))
         types = [rtype for rtype in ADDRESS_TYPES if rtype != "AAAA" or not intent.ipv6_unknown]
-        self._slots |= {(name, rtype, "") for name in intent.served_names for rtype in types}
+        self._slots |= {(name, rtype, "") for name in intent.edge_names for rtype in types}
         self._has_rsa = any(is_dkim(entry) and not is_ed25519(entry) for entry in desired.records)
 
     def manages(self, entry: Record) -> bool:

@@ -6,9 +6,6 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import dns.exception
-import dns.resolver
-
 from tailwart import providers
 from tailwart.dns import guards
 from tailwart.dns.applying import WAIT_SECONDS, Applied, apply
@@ -31,6 +28,10 @@ from tailwart.runner import Runner
 
 def public_txt(name: str) -> list[str] | None:
     """TXT texts of a name by this machine's resolver; the targets of `include:` are other people's names."""
+    # Loads asyncio and much of the library; an installation without foreign SPF terms asks for no name.
+    import dns.exception  # noqa: PLC0415
+    import dns.resolver  # noqa: PLC0415
+
     try:
         answer = dns.resolver.resolve(name, "TXT", lifetime=5, search=False)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):

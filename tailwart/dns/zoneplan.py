@@ -16,7 +16,8 @@ from tailwart.providers.record import Key, Record, by_key, record
 @dataclass(frozen=True, slots=True)
 class ZonePlan:
     """What one zone needs. ``puts`` and ``deletes`` are whole records; ``managed`` counts the live records under
-    management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces.
+    management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces and no
+    rule explains.
     """
 
     zone: str
@@ -61,12 +62,14 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
     sides = _Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
     plan = _assemble(sides, records, Ledger(frozenset(records), terms), ownership)
+    # A record that a rule withholds is no accident: it does not count against the share of deletions that is refused.
+    lost = tuple(entry for entry in plan.lost if entry.rrset not in desired.withheld)
     warnings = (
         *(f"not known: {text}" for text in desired.missing),
         *desired.warnings,
         *_notes(plan.puts, plan.deletes),
     )
-    return replace(plan, plan=replace(plan.plan, warnings=warnings), complete=desired.complete)
+    return replace(plan, plan=replace(plan.plan, warnings=warnings), complete=desired.complete, lost=lost)
 
 
 def restore(desired: Desired, live: Iterable[Record], ledger: Ledger, snapshot: Iterable[Record]) -> ZonePlan:

@@ -11,7 +11,7 @@ from tailwart.network import HTTPS
 
 
 def check(path: str, before: str, after: str) -> None:
-    """Compare two outputs of `caddy adapt`: of the Caddyfile at ``path`` as it is, and with our ``https_port``.
+    """Compare two outputs of `caddy adapt`: of the Caddyfile at ``path`` as it is, and with the edge's ``https_port``.
 
     Raises `TailwartError` when a site would still take :443 from the edge, or when anything else would change.
     """

@@ -116,7 +116,7 @@ def _swap(run: Runner, plan: EdgePlan, *, keep: bool) -> None:
             f"could not put the new files into {DIRECTORY}",
             seen=result.stderr.strip()[-500:],
             expected="a writable file system",
-            remedy="look at it on the host, then run again",
+            remedy=f"look at `df -h {DIRECTORY}` on the host, then run again",
         )
 
 

@@ -13,7 +13,7 @@ from tailwart.fields import example_of
 
 _HEAD = """\
 # Settings of one installation. Copy to .env, `chmod 600 .env`, fill in; `tailwart env check` names what is missing.
-# A key that is commented out has the default shown. A role without its keys is skipped by the deploy.
+# A key that is commented out has the default shown. The deploy skips a role without its keys.
 """
 
 

@@ -15,8 +15,10 @@ from pyinfra import host, logger, state
 from pyinfra.api.command import FunctionCommand, PyinfraCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
+from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
+from tailwart.facts import ahead
 from tailwart.operations.progress import fail
 from tailwart.plan.model import Plan
 from tailwart.plan.terminal import render
@@ -36,6 +38,14 @@ class Prepared:
     refusal: TailwartError | None = None
 
 
+_PLAN = "the plan of the plane"
+
+
+def expect_plan(host: Host, prepare: Callable[[], Prepared]) -> None:
+    """The host's plane will be planned by ``prepare``, of which `plan_and_apply` gets the same."""
+    ahead.announce(host, _PLAN, prepare)
+
+
 def plan_and_apply(prepare: Callable[[], Prepared]) -> Generator[PyinfraCommand, None, None]:
     """The body of a plane's operation: `yield from plan_and_apply(lambda: …)`.
 
@@ -43,7 +53,7 @@ def plan_and_apply(prepare: Callable[[], Prepared]) -> Generator[PyinfraCommand,
     changes is a noop, so that a second run reports none.
     """
     try:
-        prepared = prepare()
+        prepared = ahead.answer(ctx_host.get(), _PLAN, prepare)
     # Whatever goes wrong here must stay this host's failure.
     except Exception as error:
         yield _failure(_as_tailwart_error(error))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
 
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.command import FunctionCommand, QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from tailwart.connectors.arguments import connector_arguments
 from tailwart.connectors.ssh import CONNECTION_ERRORS
 from tailwart.errors import TailwartError
 from tailwart.facts.host import forget
@@ -22,12 +21,11 @@ from tailwart.runner import Completed, Runner
 
 
 class HostRunner:
-    """`Runner` over pyinfra's connection, with the privileges (`_sudo` and the like) of the current operation."""
+    """`Runner` over pyinfra's connection, with the privileges (`_sudo` and the like) of the operation or of the run."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        current = cast("dict[str, Any]", host.current_op_global_arguments or {})
-        self._arguments = {key: current[key] for key in CONNECTOR_ARGUMENT_KEYS if current.get(key) is not None}
+        self._arguments = connector_arguments(host)
 
     def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
         arguments = {**self._arguments, "_timeout": timeout}

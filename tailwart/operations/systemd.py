@@ -32,7 +32,7 @@ def activate(unit: Unit, watch: Watch | None = None) -> Generator[FunctionComman
 
     ``watch`` is the role's `Watch`, where the role has one, so that its operations share one remote command.
 
-    >>> systemd.activate(name="Mailbox: nightly backup", unit=BACKUP)
+        systemd.activate(name="Mailbox: nightly backup", unit=BACKUP)
     """
     host = ctx_host.get()
     facts = unit.watch if watch is None else watch

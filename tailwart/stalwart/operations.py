@@ -5,29 +5,42 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from pyinfra.api.command import FunctionCommand
+from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.environment import Environment
+from tailwart.facts import ahead
+from tailwart.facts.host import observe
+from tailwart.hosts.watch import Watch
 from tailwart.operations.remote import HostRunner, command
 from tailwart.plan import render
 from tailwart.runner import Runner
 from tailwart.stalwart.lifecycle.assembly import server
-from tailwart.stalwart.lifecycle.bootstrap import prepare, prepared
+from tailwart.stalwart.lifecycle.bootstrap import prepare, reported
+from tailwart.stalwart.lifecycle.server import Observed
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.declaration import from_environment
 from tailwart.stalwart.settings.groupdata import GROUP_DATA
+from tailwart.stalwart.settings.inputs import MailboxSettings
+
+_SETTINGS = "Stalwart's settings"
+
+
+def expect(host: Host, environment: Environment) -> None:
+    """`apply_settings` will ask the server."""
+    ahead.announce(host, _SETTINGS, lambda: _observed(host, environment))
 
 
 @operation()
-def prepare_bootstrap(environment: Environment) -> Generator[FunctionCommand, None, None]:
+def prepare_bootstrap(watch: Watch) -> Generator[FunctionCommand, None, None]:
     """The environment file of the server's first start: a random administrator until the server is initialised.
 
-    Runs before `compose.up`. It also removes what an interrupted `tailwart recover` left in that file.
+    Runs before `compose.up`. It also removes what an interrupted `tailwart recover` left in that file. ``watch`` is the
+    role's, so that its operations share one remote command; it must hold that of `lifecycle.bootstrap`.
     """
-    del environment  # the same for every installation
     host = ctx_host.get()
-    if prepared(HostRunner(host)):
+    if reported(observe(host, watch)):
         host.noop("the server's first start is prepared, or over")
         return
     yield command(host, prepare, "prepare the server's first start")
@@ -41,9 +54,8 @@ def apply_settings(environment: Environment) -> Generator[FunctionCommand, None,
     data. Raises TailwartError while preparing when the declaration or the server's answer is not usable.
     """
     host = ctx_host.get()
-    settings = from_environment(environment, {name: host.data.get(name) for name in GROUP_DATA})
-
-    observed = server(HostRunner(host), host, environment, settings, host.log).observe()
+    settings = _declared(host, environment)
+    observed = ahead.answer(host, _SETTINGS, lambda: _observed(host, environment))
     for certificate in observed.certificates:
         if certificate.failure:
             host.log(f"! {certificate.message()}")
@@ -62,3 +74,11 @@ def apply_settings(environment: Environment) -> Generator[FunctionCommand, None,
         server(run, host, environment, settings, host.log).apply(current)
 
     yield command(host, work, "apply Stalwart's settings")
+
+
+def _declared(host: Host, environment: Environment) -> MailboxSettings:
+    return from_environment(environment, {name: host.data.get(name) for name in GROUP_DATA})
+
+
+def _observed(host: Host, environment: Environment) -> Observed:
+    return server(HostRunner(host), host, environment, _declared(host, environment), host.log).observe()

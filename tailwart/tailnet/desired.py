@@ -1,7 +1,9 @@
 """The desired policy entries of one installation: tag owners, grants and tests (docs/tailnet.md lists them).
 
-Pure data from an `Environment`. Every grant comes with a test that it works, and every connection that must stay
-closed with a test that it is: the server runs the tests at every later write, whoever writes (lessons 5 and 11).
+Pure data from an `Environment`. Every grant from a tag comes with a test that it works, and every connection that must
+stay closed with a test that it is: the server runs the tests at every later write, whoever writes (lessons 5 and 11).
+Grants of TS_MAIL_SRC and TS_ADMIN_SRC from anything else have none: the server takes no autogroup as a test's source,
+and whether a person or a group exists is not known here.
 """
 
 from __future__ import annotations
@@ -127,6 +129,8 @@ def _tests(env: Environment, grants: tuple[Grant, ...]) -> Iterator[PolicyTest]:
         edge: [(mailbox, port) for port in (SSH_PORT, HTTP.port, *not_public)] + behind,
         mailbox: [(edge, SSH_PORT), (edge, SMTP.port), *((tag, SSH_PORT) for tag in tags_behind)],
     } | {tag: [(mailbox, SMTP.port), (mailbox, HTTP.port)] for tag in tags_behind if tag not in (mailbox, edge)}
+    for source in (source for grant in grants for source in grant.sources if source.startswith("tag:")):
+        closed.setdefault(source, [])
     for source, ways in closed.items():
         accept = [(grant.tag, port) for grant in grants if source in grant.sources for port in grant.ports]
         deny = [way for way in dict.fromkeys(ways) if way not in accept and way[0] != source]

@@ -6,13 +6,19 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 
 from tailwart.environment import Environment
-from tailwart.operations.plane import Prepared, plan_and_apply
+from tailwart.operations.plane import Prepared, expect_plan, plan_and_apply
 from tailwart.tailnet import credentials
 from tailwart.tailnet.policy import Policy
 from tailwart.tailnet.session import push
+
+
+def expect(host: Host, environment: Environment) -> None:
+    """`policy` will ask the API."""
+    expect_plan(host, lambda: _prepare(environment))
 
 
 @operation()

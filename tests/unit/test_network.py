@@ -18,6 +18,7 @@ from tailwart.stalwart.settings.declaration import from_environment
 from tailwart.stalwart.settings.desired import desired as desired_objects
 from tailwart.tailnet.desired import desired as desired_policy
 from tests.unit.dns.recorded import PLAIN, ZONE
+from tests.verify import services as verified
 
 SETTINGS = {
     "domain": ZONE,
@@ -114,7 +115,7 @@ def test_a_mail_only_edge_announces_no_policy_that_nobody_can_fetch() -> None:
 
 
 @given(choices)
-def test_every_choice_is_told_the_same_everywhere(chosen: dict[str, Exposure]) -> None:
+def test_every_choice_means_the_same_everywhere(chosen: dict[str, Exposure]) -> None:
     services = Services({"smtp": Exposure.PUBLIC, **chosen})
     env = environment(str(services))
     assert env.mail_services.public == services.public
@@ -130,6 +131,14 @@ def test_every_choice_is_told_the_same_everywhere(chosen: dict[str, Exposure]) -
     assert srv(env) <= advertised
 
 
+@given(choices)
+def test_the_verification_reads_every_choice_the_same(chosen: dict[str, Exposure]) -> None:
+    services = Services({"smtp": Exposure.PUBLIC, **chosen})
+    env = environment(str(services))
+    assert set(verified.public(env).items()) == {(service.name, service.port) for service in services.public}
+    assert set(verified.tailnet(env).items()) == {(service.name, service.port) for service in services.tailnet}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -138,6 +147,7 @@ def test_every_choice_is_told_the_same_everywhere(chosen: dict[str, Exposure]) -
         ("smtp:tailnet,imaps", "without public smtp"),
         ("smtp,imaps:everywhere", "imaps:tailnet"),
         ("smtp,imaps:off", "leave it out"),
+        ("smtp,imaps:", "imaps:tailnet"),
         ("smtp,imaps,imaps:tailnet", "named twice"),
         ("", "without public smtp"),
     ],
@@ -148,4 +158,4 @@ def test_a_wrong_list_says_what_is_expected(text: str, message: str) -> None:
 
 
 def test_blanks_and_case_do_not_matter() -> None:
-    assert Services.parse(" SMTP , imaps:Tailnet ,") == Services.parse("smtp,imaps:tailnet")
+    assert Services.parse(" SMTP , imaps: Tailnet ,") == Services.parse("smtp,imaps:tailnet")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from testinfra.host import Host
 
 from tailwart.environment import Edge, Environment
+from tests.verify.services import PORTS, public, tailnet
 from tests.verify.trap import avoided
 
 DIRECTORY = "/opt/tailwart/edge"
-MAIL_PORTS = (25, 465, 587, 143, 993)
 
 
 def test_the_container_runs_and_is_healthy(edge_host: Host, edge: Edge) -> None:
@@ -33,15 +34,22 @@ def test_caddy_accepts_its_configuration(edge_host: Host) -> None:
     assert result.rc == 0, result.stderr
 
 
-def test_mail_ports_listen_on_both_families(edge_host: Host) -> None:
+def test_public_services_listen_on_both_families(edge_host: Host, environment: Environment) -> None:
     listening = edge_host.check_output("ss -Hltn")
-    for port in MAIL_PORTS:
+    for port in public(environment).values():
         dual = re.search(rf"\s(?:\*|\[::\]):{port}\s", listening)
         avoided(8, dual is not None, f"port {port} does not listen on IPv6:\n{listening}")
 
 
+def test_the_edge_offers_no_other_mail_service(edge_host: Host, environment: Environment) -> None:
+    pid = edge_host.check_output("docker inspect -f '{{.State.Pid}}' tailwart-edge").strip()
+    sockets = [line for line in edge_host.check_output("ss -Hltnp").splitlines() if f"pid={pid}," in line]
+    offered = {int(port) for line in sockets for port in re.findall(r":(\d+)\s", line)}
+    assert offered & set(PORTS.values()) == set(public(environment).values())
+
+
 def test_the_mailbox_answers_over_the_tailnet(edge_host: Host, environment: Environment) -> None:
-    for port in (*MAIL_PORTS, 443):
+    for port in (*public(environment).values(), 443):
         reached = edge_host.run(f"timeout 10 bash -c '</dev/tcp/{environment.magic_host}/{port}'")
         avoided(
             5 if port == 443 else 11,
@@ -53,3 +61,11 @@ def test_the_mailbox_answers_over_the_tailnet(edge_host: Host, environment: Envi
 def test_the_mailboxs_own_http_port_is_closed_to_the_edge(edge_host: Host, environment: Environment) -> None:
     reached = edge_host.run(f"timeout 5 bash -c '</dev/tcp/{environment.magic_host}/8080'")
     assert (reached.rc == 0) is environment.jmap_vhost
+
+
+def test_services_of_the_tailnet_are_closed_to_the_edge(edge_host: Host, environment: Environment) -> None:
+    if {environment.tag_edge, "*", "autogroup:tagged"} & set(environment.ts_mail_src):
+        pytest.skip("TS_MAIL_SRC lets the edges in")
+    for name, port in tailnet(environment).items():
+        reached = edge_host.run(f"timeout 5 bash -c '</dev/tcp/{environment.magic_host}/{port}'")
+        assert reached.rc != 0, f"{name}:tailnet in MAIL_SERVICES, and this edge reaches {port}"

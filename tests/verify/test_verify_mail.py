@@ -13,8 +13,9 @@ import pytest
 from testinfra.host import Host
 
 from tailwart.environment import Account, Edge, Environment
+from tests.verify.services import first, public, tailnet
 from tests.verify.trap import avoided
-from tests.verify.tunnel import Tunnel, imap, smtp, ssh_client, trusting_context
+from tests.verify.tunnel import Tunnel, imap, smtp, ssh_client, submission
 from tests.waiting import until
 
 TAILNET_ADDRESS = re.compile(r"\[(?:100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|fd7a:115c:a1e0:)")
@@ -42,6 +43,19 @@ def public_address(edge: Edge) -> str:
     return str(edge.ipv4 or edge.ipv6 or edge.ssh.host)
 
 
+def door(environment: Environment, edge: Edge, mailbox: Host, *names: str) -> tuple[str, int]:
+    """Address and port of the first of these services that is on: at the edge, or at the mailbox itself where none of
+    them is public. Only the ranges of the tailnet must send a PROXY header there, and the mailbox host is not in them.
+    """
+    offered, inside = public(environment), tailnet(environment)
+    if name := first(offered, *names):
+        return public_address(edge), offered[name]
+    if name := first(inside, *names):
+        address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return mailbox.check_output(f"docker inspect -f '{address}' ts-stalwart").strip(), inside[name]
+    pytest.skip(f"MAIL_SERVICES names none of {', '.join(names)}")
+
+
 def letter(sender: str, recipient: str, token: str) -> EmailMessage:
     """A message that can be found again by its subject."""
     message = EmailMessage()
@@ -52,14 +66,15 @@ def letter(sender: str, recipient: str, token: str) -> EmailMessage:
 
 
 def test_a_message_from_outside_arrives_with_its_senders_own_address(
-    environment: Environment, edge: Edge, account: Account, tunnel: Tunnel
+    environment: Environment, edge: Edge, account: Account, tunnel: Tunnel, mailbox: Host
 ) -> None:
+    inbox = door(environment, edge, mailbox, "imaps", "imap")
     token = uuid.uuid4().hex
     address = f"{account.name}@{environment.domain}"
     with smtp(tunnel, public_address(edge), 25) as session:
         session.send_message(letter("probe@verify.invalid", address, token), "", address)
-    with imap(tunnel, public_address(edge), address, account.password.get_secret_value()) as mailbox:
-        raw = until(lambda: _take(mailbox, token), f"the message {token} in the INBOX of {address}", seconds=60)
+    with imap(tunnel, *inbox, address, account.password.get_secret_value()) as box:
+        raw = until(lambda: _take(box, token), f"the message {token} in the INBOX of {address}", seconds=60)
     received = email.message_from_bytes(raw).get_all("Received", [])
     assert received, "no Received header at all"
     avoided(
@@ -91,8 +106,7 @@ def test_a_submitted_message_leaves(
         pytest.skip("PROBE_RECIPIENT is not set: there is no outside address that may be written to")
     token = uuid.uuid4().hex
     address = f"{account.name}@{environment.domain}"
-    with smtp(tunnel, public_address(edge), 587) as session:
-        session.starttls(context=trusting_context())
+    with submission(tunnel, *door(environment, edge, mailbox, "submission", "submissions")) as session:
         session.login(address, account.password.get_secret_value())
         session.mail(address)
         session.rcpt(environment.probe_recipient)

@@ -12,11 +12,11 @@ from testinfra.host import Host
 
 from tailwart.environment import Environment
 from tests.verify.conftest import Namespace
+from tests.verify.services import PORTS, public, tailnet
 from tests.verify.trap import avoided
 
 DIRECTORY = "/opt/tailwart/mailbox"
-MAIL_PORTS = (25, 465, 587, 143, 993)
-PORTS = (*MAIL_PORTS, 443, 8080)
+WEB_PORTS = {443, 8080}
 
 
 def inspect(mailbox: Host, name: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def test_no_host_port_is_published(mailbox: Host, sidecar: dict[str, Any], stalw
         assert not container["HostConfig"]["PortBindings"]
     listening = mailbox.check_output("ss -Hltn")
     open_ports = {int(port) for port in re.findall(r":(\d+)\s+\S+\s*$", listening, re.MULTILINE)}
-    assert not open_ports & set(PORTS), listening
+    assert not open_ports & {*PORTS.values(), *WEB_PORTS}, listening
 
 
 def test_settings_and_mail_live_on_named_mounts(stalwart: dict[str, Any], sidecar: dict[str, Any]) -> None:
@@ -107,11 +107,14 @@ def test_the_network_has_the_ipv6_prefix(mailbox: Host, environment: Environment
     assert str(environment.mailbox_ula) in [config["Subnet"] for config in network["IPAM"]["Config"]]
 
 
-def test_all_listeners_are_open_inside_the_namespace(namespace: Namespace) -> None:
+def test_exactly_the_declared_services_listen_inside_the_namespace(
+    namespace: Namespace, environment: Environment
+) -> None:
     code, output = namespace.run("ss -Hltn")
     assert code == 0, output
     open_ports = {int(port) for port in re.findall(r":(\d+)\s+\S+\s*$", output, re.MULTILINE)}
-    assert open_ports >= set(PORTS), output
+    declared = {**public(environment), **tailnet(environment)}.values()
+    assert open_ports & {*PORTS.values(), *WEB_PORTS} == {*declared, *WEB_PORTS}, output
 
 
 def test_http_answers_without_a_proxy_header(mailbox: Host) -> None:

@@ -1,4 +1,4 @@
-"""The live tailnet policy: our entries, its own tests, wide foreign rules, keys; as in `tailwart tailnet test`."""
+"""The live tailnet policy: the managed entries, its own tests, wide rules, keys; as in `tailwart tailnet test`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def policy(environment: Environment) -> Push:
     return push(environment)
 
 
-def test_our_grants_owners_and_tests_are_in_the_live_policy(policy: Push) -> None:
+def test_the_managed_grants_owners_and_tests_are_in_the_live_policy(policy: Push) -> None:
     missing = [f"{change.kind} {change.name} ({change.why})" for change in policy.prepare().plan.changes]
     assert not missing, f"run `pyinfra inventory.py deploy.py --limit tailnet`: {'; '.join(missing)}"
 
@@ -28,7 +28,7 @@ def test_the_live_policy_passes_its_own_tests(policy: Push) -> None:
     assert verdict, f"{verdict.message}: {verdict.problems}"
 
 
-def test_no_foreign_rule_voids_ours_unknown_to_its_owner(policy: Push) -> None:
+def test_every_wide_rule_is_acknowledged(policy: Push) -> None:
     wide = [str(rule) for rule in policy.prepare().unacknowledged]
     assert not wide, "\n".join(wide)
 

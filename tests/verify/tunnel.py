@@ -111,10 +111,30 @@ def smtp(tunnel: Tunnel, host: str, port: int) -> Iterator[smtplib.SMTP]:
 
 
 @contextmanager
-def imap(tunnel: Tunnel, host: str, user: str, password: str) -> Iterator[imaplib.IMAP4_SSL]:
-    """A logged-in IMAP session over 993."""
-    with tunnel.local_port(host, 993) as local:
-        session = imaplib.IMAP4_SSL("127.0.0.1", local, ssl_context=trusting_context(), timeout=60)
+def submission(tunnel: Tunnel, host: str, port: int) -> Iterator[smtplib.SMTP]:
+    """An SMTP session for submission inside TLS: implicit on 465 (RFC 8314), by STARTTLS elsewhere."""
+    if port != 465:
+        with smtp(tunnel, host, port) as session:
+            session.starttls(context=trusting_context())
+            yield session
+        return
+    with (
+        tunnel.local_port(host, port) as local,
+        smtplib.SMTP_SSL("127.0.0.1", local, "verify.invalid", timeout=60, context=trusting_context()) as session,
+    ):
+        yield session
+
+
+@contextmanager
+def imap(tunnel: Tunnel, host: str, port: int, user: str, password: str) -> Iterator[imaplib.IMAP4]:
+    """A logged-in IMAP session inside TLS: implicit on 993, by STARTTLS elsewhere."""
+    with tunnel.local_port(host, port) as local:
+        session: imaplib.IMAP4
+        if port == 993:
+            session = imaplib.IMAP4_SSL("127.0.0.1", local, ssl_context=trusting_context(), timeout=60)
+        else:
+            session = imaplib.IMAP4("127.0.0.1", local, timeout=60)
+            session.starttls(trusting_context())
         session.login(user, password)
         try:
             yield session

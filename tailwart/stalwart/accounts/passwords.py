@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 
 from argon2 import PasswordHasher, Type
-from zxcvbn import zxcvbn
 
 from tailwart.errors import TailwartError
 
@@ -28,6 +27,8 @@ def check_password(password: str, address: str) -> None:
             expected=f"{MIN_LENGTH} or more",
             remedy="choose a longer one, such as four random words",
         )
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - its word lists take long to load, and most runs set no password
+
     judged = zxcvbn(password[:100], user_inputs=[address, *address.replace("@", ".").split(".")])
     if judged["score"] < MIN_STRENGTH:
         advice = [judged["feedback"]["warning"], *judged["feedback"]["suggestions"]]

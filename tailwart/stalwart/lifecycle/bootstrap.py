@@ -8,20 +8,38 @@ from __future__ import annotations
 
 import secrets
 
+from tailwart.hosts.report import HostReport
+from tailwart.hosts.watch import Watch
 from tailwart.mailbox import names
 from tailwart.runner import Runner
 from tailwart.stalwart.lifecycle import notes
 
+_PROBE = "bootstrap credential"
 
-def prepared(run: Runner, directory: str = names.DIRECTORY) -> bool:
-    """Whether the file is correct: empty once the server is initialised, with an administrator until then."""
+
+def _correct(directory: str) -> str:
+    """A shell command that tells whether the file is correct: empty once initialised, an administrator until then."""
     path = f"{directory}/{names.BOOTSTRAP_ENV}"
-    script = (
+    return (
         f"[ -f {path} ] || exit 1; "
         f"if [ -f {directory}/{names.INITIALISED} ]; then ! grep -q . {path}; "
         f"else grep -q '^{names.ENV_RECOVERY_ADMIN}=' {path} && ! grep -q '^{names.ENV_RECOVERY_MODE}=' {path}; fi"
     )
-    return run(script, timeout=60).ok
+
+
+WATCH = Watch(probes=((_PROBE, _correct(names.DIRECTORY)),))
+"""What `reported` reads."""
+
+
+def reported(report: HostReport) -> bool:
+    """Whether the file is correct, by a report on `WATCH`."""
+    probe = report.probes.get(_PROBE)
+    return probe is not None and probe.exit_code == 0
+
+
+def prepared(run: Runner, directory: str = names.DIRECTORY) -> bool:
+    """Whether the file is correct now."""
+    return run(_correct(directory), timeout=60).ok
 
 
 def prepare(run: Runner, directory: str = names.DIRECTORY) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pg8000.native
 from pyinfra.api.host import Host
 from pyinfra.connectors.ssh import SSHConnector
 
@@ -61,6 +60,8 @@ def clients(host: Host, environment: Environment) -> list[Client]:
     transport = connector.client.get_transport()
     if transport is None:
         return []
+    import pg8000.native  # noqa: PLC0415 - asked only before a write; most runs write nothing
+
     target = f"{shlex.quote(str(environment.stalwart_db_host))} {environment.stalwart_db_port}"
     channel = transport.open_session()
     channel.settimeout(30)

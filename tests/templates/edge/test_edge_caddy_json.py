@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tailwart.edge.caddy_config import EdgeRoutes, document, render, same_meaning
-from tailwart.network import DEFAULT_SERVICES, ports
+from tailwart.network import DEFAULT_SERVICES, Services, ports
 from tests.templates.edge.loopback import PROXY_V2, Edge, Upstream, client_hello, free_port
 from tests.waiting import until
 
@@ -139,6 +139,19 @@ def test_a_reload_keeps_open_connections(edge: Edge, mailbox: dict[str, Upstream
         client.sendall(b"ping\n")
         assert client.recv(64) == b"pong\n"
     assert upstream.received[0].endswith(b"ping\n")
+
+
+def test_a_reload_closes_a_service_that_is_off_and_opens_one_that_is_on(
+    edge: Edge, mailbox: dict[str, Upstream]
+) -> None:
+    edge.ports[995], edge.upstreams[f"{HOST}:995"] = free_port(), mailbox[f"{HOST}:993"].port
+    edge.write(EdgeRoutes(HOST, ("example.org",), services=Services.parse("smtp,submissions:tailnet,pop3s").public))
+    edge.reload()
+    with socket.create_connection(("127.0.0.1", edge.ports[995]), timeout=10) as client:
+        assert client.recv(64) == b"220 ready\r\n"
+    for port in (465, 587, 143, 993):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", edge.ports[port]), timeout=10)
 
 
 def test_meaning_is_compared_not_text() -> None:

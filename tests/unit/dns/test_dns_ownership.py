@@ -19,6 +19,7 @@ from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger, is_spf
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.errors import TailwartError
+from tailwart.network import Services
 from tailwart.providers.record import APEX, Record, by_key
 from tests.unit.dns.bench import ticking
 from tests.unit.dns.memory import Memory
@@ -27,6 +28,7 @@ from tests.unit.dns.recorded import WITH_CERTIFICATE, ZONE
 LABELS = st.sampled_from(
     ["www", "shop", "blog", "vpn", "git", "lists", "a.b", "_sip._tcp", "k1._domainkey", "old-mail"]
 )
+EVERYTHING = Services.parse("smtp,submissions,submission,imap,imaps,pop3s,sieve")
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=300)
 V4 = st.integers(0, 2**32 - 1).map(IPv4Address)
 V6 = st.integers(0, 2**128 - 1).map(IPv6Address)
@@ -164,3 +166,33 @@ def test_a_locked_spf_is_refused_not_doubled() -> None:
         assert "product of the provider" in str(error)
     else:
         raise AssertionError("two SPF records would be published")
+
+
+MAIL_ONLY = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"))
+
+
+def test_names_that_no_edge_serves_are_the_owners() -> None:
+    """A policy host or an autodiscover of another provider stays, where no edge serves :443."""
+    theirs = (
+        Record("mta-sts", "CNAME", "policies.example.net.", 3600),
+        Record("_mta-sts", "TXT", "v=STSv1; id=1", 3600),
+        Record("autodiscover", "CNAME", "autodiscover.outlook.example.", 3600),
+        Record("_pop3s._tcp", "SRV", "0 1 995 pop.example.net.", 3600),
+    )
+    desired = desire(Intent(ZONE, ZONE, edges=(MAIL_ONLY,), zone_text=WITH_CERTIFICATE))
+    plan = compare(desired, theirs, Ledger())
+    assert set(theirs) <= set(plan.final)
+
+
+def test_what_an_earlier_release_published_for_nobody_goes_without_confirmation() -> None:
+    """More than 30 % of a small zone: SRV records of closed ports, and web names of an edge without :443."""
+    web = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"), web=True)
+    served = desire(Intent(ZONE, ZONE, edges=(web,), services=EVERYTHING, web_mail=True, zone_text=WITH_CERTIFICATE))
+    ledger = Ledger(frozenset(entry.key for entry in served.records))
+    now = desire(Intent(ZONE, ZONE, edges=(MAIL_ONLY,), zone_text=WITH_CERTIFICATE))
+    plan = compare(now, served.records, ledger)
+    gone = {entry.name for entry in plan.deletes}
+    assert {"_pop3s._tcp", "_jmap._tcp", "mta-sts", "_mta-sts", "autoconfig"} <= gone
+    assert len(plan.deletes) > 0.3 * plan.managed
+    check(plan, lambda _: None, range(60, 3601))
+    assert not compare(now, plan.final, plan.ours)

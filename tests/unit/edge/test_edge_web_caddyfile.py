@@ -1,4 +1,4 @@
-"""The Caddyfile editor on any text: nothing foreign changes, twice is once, and restore gives the original."""
+"""The Caddyfile editor on any text: no other byte changes, a second edit changes nothing, a restore is exact."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_twice_is_once(text: str, site: str | None) -> None:
 
 
 @given(texts, sites)
-def test_every_foreign_byte_stays_in_its_order(text: str, site: str | None) -> None:
+def test_every_other_byte_stays_in_its_order(text: str, site: str | None) -> None:
     changed = _edit(text, site)
     if changed is not None:
         remaining = iter(changed)
@@ -81,7 +81,7 @@ def test_an_existing_port_is_replaced_and_kept_for_later() -> None:
     assert changed.replace("8443 # tailwart replaced 4443;", "4443") == text
 
 
-def test_an_option_of_the_same_name_below_a_site_or_nested_is_not_ours() -> None:
+def test_an_option_of_the_same_name_below_a_site_or_nested_is_left_alone() -> None:
     text = "{\n\tservers {\n\t\thttps_port 1\n\t}\n}\nexample.org {\n\thttps_port 2\n}\n"
     changed = web.edit(text)
     assert "\t\thttps_port 1\n" in changed

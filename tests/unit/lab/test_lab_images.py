@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import tarfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from lab import images, paths
-from lab.images import HOST_IMAGES, Spec
+from lab.engine import Docker
+from lab.images import HOST_IMAGES, Spec, hosts
 from lab.images.context import Context, of
+from tailwart.errors import TailwartError
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -94,3 +98,36 @@ def test_the_sources_of_every_image_exist() -> None:
     for spec in HOST_IMAGES.values():
         for _, source in spec.sources:
             assert any((paths.PROJECT / source).rglob("*.py")), f"{spec.name}: {source}"
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What is built on which parent, in order; nothing is built really."""
+    done: list[tuple[str, str]] = []
+
+    def build(docker: Docker, name: str, made: Context, parent: str) -> str:
+        done.append((name, parent))
+        return f"{name}:1"
+
+    monkeypatch.setattr(hosts.build, "ensure", build)
+    monkeypatch.setattr(hosts.context, "of", lambda spec: spec)
+    return done
+
+
+def test_images_without_programs_do_not_wait_for_the_compilers(built: list[tuple[str, str]]) -> None:
+    compiled: Future[None] = Future()
+    with ThreadPoolExecutor(1) as pool:
+        references = pool.submit(hosts.ensure, Docker(), "base:1", compiled)
+        until(lambda: ("world", "host:1") in built, "the outside world's image")
+        assert built == [("host", "base:1"), ("world", "host:1")]
+        compiled.set_result(None)
+        assert set(references.result()) == {"base", *HOST_IMAGES}
+    assert {("node", "host:1"), ("control", "node:1"), ("relay", "node:1"), ("backends", "node:1")} <= set(built)
+
+
+def test_a_program_that_does_not_compile_ends_the_build_of_the_images(built: list[tuple[str, str]]) -> None:
+    compiled: Future[None] = Future()
+    compiled.set_exception(TailwartError("compiling headscale failed"))
+    with pytest.raises(TailwartError, match="headscale"):
+        hosts.ensure(Docker(), "base:1", compiled)
+    assert not [name for name, _ in built if HOST_IMAGES[name].programs]

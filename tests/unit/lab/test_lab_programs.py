@@ -66,7 +66,7 @@ def test_a_program_is_compiled_once(bin_directory: Path, demo: Program, tmp_path
     assert demo.built
     calls = (tmp_path / "calls").read_text().splitlines()
     assert len(calls) == 1
-    assert calls[0].startswith("0 build -trimpath -ldflags -s -w -X demo.version=1.0 -o ")
+    assert calls[0].startswith("0 build -trimpath -gcflags=all=-l -ldflags -s -w -X demo.version=1.0 -o ")
 
 
 def test_what_decides_the_binary_decides_its_directory(demo: Program) -> None:

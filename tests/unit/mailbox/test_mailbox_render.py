@@ -123,7 +123,7 @@ def test_tags_are_asked_for_with_a_key_of_tailscale_only() -> None:
     assert render.sidecar_environment(other)["TS_EXTRA_ARGS"] == "--login-server=https://headscale.example.org"
 
 
-def test_a_lab_tells_the_sidecar_to_call_nobody() -> None:
+def test_the_sidecar_of_a_lab_calls_nobody() -> None:
     assert render.sidecar_environment(environment(offline=True))["TS_NO_LOGS_NO_SUPPORT"] == "true"
     assert "TS_NO_LOGS_NO_SUPPORT" not in render.sidecar_environment(environment())
 

@@ -82,6 +82,8 @@ def test_ports_follow_the_settings() -> None:
         {"tag_postgres": "tag:store", "tag_redis": "tag:store", "tag_s3": "tag:store"},
         {"tag_mail": "tag:reverse-proxy"},
         {"stalwart_store": "rocksdb", "redis_url": None, "s3_endpoint": None},
+        {"mail_services": "smtp,imaps:tailnet", "ts_mail_src": "tag:laptop,tag:postgres", "ts_admin_src": "tag:desk"},
+        {"mail_services": "smtp,imaps:tailnet", "ts_mail_src": "tag:reverse-proxy"},
     ],
 )
 def test_every_grant_is_tested_and_no_test_contradicts_a_grant(settings: dict[str, Any]) -> None:
@@ -93,3 +95,14 @@ def test_every_grant_is_tested_and_no_test_contradicts_a_grant(settings: dict[st
     assert denied
     assert not denied & granted
     assert len({test.name for test in state.tests}) == len(state.tests)
+
+
+@pytest.mark.parametrize("source", ["autogroup:member", "group:staff", "alice@example.org", "*"])
+def test_sources_other_than_tags_are_granted_and_never_a_test_s_source(source: str) -> None:
+    state = desired_for(mail_services="smtp,imaps:tailnet,sieve:tailnet", ts_mail_src=source)
+    assert grants(state)["tailnet-to-mailbox"] == {
+        "src": [source],
+        "dst": ["tag:stalwart"],
+        "ip": ["tcp:993", "tcp:4190"],
+    }
+    assert all(test.source.startswith("tag:") for test in state.tests)

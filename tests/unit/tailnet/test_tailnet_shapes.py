@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.tailnet.client import Credentials, PolicyClient, PolicyFile
+from tailwart.tailnet.desired import desired
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.push import Push, make_plan
 from tests.unit.fake_policy.conftest import API_KEY, Api, api, headscale
@@ -59,6 +62,20 @@ def test_the_server_s_tests_see_what_no_text_shows(api: Api, push: Push) -> None
     planned = push.apply()
     assert any("skipped" in warning and "says the server" in warning for warning in planned.plan.warnings)
     assert "tag:stalwart:8080" not in push.client.read().text
+    assert not push.prepare()
+
+
+@pytest.mark.parametrize("source", ["autogroup:member", "tag:laptop", "*"])
+def test_the_server_takes_services_for_the_tailnet_from_any_source(api: Api, push: Push, source: str) -> None:
+    assert api.push('{"tagOwners": {"tag:laptop": ["autogroup:admin"]}, "acls": []}').ok
+    settings = {"ts_tailnet": "tail1234.ts.net", "mail_services": "smtp,imaps:tailnet", "ts_mail_src": source}
+    environment = Environment.model_validate({"domain": "example.org", **settings})
+    push = replace(push, desired=desired(environment))
+    push.apply()
+    policy = push.client.read().text
+    assert f'"src": ["{source}"], "dst": ["tag:stalwart"], "ip": ["tcp:993"]' in policy
+    assert ('"accept": ["tag:stalwart:993"]' in policy) is (source == "tag:laptop")
+    assert push.client.validate(policy)
     assert not push.prepare()
 
 

@@ -1,0 +1,215 @@
+"""The commands of `tailwart dns`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from tailwart.connectors.shell import SshRunner
+from tailwart.dns import overrides
+from tailwart.dns import zonefile as zonetext
+from tailwart.dns.archive import Archive
+from tailwart.dns.check import run as checks
+from tailwart.dns.check.findings import render as render_findings
+from tailwart.dns.check.findings import to_json as findings_to_json
+from tailwart.dns.plane import Plane, combined, plane_of
+from tailwart.dns.zoneplan import ZonePlan
+from tailwart.dns.zoneplan import restore as restoration
+from tailwart.environment import Environment, load
+from tailwart.errors import TailwartError
+from tailwart.plan import render, to_json
+from tailwart.providers.definition import Provider
+from tailwart.providers.record import Record
+
+
+def plan(zone: str | None, *, as_json: bool) -> None:
+    """Print the plan. Raises `TailwartError` when a guard refuses it."""
+    with _opened(zone) as (plane, provider):
+        plans = plane.plans(provider)
+        refusal: TailwartError | None = None
+        try:
+            plans = plane.guard(plans)
+        except TailwartError as error:
+            refusal = error
+    whole = combined(plans.values())
+    if as_json:
+        _print_json({**to_json(whole), "refused": str(refusal) if refusal else None})
+    else:
+        click.echo(render(whole, colour=sys.stdout.isatty()))
+    if refusal:
+        raise refusal
+    if whole and not as_json:
+        click.echo("Next: `tailwart dns apply`, or `pyinfra inventory.py deploy.py --limit dns`.")
+
+
+def apply(zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
+    """Print the plan, ask unless ``yes``, and carry it out. `TailwartError` as `Plane.guard` and `.apply`."""
+    with _opened(zone) as (plane, provider):
+        plans = plane.guard(plane.plans(provider), allow_deletions=allow_deletions)
+        _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
+
+
+def check(zone: str | None, resolvers: tuple[str, ...], *, as_json: bool) -> None:
+    """Print one finding per check; exits with 1 when something required is wrong."""
+    environment = load().environment
+    with _plane(environment, zone) as plane:
+        provider = plane.open_provider(_notify) if environment.dns_provider != "none" else None
+        found = checks.check(plane, provider, resolvers)
+    if as_json:
+        _print_json(findings_to_json(found))
+    else:
+        click.echo(render_findings(found, colour=sys.stdout.isatty()))
+    if any(finding.fails for finding in found):
+        sys.exit(1)
+
+
+def snapshot(zone: str | None, *, only_list: bool, as_json: bool) -> None:
+    """Save each zone as it is now and print the paths, or print those of earlier snapshots."""
+    if only_list:
+        archive = Archive()
+        names = {name: [str(path) for path in archive.snapshots(name)] for name in _names(load().environment, zone)}
+        _print_json(names) if as_json else click.echo("\n".join(path for paths in names.values() for path in paths))
+        return
+    with _opened(zone) as (plane, provider):
+        taken = {name: str(plane.archive.save(name, provider.read(name))) for name in plane.zones}
+    _print_json(taken) if as_json else click.echo("\n".join(taken.values()))
+
+
+def restore(which: str | None, zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
+    """Print the plan that brings a zone back to a snapshot, ask unless ``yes``, and carry it out."""
+    with _opened(zone) as (plane, provider):
+        if which and len(plane.zones) > 1:
+            raise TailwartError(
+                f"{which} is a snapshot of one zone", expected="--zone DOMAIN beside it", seen=", ".join(plane.zones)
+            )
+        desired = plane.desired()
+        plans = {
+            name: restoration(
+                desired[name], provider.read(name), plane.archive.ledger(name), plane.archive.load(name, which).records
+            )
+            for name in plane.zones
+        }
+        _carry_out(
+            plane,
+            provider,
+            list(plane.guard(plans, allow_deletions=allow_deletions).values()),
+            yes=yes,
+            as_json=as_json,
+        )
+
+
+def zonefile(zone: str | None, *, live: bool, raw: bool) -> None:
+    """Print BIND zone text: the desired records, the provider's (``live``) or the mail server's own (``raw``)."""
+    environment = load().environment
+    with _plane(environment, zone) as plane:
+        if raw:
+            facts = plane.source()
+            for name in plane.zones:
+                click.echo(facts.zone_files.get(name, "").rstrip())
+            _notes(facts.missing)
+            return
+        if live:
+            provider = plane.open_provider(_notify)
+            for name in plane.zones:
+                click.echo(zonetext.render(_served(provider.read(name)), name), nl=False)
+            return
+        for name, desired in plane.desired().items():
+            click.echo(zonetext.render(desired.records, name), nl=False)
+            _notes((*(f"not known: {text}" for text in desired.missing), *desired.warnings))
+
+
+def diff(old: str | None, new: str | None, zone: str | None, *, as_json: bool) -> None:
+    """Print what two states of a zone do not share; exits with 1 when they differ."""
+    environment = load().environment
+    names = _names(environment, zone)
+    archive = Archive()
+    before = {name: archive.load(name, old).records for name in names}
+    if new:
+        after = {name: archive.load(name, new).records for name in names}
+    else:
+        with _opened(zone) as (plane, provider):
+            after = {name: provider.read(name) for name in plane.zones}
+    different = {name: _differences(before[name], after[name]) for name in names}
+    if as_json:
+        _print_json({name: {"removed": removed, "added": added} for name, (removed, added) in different.items()})
+    else:
+        for name, (removed, added) in different.items():
+            for sign, lines, colour in (("REMOVED", removed, "red"), ("ADDED", added, "green")):
+                for line in lines:
+                    click.secho(f"{sign:7} {name} {line}", fg=colour if sys.stdout.isatty() else None)
+    sys.exit(1 if any(removed or added for removed, added in different.values()) else 0)
+
+
+def _carry_out(plane: Plane, provider: Provider, plans: list[ZonePlan], *, yes: bool, as_json: bool) -> None:
+    whole = combined(plans)
+    if not as_json:
+        click.echo(render(whole, colour=sys.stdout.isatty()))
+    if whole and not yes:
+        if as_json or not sys.stdin.isatty():
+            raise TailwartError("nothing was written", seen="no terminal to ask at", remedy="add --yes")
+        click.confirm("Write this?", abort=True)
+    done = plane.apply(plans, provider, _notify)
+    warnings = [warning for applied in done for warning in applied.warnings]
+    if as_json:
+        snapshots = [str(applied.snapshot) for applied in done]
+        _print_json({**to_json(whole), "snapshots": snapshots, "not_verified": warnings})
+        return
+    for warning in warnings:
+        click.echo(f"! not verified: {warning}")
+    if done:
+        click.echo("Done. Next: `tailwart dns check`.")
+
+
+@contextmanager
+def _opened(zone: str | None) -> Iterator[tuple[Plane, Provider]]:
+    environment = load().environment
+    with _plane(environment, zone) as plane:
+        yield plane, plane.open_provider(_notify)
+
+
+@contextmanager
+def _plane(environment: Environment, zone: str | None) -> Iterator[Plane]:
+    runner = SshRunner(environment, environment.mailbox_ssh) if environment.mailbox_ssh else None
+    plane = plane_of(environment, overrides.load(), runner)
+    try:
+        yield replace(plane, only=zone) if zone else plane
+    finally:
+        if runner is not None:
+            runner.close()
+
+
+def _names(environment: Environment, zone: str | None) -> tuple[str, ...]:
+    return replace(plane_of(environment, overrides.none(), None), only=zone).zones
+
+
+def _served(records: tuple[Record, ...]) -> list[Record]:
+    """What can stand in a zone file: not a provider's own inventions such as ALIAS."""
+    return [entry for entry in records if not entry.value.startswith("{")]
+
+
+def _differences(before: tuple[Record, ...], after: tuple[Record, ...]) -> tuple[list[str], list[str]]:
+    old, new = {_line(entry) for entry in before}, {_line(entry) for entry in after}
+    return sorted(old - new), sorted(new - old)
+
+
+def _line(entry: Record) -> str:
+    return f"{entry.name} {entry.ttl} {entry.type} {entry.value}"
+
+
+def _notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        click.echo(f"; {note}", err=True)
+
+
+def _notify(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
