@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from tailwart import fields as v
 from tailwart import providers
 from tailwart.fields import key as _key
-from tailwart.network import DEFAULT_SERVICES
+from tailwart.network import DEFAULT_SERVICES, MAIL_SERVICES
 from tailwart.providers.definition import DnsServer, Variable
 
 
@@ -87,7 +87,7 @@ class Environment(BaseModel):
 
     mail_services: v.MailServices = _key(
         "Mail",
-        "The mail services: smtp, submissions, submission, imap, imaps, pop3s, sieve. Named alone: public, through the "
+        f"The mail services: {', '.join(service.name for service in MAIL_SERVICES)}. Named alone: public, through the "
         "edges; with :tailnet behind the name: for the tailnet only (TS_MAIL_SRC); not named: off.",
         "smtp,submissions,imaps,sieve:tailnet",
         DEFAULT_SERVICES,

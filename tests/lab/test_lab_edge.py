@@ -146,7 +146,7 @@ def test_another_program_on_a_mail_port_is_named_before_anything_is_touched(serv
         assert "nc (pid" in run.last_lines
         assert "127.0.0.1:587" in run.last_lines
     finally:
-        shell(EDGE, "systemctl stop squatter")
+        shell(EDGE, "systemctl stop squatter; systemctl reset-failed squatter 2>/dev/null; true")
     assert edge_deploy(served_edge) == [SERVE]
 
 

@@ -99,7 +99,7 @@ def add(address: str, *, aliases: tuple[str, ...], quota: str | None, password_s
         session.refuse_declared(address, "an account")
         password = _password(address, password_stdin)
         session.accounts.add(address, password, [session.full(alias) for alias in aliases], quota_bytes)
-        services = session.declared.services
+        services = session.declared.env.mail_services
         prove_sign_in(session.run, address, password, services)
     _done(as_json, address, f"created, and signed in over {sign_in_protocol(services)}", _client_ports(services))
 
@@ -113,7 +113,7 @@ def passwd(address: str, *, password_stdin: bool, as_json: bool) -> None:
             session.refuse_declared(address, "the administrator's password")
         password = _password(address, password_stdin)
         session.accounts.set_password(address, password)
-        services = session.declared.services
+        services = session.declared.env.mail_services
         prove_sign_in(session.run, address, password, services)
     _done(
         as_json,

@@ -59,7 +59,7 @@ def certificates(settings: MailboxSettings, live: Live, now: datetime | None = N
         return []
     now = now or datetime.now(UTC)
     found = []
-    for name in settings.domains:
+    for name in settings.env.domains:
         domain = live.get(Ref("Domain", name))
         if domain is None or (domain.get("certificateManagement") or {}).get(TYPE) != "Automatic":
             continue

@@ -260,7 +260,7 @@ class Server:
             probing.wait_until_live(self._run, self._base)
         desired = {int(item.key) for item in self._desired if item.kind == "NetworkListener"}
         probing.prove_sockets(self._run, desired)
-        if unproven := probing.prove_trust(self._run, self._settings.services.public):
+        if unproven := probing.prove_trust(self._run, self._settings.env.mail_services.public):
             self._log(unproven)
         self._do(notes.forget(self._directory), _NOTES_FAILED)
 

@@ -8,7 +8,7 @@ from typing import Any
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.stalwart.settings.groupdata import GroupData, full_address
-from tailwart.stalwart.settings.inputs import AccountInput, Acme, MailboxSettings, S3Store, Smarthost
+from tailwart.stalwart.settings.inputs import AccountInput, Acme, MailboxSettings, S3Store
 
 
 def from_environment(environment: Environment, data: Mapping[str, Any] | None = None) -> MailboxSettings:
@@ -20,23 +20,14 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
     group_data = GroupData(data or {}, environment.domain)
     group_data.refuse_moved()
     settings = MailboxSettings(
-        domains=environment.domains,
-        hostname=environment.mail_host,
+        env=environment,
         accounts=_accounts(environment) + group_data.accounts(),
         groups=group_data.groups(),
         lists=group_data.lists(),
-        edges={
-            edge.name: tuple(str(address) for address in (edge.ipv4, edge.ipv6) if address)
-            for edge in environment.edges
-        },
-        services=environment.mail_services,
         ip_lookup=group_data.ip_lookup(),
-        smarthost=_smarthost(environment),
-        redis_url=str(environment.redis_url) if environment.redis_url else None,
         s3=_s3(environment),
         acme=_acme(environment),
         metrics=group_data.switch("mailbox_metrics"),
-        offline=environment.offline,
         blob_store_may_move=group_data.switch("mailbox_blob_store_may_move"),
         data_store=_data_store(environment),
     )
@@ -62,19 +53,6 @@ def _accounts(environment: Environment) -> tuple[AccountInput, ...]:
             )
             for account in environment.accounts
         ),
-    )
-
-
-def _smarthost(environment: Environment) -> Smarthost | None:
-    if not environment.smarthost_address:
-        return None
-    return Smarthost(
-        str(environment.smarthost_address),
-        environment.smarthost_port,
-        environment.smarthost_username,
-        environment.smarthost_password is not None,
-        environment.smarthost_implicit_tls,
-        environment.smarthost_allow_invalid_certs,
     )
 
 
@@ -120,11 +98,11 @@ def _check_addresses(settings: MailboxSettings) -> None:
     for holder in settings.holders:
         for address in (holder.address, *holder.aliases):
             domain = address.rpartition("@")[2]
-            if domain not in settings.domains:
+            if domain not in settings.env.domains:
                 raise TailwartError(
                     f"{address} is not in a domain of this server",
                     seen=domain,
-                    expected=f"one of {', '.join(settings.domains)}",
+                    expected=f"one of {', '.join(settings.env.domains)}",
                     remedy="add the domain to EXTRA_DOMAINS in .env, or correct the address",
                 )
             if address in holders:

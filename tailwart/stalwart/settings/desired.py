@@ -53,7 +53,7 @@ def desired(settings: MailboxSettings) -> tuple[DesiredObject, ...]:
 
 def _objects(settings: MailboxSettings) -> Iterator[DesiredObject]:
     yield from _certificates(settings)
-    yield from (_domain(settings, name) for name in settings.domains)
+    yield from (_domain(settings, name) for name in settings.env.domains)
     yield from (_group(group) for group in settings.groups)
     yield from (_account(settings, account) for account in settings.accounts)
     yield from (_mailing_list(item) for item in settings.lists)
@@ -63,7 +63,7 @@ def _objects(settings: MailboxSettings) -> Iterator[DesiredObject]:
     yield from _allowed(settings)
     yield from _stores(settings)
     yield from _observation(settings)
-    yield DesiredObject("SpamPyzor", SINGLETON, {"enable": not settings.offline})
+    yield DesiredObject("SpamPyzor", SINGLETON, {"enable": not settings.env.offline})
 
 
 RSA_ONLY = {TYPE: "Automatic", "algorithms": frozenset({"Dkim1RsaSha256"})}
@@ -161,8 +161,8 @@ def _aliases(addresses: tuple[str, ...]) -> Bag:
 
 
 def _listeners(settings: MailboxSettings) -> Iterator[DesiredObject]:
-    proxied = frozenset(settings.services.public)
-    for service in settings.services.listeners:
+    proxied = frozenset(settings.env.mail_services.public)
+    for service in settings.env.mail_services.listeners:
         yield DesiredObject(
             "NetworkListener",
             str(service.port),
@@ -184,8 +184,8 @@ def _system(settings: MailboxSettings) -> DesiredObject:
         "SystemSettings",
         SINGLETON,
         {
-            "defaultHostname": settings.hostname,
-            "defaultDomainId": Ref("Domain", settings.domains[0]),
+            "defaultHostname": settings.env.mail_host,
+            "defaultDomainId": Ref("Domain", settings.env.domain),
             # Global trust would make 8080 and 443 demand a PROXY header as well: kept empty, and repaired.
             "proxyTrustedNetworks": frozenset(),
         },
@@ -202,20 +202,20 @@ def _routing(settings: MailboxSettings) -> Iterator[DesiredObject]:
     yield DesiredObject(
         "MtaRoute", "mx", {TYPE: "Mx", "ipLookupStrategy": settings.ip_lookup}, at_creation={"name": "mx"}
     )
-    smarthost = settings.smarthost
-    if smarthost:
-        secret = _environment(names.ENV_SMARTHOST) if smarthost.has_password else {TYPE: "None"}
+    env = settings.env
+    if env.smarthost_address:
+        secret = _environment(names.ENV_SMARTHOST) if env.smarthost_password else {TYPE: "None"}
         yield DesiredObject(
             "MtaRoute",
             SMARTHOST,
             {
                 TYPE: "Relay",
-                "address": smarthost.address,
-                "port": smarthost.port,
+                "address": str(env.smarthost_address),
+                "port": env.smarthost_port,
                 "protocol": "smtp",
-                "implicitTls": smarthost.implicit_tls,
-                "allowInvalidCerts": smarthost.allow_invalid_certs,
-                "authUsername": smarthost.username,
+                "implicitTls": env.smarthost_implicit_tls,
+                "allowInvalidCerts": env.smarthost_allow_invalid_certs,
+                "authUsername": env.smarthost_username,
                 "authSecret": secret,
             },
             at_creation={"name": SMARTHOST, "description": _mark("smarthost")},
@@ -226,7 +226,7 @@ def _routing(settings: MailboxSettings) -> Iterator[DesiredObject]:
         {
             "route": {
                 "match": ({"if": "is_local_domain(rcpt_domain)", "then": "'local'"},),
-                "else": f"'{SMARTHOST if smarthost else 'mx'}'",
+                "else": f"'{SMARTHOST if env.smarthost_address else 'mx'}'",
             }
         },
     )
@@ -237,11 +237,11 @@ def _allowed(settings: MailboxSettings) -> Iterator[DesiredObject]:
     for network in TAILNET_RANGES:
         yield DesiredObject("AllowedIp", network, {}, at_creation={"address": network, "reason": _mark("tailnet")})
     known = set(TAILNET_RANGES)
-    for edge, addresses in settings.edges.items():
-        for address in addresses:
+    for edge in settings.env.edges:
+        for address in (str(address) for address in (edge.ipv4, edge.ipv6) if address):
             if address not in known:
                 yield DesiredObject(
-                    "AllowedIp", canonical(address), {}, at_creation={"address": address, "reason": _mark(edge)}
+                    "AllowedIp", canonical(address), {}, at_creation={"address": address, "reason": _mark(edge.name)}
                 )
             known.add(address)
 
@@ -265,12 +265,13 @@ def _stores(settings: MailboxSettings) -> Iterator[DesiredObject]:
         )
     else:
         yield DesiredObject("BlobStore", SINGLETON, {TYPE: "Default"})
-    if settings.redis_url:
-        with_login = "@" in settings.redis_url
+    if settings.env.redis_url:
+        redis_url = str(settings.env.redis_url)
+        with_login = "@" in redis_url
         yield DesiredObject(
             "InMemoryStore",
             SINGLETON,
-            {TYPE: "Redis", "url": settings.redis_url},
+            {TYPE: "Redis", "url": redis_url},
             masked=frozenset({"url"} if with_login else ()),
         )
     else:

@@ -49,8 +49,8 @@ def before_writing(run: Runner, settings: MailboxSettings, changes: Sequence[Obj
     kinds = {change.ref.kind for change in changes}
     if "BlobStore" in kinds and settings.s3:
         stores.probe_s3(run, settings.s3)
-    if "InMemoryStore" in kinds and settings.redis_url:
-        stores.probe_redis(run, settings.redis_url, settings.hostname)
+    if "InMemoryStore" in kinds and settings.env.redis_url:
+        stores.probe_redis(run, str(settings.env.redis_url), settings.env.mail_host)
 
 
 def warnings(settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> tuple[str, ...]:

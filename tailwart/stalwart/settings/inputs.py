@@ -1,7 +1,7 @@
 """What an operator asks of the mail server, in the operator's terms: the input of the desired state.
 
-It is made from `.env` (`Environment`) and from the group data of `group_data/mailbox.py`, which adds what does not fit
-into keys of a file: accounts of further domains, groups, mailing lists.
+It is `.env` (`Environment`), and beside it what is derived from several of its keys or comes from
+`group_data/mailbox.py`: accounts, groups, mailing lists, certificates. So a new key of `.env` needs no line here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from tailwart.network import DEFAULT_SERVICES, Services
+from tailwart.environment import Environment
 from tailwart.providers.definition import DnsServer
 
 
@@ -49,18 +49,6 @@ class ListInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Smarthost:
-    """Where all outgoing mail goes instead of the recipients' MX hosts."""
-
-    address: str
-    port: int = 587
-    username: str | None = None
-    has_password: bool = False
-    implicit_tls: bool = False
-    allow_invalid_certs: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class S3Store:
     """Where message bodies are stored. `endpoint`: URL with the full name and the port, for the sidecar's namespace."""
 
@@ -83,20 +71,14 @@ class Acme:
 class MailboxSettings:
     """Everything that the settings plane makes true on the server. Addresses are complete and in lower case."""
 
-    domains: tuple[str, ...]
-    hostname: str
+    env: Environment
     accounts: tuple[AccountInput, ...]
     groups: tuple[GroupInput, ...] = ()
     lists: tuple[ListInput, ...] = ()
-    edges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    services: Services = DEFAULT_SERVICES
     ip_lookup: str = "v4ThenV6"
-    smarthost: Smarthost | None = None
-    redis_url: str | None = None
     s3: S3Store | None = None
     acme: Acme | None = None
     metrics: bool = False
-    offline: bool = False
     blob_store_may_move: bool = False
     # What config.json says of the data store, as the server returns it; empty: not compared.
     data_store: Mapping[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from tailwart.stalwart.lifecycle import probing
 from tailwart.stalwart.protocol.failures import SettingsError
 from tailwart.stalwart.protocol.kinds import PostApply
 from tests.plans.stalwart.stalwart_host import StalwartHost
-from tests.unit.stalwart.sample import names, settings
+from tests.unit.stalwart.sample import edge, names, settings
 
 
 def _listener(host: StalwartHost, port: int) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_a_reload_that_an_unmanaged_object_prevents_names_it_and_is_done_later(d
         "authSecret": {"@type": "EnvironmentVariable", "variableName": "NOT_SET"},
     }
     created = deployed.call("MtaRoute", "set", create={"x": bad})["created"]["x"]["id"]
-    moved = settings(edges={"edge-1": ("203.0.113.9",)})
+    moved = settings(edges=[edge("203.0.113.9")])
     with pytest.raises(Exception, match=r"MtaRoute broken") as refused:
         deployed.deploy(moved)
     assert "NOT_SET" in str(refused.value)

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from pydantic import SecretStr
 
+from tailwart.environment import Environment
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.applying import Outcome, apply
 from tailwart.stalwart.settings.desired import desired
 from tailwart.stalwart.settings.fingerprints import Fingerprints, empty
-from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings, Smarthost
+from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings
 from tailwart.stalwart.settings.planning import SettingsPlan, plan
 from tests.unit.stalwart.scripted_server import ScriptedServer
 
 
 def settings(**changed: Any) -> MailboxSettings:
-    """A small installation: one domain, an administrator, a user, one edge, a smarthost."""
-    values: dict[str, Any] = {
-        "domains": ("example.org",),
-        "hostname": "mail.example.org",
-        "accounts": (
-            AccountInput("admin@example.org", SecretStr("admin-password-1"), admin=True),
-            AccountInput("alice@example.org", SecretStr("alice-password-1"), ("postmaster@example.org",), 1 << 30),
-        ),
-        "edges": {"edge-1": ("203.0.113.7", "2001:db8::7")},
-        "smarthost": Smarthost("100.64.0.9", 587, "relay", has_password=True),
+    """A small installation: one domain, an administrator, a user, one edge, a smarthost.
+
+    ``changed`` are fields of `MailboxSettings`, or keys of `.env` in lower case.
+    """
+    accounts = (
+        AccountInput("admin@example.org", SecretStr("admin-password-1"), admin=True),
+        AccountInput("alice@example.org", SecretStr("alice-password-1"), ("postmaster@example.org",), 1 << 30),
+    )
+    keys: dict[str, Any] = {
+        "domain": "example.org",
+        "ts_tailnet": "tail1234.ts.net",
+        "edges": [edge("203.0.113.7", "2001:db8::7")],
+        "smarthost_address": "100.64.0.9",
+        "smarthost_username": "relay",
+        "smarthost_password": "relay-password-1",
         "offline": True,
     }
-    return MailboxSettings(**{**values, **changed})
+    own = {field.name for field in fields(MailboxSettings)}
+    keys |= {name: value for name, value in changed.items() if name not in own}
+    values: dict[str, Any] = {"env": Environment.model_validate(keys), "accounts": accounts}
+    return MailboxSettings(**{**values, **{name: value for name, value in changed.items() if name in own}})
+
+
+def edge(ipv4: str, ipv6: str | None = None) -> dict[str, str | None]:
+    """The keys of an edge with these addresses."""
+    return {"name": "edge-1", "ssh": "root@192.0.2.1", "ipv4": ipv4, "ipv6": ipv6}
 
 
 class Deployed:

@@ -16,9 +16,8 @@ from tailwart.stalwart.protocol.container import parse
 from tailwart.stalwart.protocol.failures import LoginRefused, NotReachable, SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import Call
 from tailwart.stalwart.protocol.transport import Response
-from tailwart.stalwart.settings.inputs import Smarthost
 from tests.unit.stalwart.http_transport import HttpTransport
-from tests.unit.stalwart.sample import Deployed, names, settings
+from tests.unit.stalwart.sample import Deployed, edge, names, settings
 
 RECORDED = Path(__file__).parents[2] / "contract" / "fixtures" / "jmap-transcript-0.16.7.jsonl"
 
@@ -80,8 +79,8 @@ def test_a_refused_object_leaves_nothing_that_the_next_run_does_not_finish(kind:
 
 
 def test_what_does_not_depend_on_the_refused_object_is_still_written() -> None:
-    deployed = Deployed(settings(smarthost=None))
-    moved = settings(smarthost=Smarthost("100.64.0.9"), edges={"edge-1": ("203.0.113.8",)})
+    deployed = Deployed(settings(smarthost_address=None))
+    moved = settings(smarthost_username=None, smarthost_password=None, edges=[edge("203.0.113.8")])
     refusing(deployed, "MtaRoute", {"type": "invalidPatch", "properties": ["address"]})
     (failure,) = deployed.apply(moved).failures
     assert "MtaRoute smarthost" in failure

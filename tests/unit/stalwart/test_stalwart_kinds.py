@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from tailwart.network import Services
 from tailwart.providers.definition import DnsServer
 from tailwart.stalwart.protocol.jmap import SINGLETON
 from tailwart.stalwart.protocol.kinds import KINDS, READ, REFERENCES, PostApply
@@ -20,7 +19,7 @@ EVERYTHING = settings(
     accounts=(AccountInput("admin@example.org", SecretStr("admin-password-1"), admin=True),),
     groups=(GroupInput("office@example.org", members=("admin@example.org",)),),
     lists=(ListInput("news@example.org", recipients=("friend@example.com",)),),
-    services=Services.parse("smtp,submissions,submission,imap,imaps,pop3s,sieve"),
+    mail_services="smtp,submissions,submission,imap,imaps,pop3s,sieve",
     acme=Acme("https://acme.example.net/dir", "ops@example.org", DnsServer("rfc2136", "Tsig", {"host": "192.0.2.53"})),
     s3=S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "GKkey"),
     redis_url="redis://redis.tail1234.ts.net:6379/3",
