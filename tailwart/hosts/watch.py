@@ -81,11 +81,12 @@ _PROJECT = r"""
 if [ -n "$docker" ] && [ -n "$version" ]; then
   ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$project" 2>/dev/null) || ids=
   if [ -n "$ids" ]; then
-    docker inspect --type container --format "container${tab}@CONTAINER@" $ids 2>/dev/null || :
-    docker inspect --type container --format '{{.Id}} @FINGERPRINT@' $ids 2>/dev/null |
-      while read -r id made; do
-        printf 'fingerprint\t%s\t%s\n' "$id" "$(printf %s "$made" | sha256sum | cut -d ' ' -f 1)"
-      done
+    # Two lines for each container; each start of the docker command takes longer than all that it prints.
+    docker inspect --type container --format "container${tab}@CONTAINER@{{println}}{{.Id}} "'@FINGERPRINT@' $ids \
+      2>/dev/null | while IFS= read -r line; do case $line in
+        "container$tab"*) printf '%s\n' "$line" ;;
+        *' '*) printf 'fingerprint\t%s\t%s\n' "${line%% *}" "$(printf %s "${line#* }" | sha256sum | cut -d ' ' -f 1)" ;;
+      esac; done
   fi
 fi
 """

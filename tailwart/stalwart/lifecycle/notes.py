@@ -44,9 +44,13 @@ class HostNotes:
         return bool(self.restart_since) and self.restart_since == self.started_at
 
 
+EXIT_UNLESS_RUNNING = 'case $container in "running "*) ;; *) exit 0 ;; esac\n'
+"""Behind `read_script` in one script: the rest runs only where the server does, without asking docker again."""
+
+
 def read_script(mark: str, directory: str = names.DIRECTORY) -> str:
     """A script that prints one marked section per note; works on a host that has neither the directory nor docker."""
-    inspect = "{{.State.Status}} {{.State.StartedAt}} {{.Config.Image}}"
+    state = shlex.quote("{{.State.Status}} {{.State.StartedAt}} {{.Config.Image}}")
     return (
         f"cd {shlex.quote(directory)} 2>/dev/null || cd /\n"
         f"echo {mark} initialised; [ -f {directory}/{names.INITIALISED} ] && echo yes\n"
@@ -54,8 +58,8 @@ def read_script(mark: str, directory: str = names.DIRECTORY) -> str:
         f"echo {mark} restart; cat {directory}/{names.RESTART_REQUIRED} 2>/dev/null\n"
         f"echo {mark} reload; [ -f {directory}/{names.RELOAD_REQUIRED} ] && echo yes\n"
         f"echo {mark} fingerprints; cat {directory}/{names.FINGERPRINTS} 2>/dev/null; echo\n"
-        f"echo {mark} container; docker inspect --format {shlex.quote(inspect)} {names.CONTAINER} 2>/dev/null\n"
-        f"echo {mark} end\n"
+        f"container=$(docker inspect --format {state} {names.CONTAINER} 2>/dev/null)\n"
+        f'echo {mark} container; echo "$container"; echo {mark} end\n'
     )
 
 

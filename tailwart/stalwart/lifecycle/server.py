@@ -111,11 +111,7 @@ class Server:
         accepted = stored_login(self._directory)
         transport = self._transport(accepted)
         inside, stdin, answer_mark = transport.command(Client.bodies(self._reading))
-        script = (
-            notes.read_script(mark, self._directory)
-            + f"docker inspect --format '{{{{.State.Running}}}}' {names.CONTAINER} 2>/dev/null | grep -q true"
-            " || exit 0\n" + inside
-        )
+        script = notes.read_script(mark, self._directory) + notes.EXIT_UNLESS_RUNNING + inside
         done = self._run(script, stdin=stdin, timeout=180)
         head, _, tail = done.stdout.partition(f"{mark} end")
         host = notes.parse_notes(head + f"{mark} end\n", mark)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,34 @@ def test_facts_of_several_operations_are_one_watch() -> None:
     assert role | unit == Watch(("/a", "/c"), ("/b",), "project", (("one", "true"), ("two", "true")))
     assert (role | unit).covers(unit)
     assert not role.covers(unit), "an operation would never find its facts, and act at every run"
+
+
+_DOCKER = r"""#!/bin/sh
+echo "$1" >>"$0.calls"
+case $1 in
+  version) echo 26.1.5/false ;;
+  compose) echo 2.26.1 ;;
+  ps) printf '%s\n' c0 c1 ;;
+  # What the template engine makes of the format: one part before the line break, one behind it.
+  inspect)
+    case $5 in *'{{println}}{{.Id}} {{json'*) ;; *) exit 1 ;; esac
+    for id in c0 c1; do
+      printf 'container\tweb\t/web-%s\t%s\trunning\t\t0\t<no value>\t2026-11-21T02:00:00.5Z\tbridge\tPATH \n' $id $id
+      printf '%s "image  of %s" ["A=\\\\b"] null\n' $id $id
+    done ;;
+esac
+"""
+
+
+def test_containers_and_their_fingerprints_come_from_one_call_of_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(_DOCKER)
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    report = parse(Shell()(script(Watch(project="web"))).stdout.splitlines())
+    assert [container.name for container in report.containers] == ["web-c0", "web-c1"]
+    expected = [hashlib.sha256(f'"image  of {name}" ["A=\\\\b"] null'.encode()).hexdigest() for name in ("c0", "c1")]
+    assert [container.fingerprint for container in report.containers] == expected
+    assert (tmp_path / "docker.calls").read_text().split() == ["version", "compose", "ps", "inspect"]
