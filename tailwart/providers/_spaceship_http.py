@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
-import time
 from time import sleep
 from typing import Any
 
@@ -12,6 +10,7 @@ import requests
 from tailwart import __version__
 from tailwart.errors import TailwartError
 from tailwart.providers.definition import Notify
+from tailwart.retries import Retries, retry_after
 
 TIMEOUT = (10.0, 30.0)
 """Seconds to connect and to wait for an answer."""
@@ -19,8 +18,7 @@ TIMEOUT = (10.0, 30.0)
 RATE_WINDOW = 300.0
 """Seconds of Spaceship's rate limit: 300 requests in each. No wait needs to be longer."""
 
-_ATTEMPTS = 3
-_PAUSE = 1.0
+_ATTEMPTS = 4
 
 
 class NotFound(TailwartError):
@@ -42,34 +40,33 @@ class Client:
 
     def call(self, method: str, path: str, *, zone: str, params: dict[str, int] | None = None, body: Any = None) -> Any:
         """One request, repeated where that is safe: every method here is idempotent by Spaceship's record keys."""
-        waited = 0.0
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                response = self._session.request(
-                    method, f"{self._base_url}{path}", params=params, json=body, timeout=TIMEOUT, allow_redirects=False
-                )
-            except requests.RequestException as error:
-                if attempt < _ATTEMPTS:
-                    sleep(_PAUSE * attempt)
-                    continue
-                raise self._unreachable(error, method) from error
-            if response.status_code == 429:
-                seconds = _retry_after(response)
-                if waited + seconds > RATE_WINDOW + 30:
-                    raise self._refused(response, zone, method)
+        limited = False
+
+        def send() -> requests.Response:
+            return self._session.request(
+                method, f"{self._base_url}{path}", params=params, json=body, timeout=TIMEOUT, allow_redirects=False
+            )
+
+        def transient(response: requests.Response) -> bool:
+            nonlocal limited
+            limited = response.status_code == 429
+            return limited or response.status_code >= 500
+
+        def pause(seconds: float) -> None:
+            if limited:
                 self._notify(f"Spaceship's rate limit is reached, going on in {seconds:.0f} s")
-                sleep(seconds)
-                waited += seconds
-                attempt -= 1
-                continue
-            if response.status_code >= 500 and attempt < _ATTEMPTS:
-                sleep(_PAUSE * attempt)
-                continue
-            if response.status_code >= 300:
-                raise self._refused(response, zone, method)
-            return self._document(response) if method == "GET" else None
+            sleep(seconds)
+
+        retries = Retries(_ATTEMPTS, first_pause=1.0, total_pause=RATE_WINDOW + 30, sleep=pause)
+        try:
+            response = retries.call(
+                send, transient_error=requests.RequestException, transient=transient, requested_pause=_requested_pause
+            )
+        except requests.RequestException as error:
+            raise self._unreachable(error, method) from error
+        if response.status_code >= 300:
+            raise self._refused(response, zone, method)
+        return self._document(response) if method == "GET" else None
 
     def _document(self, response: requests.Response) -> Any:
         try:
@@ -132,18 +129,12 @@ class Client:
         )
 
 
-def _retry_after(response: requests.Response) -> float:
-    """Seconds to wait: a number or an HTTP date (RFC 9110 §10.2.3); the whole window when nothing is said."""
-    text = response.headers.get("Retry-After", "")
-    try:
-        return max(0.0, min(float(text), RATE_WINDOW))
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(text).timestamp()
-    except ValueError:
-        return RATE_WINDOW
-    return max(0.0, min(moment - time.time(), RATE_WINDOW))
+def _requested_pause(response: requests.Response) -> float | None:
+    """Seconds that the rate limit asks for, at least one; the whole window when it does not say."""
+    if response.status_code != 429:
+        return None
+    asked = retry_after(response.headers.get("Retry-After", ""))
+    return min(max(1.0, RATE_WINDOW if asked is None else asked), RATE_WINDOW)
 
 
 def _detail(response: requests.Response) -> str:

@@ -81,6 +81,16 @@ def test_the_rate_limit_is_waited_for(spaceship: Bench, fake_api: FakeApi, no_pa
     assert any("rate limit" in text for text in spaceship.notices)
 
 
+def test_a_rate_limit_that_asks_for_no_pause_is_bounded(
+    spaceship: Bench, fake_api: FakeApi, no_pauses: list[float]
+) -> None:
+    fake_api.faults.arm(Fault("status", status=429, times=None, headers={"Retry-After": "0"}))
+    with pytest.raises(TailwartError, match="rate limit"):
+        spaceship.plan()
+    assert no_pauses
+    assert min(no_pauses) >= 1
+
+
 def test_a_lasting_rate_limit_ends_with_a_message(spaceship: Bench, fake_api: FakeApi) -> None:
     fake_api.faults.arm(Fault("status", status=429, times=None, headers={"Retry-After": "200"}))
     with pytest.raises(TailwartError, match="rate limit"):
@@ -164,7 +174,7 @@ def test_a_timeout_at_any_call_is_clear_and_healed(
     spaceship.apply()
     changed = spaceship.with_overrides(dns_spf=["ip4:192.0.2.9"])
     monkeypatch.setattr("tailwart.providers._spaceship_http.TIMEOUT", (1.0, 0.2))
-    fake_api.faults.arm(Fault("slow", method=method, seconds=0.6, times=3))
+    fake_api.faults.arm(Fault("slow", method=method, seconds=0.6, times=4))
     with pytest.raises(TailwartError, match="did not answer in time"):
         changed.apply()
     fake_api.faults.disarm()
