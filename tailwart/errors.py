@@ -44,12 +44,12 @@ class TailwartError(Exception):
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:
-    """The text below its label; lines that already carry the indentation do not get it twice."""
+    """The text beside its label, its further lines below."""
     if not text:
         return
     first, *rest = text.split("\n")
     yield f"  {label:<10}{first}"
-    yield from (f"{_INDENT}{line.removeprefix(_INDENT)}".rstrip() for line in rest)
+    yield from (f"{_INDENT}{line}".rstrip() for line in rest)
 
 
 def _rebuild(what: str, seen: str, expected: str, remedy: str, lesson: int | None) -> TailwartError:

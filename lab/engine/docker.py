@@ -90,4 +90,4 @@ def exec_arguments(
 
 
 def _tail(output: bytes, lines: int = 15) -> str:
-    return "\n            ".join(output.decode(errors="replace").strip().splitlines()[-lines:])
+    return "\n".join(output.decode(errors="replace").strip().splitlines()[-lines:])

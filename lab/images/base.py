@@ -122,7 +122,7 @@ def _bootstrap(docker: Docker, base: _Base) -> None:
             words = log.read_text(errors="replace").strip().splitlines()[-5:]
             raise TailwartError(
                 f"mmdebstrap could not make the {base.name} image",
-                seen="\n            ".join(words),
+                seen="\n".join(words),
                 remedy=f"the whole output is in {log}; Debian's packages must be reachable for the first start",
             )
         docker.run("import", "--change", f"LABEL {LABEL}.image={base.name}", str(archive), base.reference)

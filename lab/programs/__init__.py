@@ -190,6 +190,6 @@ def run(command: list[str], program: Program, log: Path, environment: dict[str, 
         words = log.read_text(errors="replace").strip().splitlines()[-8:]
         raise TailwartError(
             f"compiling {program.name} {program.version} failed",
-            seen="\n            ".join(words),
+            seen="\n".join(words),
             remedy=f"the whole output is in {log}",
         )

@@ -35,8 +35,3 @@ def test_every_line_of_a_text_starts_below_its_label() -> None:
         "  remedy:   one",
         "            two",
     ]
-
-
-def test_lines_that_are_already_indented_are_not_indented_twice() -> None:
-    plain = TailwartError("failed", seen="first\nsecond")
-    assert str(TailwartError("failed", seen="first\n            second")) == str(plain)
