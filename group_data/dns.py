@@ -22,7 +22,7 @@ dns_caa = True
 dns_caa_issuer: str | None = None
 dns_caa_account_uris: list[str] = []
 
-# The explicit word for a plan that deletes more than 30 % of the managed records. Better given once:
+# Allows a plan that deletes more than 30 % of the managed records. Better given once:
 #     pyinfra inventory.py deploy.py --limit dns --data dns_allow_deletions=yes
 dns_allow_deletions = False
 
