@@ -13,11 +13,13 @@ _Item = TypeVar("_Item")
 DAEMON_JSON = "/etc/docker/daemon.json"
 ENGINE_MARKER = "/opt/tailwart/engine-restart-required"
 
+# `.ID`, the name of the field in the client's own types: with `.Id` it falls back to the engine's JSON, where a template
+# fails as a whole on whatever is left out for being empty (`.HostConfig.Sysctls`).
 _CONTAINER = "\\t".join(
     (
         '{{index .Config.Labels "com.docker.compose.service"}}',
         "{{.Name}}",
-        "{{.Id}}",
+        "{{.ID}}",
         "{{.State.Status}}",
         "{{if .State.Health}}{{.State.Health.Status}}{{end}}",
         "{{.State.ExitCode}}",
@@ -82,7 +84,7 @@ if [ -n "$docker" ] && [ -n "$version" ]; then
   ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$project" 2>/dev/null) || ids=
   if [ -n "$ids" ]; then
     # Two lines for each container; each start of the docker command takes longer than all that it prints.
-    docker inspect --type container --format "container${tab}@CONTAINER@{{println}}{{.Id}} "'@FINGERPRINT@' $ids \
+    docker inspect --type container --format "container${tab}@CONTAINER@{{println}}{{.ID}} "'@FINGERPRINT@' $ids \
       2>/dev/null | while IFS= read -r line; do case $line in
         "container$tab"*) printf '%s\n' "$line" ;;
         *' '*) printf 'fingerprint\t%s\t%s\n' "${line%% *}" "$(printf %s "${line#* }" | sha256sum | cut -d ' ' -f 1)" ;;

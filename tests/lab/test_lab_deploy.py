@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +74,14 @@ def test_a_limit_that_matches_nothing_is_an_error(deployed: Path) -> None:
 
 
 @pytest.mark.leaves_deployed
+def test_the_record_tells_the_containers_of_a_real_engine_apart(deployed: Path) -> None:
+    """An engine that refuses our template as a whole leaves no fingerprint, and a foreign container is not found."""
+    record = json.loads(shell("mailbox", "cat /opt/tailwart/mailbox/.applied"))
+    assert set(record["services"]) == {"ts-stalwart", "stalwart"}
+    assert all(re.fullmatch("[0-9a-f]{64}", mark) for mark in record["services"].values()), record
+    assert len(set(record["services"].values())) == 2
+
+
 def test_a_run_killed_between_a_file_and_its_restart_is_repaired(deployed: Path) -> None:
     """A file that a killed run has written stands on the host; nothing that runs knows of it yet."""
     before = started()

@@ -148,7 +148,7 @@ case $1 in
   ps) printf '%s\n' c0 c1 ;;
   # What the template engine makes of the format: one part before the line break, one behind it.
   inspect)
-    case $5 in *'{{println}}{{.Id}} {{json'*) ;; *) exit 1 ;; esac
+    case $5 in *'{{println}}{{.ID}} {{json'*) ;; *) exit 1 ;; esac
     for id in c0 c1; do
       printf 'container\tweb\t/web-%s\t%s\trunning\t\t0\t<no value>\t2026-11-21T02:00:00.5Z\tbridge\tPATH \n' $id $id
       printf '%s "image  of %s" ["A=\\\\b"] null\n' $id $id
