@@ -13,8 +13,8 @@ _Item = TypeVar("_Item")
 DAEMON_JSON = "/etc/docker/daemon.json"
 ENGINE_MARKER = "/opt/tailwart/engine-restart-required"
 
-# `.ID`, the name of the field in the client's own types: with `.Id` it falls back to the engine's JSON, where a template
-# fails as a whole on whatever is left out for being empty (`.HostConfig.Sysctls`).
+# `.ID`, the name of the field in the client's own types: with `.Id` it falls back to the engine's JSON, where a
+# template fails as a whole on whatever is left out for being empty (`.HostConfig.Sysctls`).
 _CONTAINER = "\\t".join(
     (
         '{{index .Config.Labels "com.docker.compose.service"}}',
