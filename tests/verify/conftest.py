@@ -81,7 +81,11 @@ class Namespace:
 
     def connects(self, name: str, port: int) -> tuple[bool, str]:
         """Whether a TCP connection to a name opens, resolved and routed as the containers do it."""
-        result = self.host.run(f"docker exec ts-stalwart nc -z -w 5 {shlex.quote(name)} {port}")
+        probe = f"docker exec ts-stalwart nc -z -w 5 {shlex.quote(name)} {port}"
+        result = self.host.run(probe)
+        if "OCI runtime exec failed" in result.stdout + result.stderr:
+            # The engine could not start the probe, which says nothing about the port.
+            result = self.host.run(probe)
         return result.rc == 0, (result.stdout + result.stderr).strip() or f"exit code {result.rc}"
 
 

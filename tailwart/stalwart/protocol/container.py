@@ -104,7 +104,11 @@ class ContainerTransport:
         script, stdin, mark = self.command(bodies)
         if self._before:
             script = f"{{ {self._before}; }} && {script}"
-        done = self._run(script, stdin=stdin, timeout=self._seconds * (len(bodies) + 1) + 30)
+        seconds = self._seconds * (len(bodies) + 1) + 30
+        done = self._run(script, stdin=stdin, timeout=seconds)
+        if not done.stdout and not done.stderr:
+            # Even a refused login prints a line: the engine ended the shell before it asked for anything.
+            done = self._run(script, stdin=stdin, timeout=seconds)
         return parse(done.stdout, done.stderr, mark, len(bodies))
 
     def command(self, bodies: Sequence[str]) -> tuple[str, str, str]:

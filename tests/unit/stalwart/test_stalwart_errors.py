@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tailwart.runner import Completed
 from tailwart.stalwart.protocol.client import Client
-from tailwart.stalwart.protocol.container import parse
+from tailwart.stalwart.protocol.container import ContainerTransport, login, parse
 from tailwart.stalwart.protocol.failures import LoginRefused, NotReachable, SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import Call
 from tailwart.stalwart.protocol.transport import Response
@@ -180,3 +181,15 @@ def test_no_error_shows_a_password() -> None:
         HttpTransport(f"http://127.0.0.1:{port}", "admin", "a-secret-password", timeout=0.2).exchange(["{}"])
     assert "a-secret-password" not in str(caught.value)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_a_shell_that_the_engine_ended_before_its_first_line_is_started_once_more() -> None:
+    scripts: list[str] = []
+
+    def run(script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        scripts.append(script)
+        return Completed(False, "", "")
+
+    with pytest.raises(NotReachable, match="broke off"):
+        ContainerTransport(run, login("admin", "secret")).exchange(["{}"])
+    assert len(scripts) == 2
