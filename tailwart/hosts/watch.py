@@ -87,7 +87,9 @@ if [ -n "$docker" ] && [ -n "$version" ]; then
     docker inspect --type container --format "container${tab}@CONTAINER@{{println}}{{.ID}} "'@FINGERPRINT@' $ids \
       2>/dev/null | while IFS= read -r line; do case $line in
         "container$tab"*) printf '%s\n' "$line" ;;
-        *' '*) printf 'fingerprint\t%s\t%s\n' "${line%% *}" "$(printf %s "${line#* }" | sha256sum | cut -d ' ' -f 1)" ;;
+        # Compose orders variables and volumes anew at each recreate: the parts count, not their order.
+        *' '*) made=$(printf %s "${line#* }" | tr -s '][{}, ' '\n' | sort | sha256sum | cut -d ' ' -f 1)
+          printf 'fingerprint\t%s\t%s\n' "${line%% *}" "$made" ;;
       esac; done
   fi
 fi

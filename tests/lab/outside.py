@@ -135,7 +135,12 @@ def arrived_outside(token: str, seconds: float = 60) -> Message:
     """The message with that token from the outside user's mailbox on world; waits for it."""
 
     user = OUTSIDE_USER.split("@", maxsplit=1)[0]
-    search = ["sh", "-c", f"grep -rl 'lab {token}' /home/{user}/Maildir /var/mail 2>/dev/null | head -1"]
+    # Not in Maildir/tmp, from where a message is moved away as soon as it is whole.
+    search = [
+        "sh",
+        "-c",
+        f"grep -rl 'lab {token}' /home/{user}/Maildir/new /home/{user}/Maildir/cur 2>/dev/null | head -1",
+    ]
 
     def attempt() -> str | None:
         found = hosts.exec("world", search, check=False).stdout.decode().strip()
