@@ -77,6 +77,8 @@ class Kind:
     `key` stays the same when an object is created again. `post_apply` follows every write, and a restart follows one
     of `restart_fields`. A plan deletes objects of `retirable` kinds only, by the rules of `settings/planning.py`.
     The server creates objects of `server_made` kinds by itself: they are neither exported nor listed as unmanaged.
+    An `on_demand` kind is read only by installations that declare one of its objects: a reading stays one request, and
+    the hundreds of objects that the server brings along (spam rules) are not listed as unmanaged.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Kind:
     restart_fields: frozenset[str] = frozenset()
     retirable: bool = False
     server_made: bool = False
+    on_demand: bool = False
 
     def read(self) -> Call:
         """The call that reads every object of this kind."""
@@ -123,8 +126,15 @@ _KINDS = (
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 """By name, in an order in which each kind comes after those it refers to."""
 
-READ: tuple[Call, ...] = tuple(kind.read() for kind in _KINDS)
-"""The calls that read all of them."""
+READ: tuple[Call, ...] = tuple(kind.read() for kind in _KINDS if not kind.on_demand)
+"""The calls that read what every installation has."""
+
+
+def reads(kinds: Iterable[str]) -> tuple[Call, ...]:
+    """The calls that read what every installation has, and all objects of these kinds."""
+    declared = set(kinds)
+    return tuple(kind.read() for kind in _KINDS if not kind.on_demand or kind.name in declared)
+
 
 REFERENCES: Mapping[str, str] = {
     "domainId": "Domain",

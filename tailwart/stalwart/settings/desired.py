@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import SecretStr
@@ -12,43 +11,15 @@ from tailwart.mailbox import names
 from tailwart.network import TAILNET_RANGES
 from tailwart.providers.definition import DnsField, Variable
 from tailwart.stalwart.protocol.jmap import SINGLETON
-from tailwart.stalwart.protocol.kinds import KINDS, MARK
+from tailwart.stalwart.protocol.kinds import MARK
 from tailwart.stalwart.protocol.values import TYPE, Bag, Ref, canonical
+from tailwart.stalwart.settings.desired_object import DesiredObject, combined
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput, MailboxSettings
-
-
-@dataclass(frozen=True, slots=True)
-class DesiredObject:
-    """One object as it should be on the server.
-
-    `fields` are managed: compared and repaired, by property or property path (`quotas/maxDiskQuota`). `at_creation` is
-    sent once; later changes to it are left alone. `late` fields are written after the restart (see `Server.apply`).
-    `masked` fields are never shown. `password` is compared by fingerprint: the server returns only `****`.
-
-    Raises ValueError for a kind that is not in `KINDS`: it would never be read, and so be created on every run.
-    """
-
-    kind: str
-    key: str
-    fields: Mapping[str, Any]
-    at_creation: Mapping[str, Any] = field(default_factory=dict)
-    late: frozenset[str] = frozenset()
-    masked: frozenset[str] = frozenset()
-    password: SecretStr | None = None
-    why: str = ""
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"{self.kind} is not in KINDS (protocol/kinds.py)")
-
-    @property
-    def ref(self) -> Ref:
-        return Ref(self.kind, self.key)
 
 
 def desired(settings: MailboxSettings) -> tuple[DesiredObject, ...]:
     """All objects, each after those that it refers to."""
-    return tuple(_objects(settings))
+    return combined(_objects(settings))
 
 
 def _objects(settings: MailboxSettings) -> Iterator[DesiredObject]:

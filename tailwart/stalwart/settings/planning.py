@@ -12,7 +12,8 @@ from tailwart.plan.model import Action, Change, FieldChange, Plan
 from tailwart.stalwart.protocol.kinds import KINDS, MARK, Object, PostApply, ports
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, Ref, at, same, shown
-from tailwart.stalwart.settings.desired import SMARTHOST, DesiredObject
+from tailwart.stalwart.settings.desired import SMARTHOST
+from tailwart.stalwart.settings.desired_object import DesiredObject
 from tailwart.stalwart.settings.fingerprints import Fingerprints
 
 PASSWORD = "password"  # noqa: S105 - the name of a field, not a password
@@ -180,7 +181,7 @@ def _unmanaged(desired: Sequence[DesiredObject], live: Live, changes: Sequence[O
     managed = {item.ref for item in desired}
     touched = {change.object_id for change in changes}
     lines: list[str] = []
-    for kind in (kind.name for kind in KINDS.values() if not (kind.singleton or kind.server_made)):
+    for kind in (kind.name for kind in KINDS.values() if not (kind.singleton or kind.server_made or kind.on_demand)):
         found = sorted(
             name
             for item in live.of(kind)

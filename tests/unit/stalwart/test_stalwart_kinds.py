@@ -10,7 +10,8 @@ from tailwart.stalwart.protocol.jmap import SINGLETON
 from tailwart.stalwart.protocol.kinds import KINDS, READ, REFERENCES, PostApply
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import Ref, references
-from tailwart.stalwart.settings.desired import DesiredObject, desired
+from tailwart.stalwart.settings.desired import desired
+from tailwart.stalwart.settings.desired_object import DesiredObject, combined
 from tailwart.stalwart.settings.inputs import AccountInput, Acme, GroupInput, ListInput, S3Store
 from tailwart.stalwart.settings.planning import RETIREMENT
 from tests.unit.stalwart.sample import Deployed, settings
@@ -37,6 +38,15 @@ def test_every_declared_kind_is_read() -> None:
 def test_a_kind_that_is_not_in_the_table_cannot_be_declared() -> None:
     with pytest.raises(ValueError, match="Directory is not in KINDS"):
         DesiredObject("Directory", "ldap", {})
+
+
+def test_owners_of_one_object_name_its_fields_together_and_none_twice() -> None:
+    domain = DesiredObject("Domain", "example.org", {"isEnabled": True}, at_creation={"name": "example.org"})
+    (both,) = combined([domain, DesiredObject("Domain", "example.org", {"catchAllAddress": "a@example.org"})])
+    assert both.fields == {"isEnabled": True, "catchAllAddress": "a@example.org"}
+    assert both.at_creation == {"name": "example.org"}
+    with pytest.raises(ValueError, match=r"Domain example\.org: isEnabled is declared twice"):
+        combined([domain, domain])
 
 
 def test_every_retirable_kind_has_a_rule_and_no_other() -> None:
