@@ -84,10 +84,10 @@ class _Check:
         variant = structure.single
         if variant is None:
             named = document.get(TYPE)
-            if named not in structure.variants:
+            if not isinstance(named, str) or named not in structure.variants:
                 yield self.unknown_variant(structure, at, named)
                 return
-            variant = structure.variants[str(named)]
+            variant = structure.variants[named]
             live = {}
         for name, value in document.items():
             if name == TYPE:
@@ -226,8 +226,8 @@ class _Check:
             path,
             Rule.UNKNOWN_VARIANT,
             f"one of {listed(structure.variants)}",
-            str(named),
-            nearest(str(named), structure.variants),
+            named if isinstance(named, str) else given(named),
+            nearest(named, structure.variants) if isinstance(named, str) else "",
         )
 
     def wrong_type(self, path: str, type_: Type, value: Any) -> Problem:
