@@ -1,9 +1,10 @@
-// Command standin takes the place of a Stalwart 0.16.7 server where neither an
+// Command standin takes the place of a Stalwart server where neither an
 // official image nor a binary can be had. It behaves as the recorded exchanges
 // with the real server say and calls itself a stand-in everywhere.
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 
 	"tailwart.lab/standin/internal/config"
+	"tailwart.lab/standin/internal/schema"
 	"tailwart.lab/standin/internal/server"
 	"tailwart.lab/standin/internal/store"
 )
@@ -20,18 +22,29 @@ func main() {
 	export := flag.String("export", "", "write the data store into a `directory`, one file per subspace, and exit")
 	imported := flag.String("import", "", "read the data store from a `directory` that --export wrote, and exit")
 	version := flag.Bool("version", false, "print the version and exit")
+	described := flag.Bool("schema", false, "print the schema of all objects, as GET /api/schema serves it, and exit")
 	flag.Parse()
-	if *version {
-		fmt.Println(server.Name)
-		return
+	env, err := server.FromEnvironment()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "Stalwart stand-in: %v\n", err)
+		os.Exit(1)
 	}
-	if err := run(*path, *export, *imported); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", server.Name, err)
+	name := server.Name(env.Version)
+	switch {
+	case *version:
+		fmt.Println(name)
+	case *described:
+		err = json.NewEncoder(os.Stdout).Encode(schema.Load(env.Version).Export())
+	default:
+		err = run(env, *path, *export, *imported)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
 }
 
-func run(path, export, imported string) error {
+func run(env server.Environment, path, export, imported string) error {
 	if path == "" {
 		return fmt.Errorf("--config PATH is required")
 	}
@@ -42,8 +55,8 @@ func run(path, export, imported string) error {
 	if export != "" || imported != "" {
 		return transfer(cfg, export, imported)
 	}
-	fmt.Fprintf(os.Stderr, "%s: starting; this is not the real server\n", server.Name)
-	s, err := server.Start(cfg, server.FromEnvironment())
+	fmt.Fprintf(os.Stderr, "%s: starting; this is not the real server\n", server.Name(env.Version))
+	s, err := server.Start(cfg, env)
 	if err != nil {
 		return err
 	}

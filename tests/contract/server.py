@@ -92,6 +92,19 @@ class Server:
         self, method: str, path: str, auth: tuple[str, str] | str | None = None, body: bytes | None = None
     ) -> Answer:
         """One request to 8080 from inside the namespace; `auth` is Basic (a pair) or Bearer (a string)."""
+        status, headers, text = self._exchange(method, path, auth, body)
+        kind = headers.get("Content-Type", "")
+        return Answer(status, json.loads(text) if "json" in kind else text.decode(), headers)
+
+    def download(self, path: str, auth: tuple[str, str] | str) -> bytes:
+        """The octets of a GET as they travelled."""
+        status, _, octets = self._exchange("GET", path, auth, None)
+        assert status == 200, (path, status)
+        return octets
+
+    def _exchange(
+        self, method: str, path: str, auth: tuple[str, str] | str | None, body: bytes | None
+    ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", 8080, timeout=30)
         connection.sock = self.space.connect(8080, timeout=30)
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -102,11 +115,7 @@ class Server:
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
-            text = response.read()
-            kind = response.headers.get("Content-Type", "")
-            return Answer(
-                response.status, json.loads(text) if "json" in kind else text.decode(), dict(response.headers)
-            )
+            return response.status, {name.title(): value for name, value in response.headers.items()}, response.read()
         finally:
             connection.close()
 

@@ -49,6 +49,7 @@ def test_recovery_mode_opens_8080_alone_and_leaves_the_data(own: Server) -> None
 def test_the_global_trust_makes_8080_demand_the_header(own: Server) -> None:
     trust = {"proxyTrustedNetworks": {f"{TRUSTED}/32": True}}
     with own.running(WITH_ADMIN):
+        install(own)
         own.call(RECOVERY, ("x:SystemSettings/set", {"update": {"singleton": trust}}))
     with own.running(WITH_ADMIN):
         with Wire(own.space, 8080, source=STRANGER) as wire:

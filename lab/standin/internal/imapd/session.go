@@ -89,7 +89,7 @@ func (x *session) Command(line string) bool {
 	}
 	switch tag := parts[0]; strings.ToUpper(parts[1]) {
 	case "ID":
-		x.wire.Send(`* ID ("name" "Stalwart" "version" "0.16.7" "vendor" "stand-in for Stalwart Labs LLC")` + "\r\n" + tag + " OK ID completed")
+		x.wire.Send(`* ID ("name" "Stalwart" "version" "` + x.Registry.Schema.Version.String() + `" "vendor" "stand-in for Stalwart Labs LLC")` + "\r\n" + tag + " OK ID completed")
 		return true
 	case "STARTTLS":
 		if x.wire.TLS {

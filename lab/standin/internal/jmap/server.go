@@ -51,6 +51,8 @@ type Server struct {
 	State string
 	// StandIn is the value of the X-Stand-In header.
 	StandIn string
+	// Schema is the description of all objects, as it is served.
+	Schema Description
 }
 
 // ServeHTTP implements http.Handler.
@@ -67,6 +69,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.session(w, r)
 	case path == "/jmap" && r.Method == http.MethodPost:
 		s.api(w, r)
+	case path == "/api/schema" || strings.HasPrefix(path, "/api/schema/"):
+		s.describe(w, r, strings.TrimPrefix(path, "/api/schema"))
 	case path == "/metrics/prometheus":
 		page, ok := s.Backend.Metrics(r)
 		if !ok {

@@ -17,6 +17,10 @@ type failure struct {
 	permanent bool
 	tls       bool
 	reason    string
+	// kind is the server's name for what failed; host and code are the answering server's.
+	kind string
+	host string
+	code int
 }
 
 func (f *failure) Error() string { return f.reason }
@@ -161,6 +165,7 @@ func (q *Queue) settle(m *Message, queue string, recipients []*Recipient, err er
 	defer q.mu.Unlock()
 	for _, r := range recipients {
 		r.Attempts++
+		r.Queue = queue
 		if err == nil {
 			r.Status, r.Last = "delivered", ""
 			continue
@@ -169,7 +174,7 @@ func (q *Queue) settle(m *Message, queue string, recipients []*Recipient, err er
 		if !errors.As(err, &f) {
 			f = temporary("%v", err)
 		}
-		r.Last, r.TLS = f.reason, f.tls
+		r.Last, r.TLS, r.Kind, r.Host, r.Code = f.reason, f.tls, f.kind, f.host, f.code
 		wait := retries[min(r.Attempts, len(retries))-1]
 		if f.tls && r.Attempts == 1 {
 			// The strategy answers a TLS failure with another TLS policy: no reason to wait.

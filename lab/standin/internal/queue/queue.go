@@ -5,7 +5,6 @@ package queue
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -30,6 +29,12 @@ type Recipient struct {
 	Attempts int       `json:"attempts"`
 	Next     time.Time `json:"next"`
 	Last     string    `json:"last,omitempty"`
+	// Kind, Host and Code say what failed last, at which server, with which reply.
+	Kind string `json:"kind,omitempty"`
+	Host string `json:"host,omitempty"`
+	Code int    `json:"code,omitempty"`
+	// Queue is the virtual queue of the last attempt.
+	Queue string `json:"queue,omitempty"`
 	// TLS says that the last failure was one of TLS, which the strategy may answer.
 	TLS bool `json:"tls,omitempty"`
 }
@@ -223,33 +228,6 @@ func (q *Queue) discard(m *Message) {
 			q.Log.Emit("error", "Blob store error", "store.blob-delete-error", "queueId", m.ID, "reason", err.Error())
 		}
 	}()
-}
-
-// Objects lists the queue as x:QueuedMessage objects.
-func (q *Queue) Objects() []registry.Object {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var out []registry.Object
-	for _, id := range slices.Sorted(maps.Keys(q.messages)) {
-		m := q.messages[id]
-		recipients := map[string]any{}
-		var next any
-		for _, r := range m.Recipients {
-			recipients[r.Address] = r.Status
-			if r.Last != "" {
-				recipients[r.Address] = r.Status + ": " + r.Last
-			}
-			if pending(r) {
-				next = r.Next.Format("2006-01-02T15:04:05Z")
-			}
-		}
-		out = append(out, registry.Object{ID: ids.Encode(id), Value: map[string]any{
-			"blobId": m.Blob, "createdAt": m.Created.Format("2006-01-02T15:04:05Z"), "flags": map[string]any{m.Source: true},
-			"nextRetry": next, "priority": 0, "receivedFromIp": m.ReceivedFrom.String(), "receivedViaPort": m.Port,
-			"recipients": recipients, "returnPath": m.From, "size": m.Size,
-		}})
-	}
-	return out
 }
 
 // Drop forgets a message.

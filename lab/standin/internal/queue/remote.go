@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/smtp"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"tailwart.lab/standin/internal/config"
@@ -48,7 +50,7 @@ func (q *Queue) relay(m *Message, queue string, route map[string]any, recipients
 	if a, err := netip.ParseAddr(h.host); err == nil {
 		h.addresses = []netip.Addr{a}
 	} else if h.addresses, err = resolve(h.host, "v4ThenV6"); err != nil {
-		q.settle(m, queue, recipients, temporary("relay host %s: %v", h.host, err))
+		q.settle(m, queue, recipients, &failure{kind: "dnsError", host: h.host, reason: fmt.Sprintf("relay host %s: %v", h.host, err)})
 		return
 	}
 	q.transfer(m, queue, h, recipients, body)
@@ -73,7 +75,7 @@ func (q *Queue) exchange(m *Message, queue string, route map[string]any, recipie
 		exchangers, err = []*net.MX{{Host: domain}}, nil
 	}
 	if err != nil {
-		q.settle(m, queue, recipients, temporary("MX lookup for %s: %v", domain, err))
+		q.settle(m, queue, recipients, &failure{kind: "dnsError", reason: fmt.Sprintf("MX lookup for %s: %v", domain, err)})
 		return
 	}
 	strategy := config.Text(route, "ipLookupStrategy", "v4ThenV6")
@@ -189,7 +191,7 @@ func (q *Queue) connect(m *Message, queue string, h hop) (*smtp.Client, error) {
 		conn, err := net.DialTimeout("tcp", at, dialTimeout)
 		if err != nil {
 			q.Log.Info("Connection error", "delivery.connect-error", q.fields(m, queue, "hostname", h.host, "remoteIp", a, "remotePort", h.port, "reason", err.Error())...)
-			last = temporary("connection to %s: %v", at, err)
+			last = &failure{kind: "connectionError", host: h.host, reason: ioReason(err)}
 			continue
 		}
 		q.Log.Info("Connecting to remote server", "delivery.connect", q.fields(m, queue, "hostname", h.host, "remoteIp", a, "remotePort", h.port)...)
@@ -205,7 +207,7 @@ func (q *Queue) greet(conn net.Conn, h hop) (*smtp.Client, error) {
 		secure := tls.Client(conn, tlsConfig)
 		if err := secure.Handshake(); err != nil {
 			conn.Close()
-			return nil, &failure{tls: true, reason: "TLS with " + h.host + ": " + err.Error()}
+			return nil, &failure{tls: true, kind: "tlsError", host: h.host, reason: "TLS with " + h.host + ": " + err.Error()}
 		}
 		conn = secure
 	}
@@ -230,10 +232,10 @@ func (q *Queue) prepare(client *smtp.Client, h hop, tlsConfig *tls.Config) error
 	case h.implicitTLS || h.startTLS == "disable":
 	case offered:
 		if err := client.StartTLS(tlsConfig); err != nil {
-			return &failure{tls: true, reason: "STARTTLS with " + h.host + ": " + err.Error()}
+			return &failure{tls: true, kind: "tlsError", host: h.host, reason: "STARTTLS with " + h.host + ": " + err.Error()}
 		}
 	case h.startTLS == "require":
-		return &failure{tls: true, reason: h.host + " does not offer STARTTLS"}
+		return &failure{tls: true, kind: "tlsError", host: h.host, reason: h.host + " does not offer STARTTLS"}
 	}
 	if h.username == "" {
 		return nil
@@ -273,7 +275,17 @@ func classify(stage string, err error) error {
 		// A relay that refuses the login may take it again once that is mended:
 		// mail is not thrown away for it.
 		permanent := reply.Code >= 500 && stage != "AUTH"
-		return &failure{permanent: permanent, reason: stage + ": " + reply.Error()}
+		return &failure{permanent: permanent, kind: "unexpectedResponse", code: reply.Code, reason: stage + ": " + reply.Error()}
 	}
 	return temporary("%s: %v", stage, err)
+}
+
+// ioReason words a failed connection as the server does.
+func ioReason(err error) string {
+	var number syscall.Errno
+	if !errors.As(err, &number) {
+		return "I/O error: " + err.Error()
+	}
+	words := number.Error()
+	return fmt.Sprintf("I/O error: %s (os error %d)", strings.ToUpper(words[:1])+words[1:], int(number))
 }

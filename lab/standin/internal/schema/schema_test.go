@@ -5,7 +5,7 @@ import (
 )
 
 func TestEveryDescriptionLoadsAndItsDefaultsAreValid(t *testing.T) {
-	s := Load()
+	s := Load(ParseVersion(Default))
 	for name, kind := range s.Kinds {
 		// A task's dates are set when it is created, so its defaults alone are no valid object.
 		if name == "Task" {
@@ -26,7 +26,7 @@ func TestEveryDescriptionLoadsAndItsDefaultsAreValid(t *testing.T) {
 }
 
 func TestPatchByPath(t *testing.T) {
-	s := Load()
+	s := Load(ParseVersion(Default))
 	kind := s.Kind("NetworkListener")
 	value, err := s.Create(&kind.Shape, map[string]any{"name": "smtp", "bind": map[string]any{"[::]:25": true}})
 	if err != nil {
@@ -45,7 +45,7 @@ func TestPatchByPath(t *testing.T) {
 }
 
 func TestAnotherTypeStartsFromItsDefaults(t *testing.T) {
-	s := Load()
+	s := Load(ParseVersion(Default))
 	kind := s.Kind("InMemoryStore")
 	value := s.New(&kind.Shape, kind.Variants[0])
 	value, err := s.Update(&kind.Shape, value, map[string]any{"@type": "Redis", "url": "redis://host:6379/3"})

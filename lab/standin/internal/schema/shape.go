@@ -19,6 +19,7 @@ const (
 	IPNet
 	Socket
 	Secret
+	Blob
 	Enum
 	ID
 	Set
@@ -31,6 +32,8 @@ const (
 type Type struct {
 	Base     Base
 	Nullable bool
+	// Format is how the served schema calls the kind of a text or number.
+	Format string
 	// Enum is the name of the enumeration, Values its members.
 	Enum   string
 	Values []string
@@ -40,6 +43,7 @@ type Type struct {
 	Key, Elem *Type
 	Min, Max  *float64
 	MinItems  int
+	MaxLength int
 }
 
 // Prop is one property of a variant.
@@ -61,7 +65,9 @@ type Prop struct {
 type Variant struct {
 	Name  string
 	Props []*Prop
-	index map[string]*Prop
+	// Schema is what the served schema calls these properties, without its x:.
+	Schema string
+	index  map[string]*Prop
 }
 
 // Prop finds a property by name.
@@ -114,6 +120,8 @@ type Kind struct {
 
 // Schema is the whole set of descriptions.
 type Schema struct {
+	// Version is the server's version that the descriptions are true of.
+	Version Version
 	Kinds   map[string]*Kind
 	Order   []string
 	structs map[string]*Shape

@@ -41,6 +41,14 @@ func (s *Schema) validate(shape *Shape, value map[string]any, at string) []Viola
 
 func (s *Schema) validateType(t Type, value any, at string) []Violation {
 	switch v := value.(type) {
+	case string:
+		if v == "" && t.Nullable {
+			// Nothing is null here; an empty text is a value that is missing.
+			return []Violation{{Type: "Required", Property: at}}
+		}
+		if t.MaxLength > 0 && len(v) > t.MaxLength {
+			return []Violation{{Type: "Invalid", Property: at, Value: "Value is too long"}}
+		}
 	case float64:
 		if (t.Min != nil && v < *t.Min) || (t.Max != nil && v > *t.Max) {
 			return []Violation{{Type: "Invalid", Property: at, Value: "Value is out of range"}}

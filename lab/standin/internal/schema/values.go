@@ -28,9 +28,34 @@ func (s *Schema) New(shape *Shape, v *Variant) map[string]any {
 
 func (s *Schema) defaultOf(p *Prop) any {
 	if p.HasDefault {
-		return Clone(p.Default)
+		return s.complete(p.Type, Clone(p.Default))
 	}
 	return s.zero(p.Type)
+}
+
+// complete adds what a default does not name: its members have defaults too.
+func (s *Schema) complete(t Type, value any) any {
+	members, ok := value.(map[string]any)
+	if !ok {
+		return value
+	}
+	switch {
+	case t.Base == Struct && t.Ref != "Expression":
+		shape := s.structs[t.Ref]
+		whole := s.New(shape, shape.Of(members))
+		maps.Copy(whole, members)
+		return whole
+	case t.Base == List:
+		t = Type{Base: Struct, Ref: t.Ref}
+	case t.Base == Map:
+		t = *t.Elem
+	default:
+		return value
+	}
+	for key := range members {
+		members[key] = s.complete(t, members[key])
+	}
+	return members
 }
 
 func (s *Schema) zero(t Type) any {
@@ -134,7 +159,9 @@ func (s *Schema) references(t Type, value any) []Ref {
 	switch v := value.(type) {
 	case string:
 		if t.Base == ID && v != UnsetID {
-			return []Ref{{t.Ref, v}}
+			// "Account/Group" is a view of the accounts.
+			kind, _, _ := strings.Cut(t.Ref, "/")
+			return []Ref{{kind, v}}
 		}
 	case map[string]any:
 		var out []Ref
@@ -142,6 +169,9 @@ func (s *Schema) references(t Type, value any) []Ref {
 			switch t.Base {
 			case Set:
 				out = append(out, s.references(*t.Key, k)...)
+			case Map:
+				out = append(out, s.references(*t.Key, k)...)
+				out = append(out, s.references(*t.Elem, v[k])...)
 			case List:
 				if item, ok := v[k].(map[string]any); ok {
 					out = append(out, s.References(s.structs[t.Ref], item)...)

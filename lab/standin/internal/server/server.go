@@ -2,6 +2,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -33,7 +34,7 @@ import (
 )
 
 // Name is how the program calls itself everywhere.
-const Name = "Stalwart stand-in for v0.16.7"
+func Name(v schema.Version) string { return fmt.Sprintf("Stalwart stand-in for v%s", v) }
 
 // Server is a running server.
 type Server struct {
@@ -60,16 +61,23 @@ type Server struct {
 
 // Environment is what the process was started with.
 type Environment struct {
+	// Version is the server's version that the stand-in behaves as.
+	Version schema.Version
 	// RecoveryMode opens 8080 alone and leaves mail at rest.
 	RecoveryMode bool
 	// RecoveryAdmin is "name:password", or empty.
 	RecoveryAdmin string
 }
 
-// FromEnvironment reads the two recovery variables.
-func FromEnvironment() Environment {
+// FromEnvironment reads the version to speak and the two recovery variables.
+func FromEnvironment() (Environment, error) {
+	version, err := schema.ReadVersion(cmp.Or(os.Getenv("LAB_STALWART_VERSION"), schema.Default))
+	if err != nil {
+		return Environment{}, fmt.Errorf("LAB_STALWART_VERSION: %w", err)
+	}
 	mode := os.Getenv("STALWART_RECOVERY_MODE")
-	return Environment{RecoveryMode: mode == "1" || strings.EqualFold(mode, "true"), RecoveryAdmin: os.Getenv("STALWART_RECOVERY_ADMIN")}
+	recovery := mode == "1" || strings.EqualFold(mode, "true")
+	return Environment{Version: version, RecoveryMode: recovery, RecoveryAdmin: os.Getenv("STALWART_RECOVERY_ADMIN")}, nil
 }
 
 // Start opens the store and everything above it. A store that cannot be set up
@@ -88,7 +96,7 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 		s.data = store.NewLost(func() { s.storeError("Write was lost", store.ErrUnavailable) })
 	}
 	clock := &ids.Clock{}
-	if s.reg, err = registry.Open(schema.Load(), s.data, clock); err != nil {
+	if s.reg, err = registry.Open(schema.Load(env.Version), s.data, clock); err != nil {
 		return nil, err
 	}
 	if err := s.dataStoreObject(cfg); err != nil {
@@ -131,6 +139,9 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 	return s, nil
 }
 
+// name is how this server calls itself.
+func (s *Server) name() string { return Name(s.reg.Schema.Version) }
+
 func (s *Server) storeError(what string, err error) {
 	s.log.Emit("error", "Data store error", s.storeCode, "details", what, "reason", store.Reason(err))
 }
@@ -172,7 +183,7 @@ func (s *Server) useStores() {
 func (s *Server) openListeners() {
 	state := make([]byte, 4)
 	rand.Read(state)
-	api := &jmap.Server{Registry: s.reg, Directory: s.dir, Backend: s, State: hex.EncodeToString(state), StandIn: Name}
+	api := &jmap.Server{Registry: s.reg, Directory: s.dir, Backend: s, State: hex.EncodeToString(state), StandIn: s.name(), Schema: jmap.Describe(s.reg.Schema)}
 	s.mux = s.web(api)
 	web := &http.Server{Handler: s.mux, ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute}
 	options := network.Options{

@@ -22,7 +22,7 @@ func (s *Server) web(api http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain")
-		w.Header().Set("X-Stand-In", Name)
+		w.Header().Set("X-Stand-In", s.name())
 		io.WriteString(w, s.zone.Policy())
 	})
 	mux.HandleFunc("GET /mail/config-v1.1.xml", s.autoconfig)
@@ -94,7 +94,7 @@ func (s *Server) clientSettings(w http.ResponseWriter, t *template.Template, add
 		return b.String()
 	}
 	w.Header().Set("Content-Type", "application/xml; charset=utf-8")
-	w.Header().Set("X-Stand-In", Name)
+	w.Header().Set("X-Stand-In", s.name())
 	t.Execute(w, map[string]string{"Domain": escape(domain), "Host": escape(s.hostname()), "Address": escape(address)})
 }
 

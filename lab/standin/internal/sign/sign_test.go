@@ -15,7 +15,7 @@ import (
 )
 
 func TestASignatureVerifiesWithThePublishedKey(t *testing.T) {
-	reg, err := registry.Open(schema.Load(), store.NewLost(nil), &ids.Clock{})
+	reg, err := registry.Open(schema.Load(schema.ParseVersion(schema.Default)), store.NewLost(nil), &ids.Clock{})
 	if err != nil {
 		t.Fatal(err)
 	}
