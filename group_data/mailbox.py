@@ -10,6 +10,27 @@
 A bare name belongs to DOMAIN; other domains are those of EXTRA_DOMAINS. An account without a password is created
 without one: `tailwart account passwd` sets it. An account, group or list that is removed from here stays on the server,
 with its mail: plans list it as "unmanaged" from then on.
+
+What people set most has names of its own. docs/recipes.md has, for each task, the lines to paste, what you will see,
+and how to take it back. A name that is not set manages nothing.
+
+    mailbox_domains       catch-all, sub-addressing, where others send their reports
+    mailbox_spam          thresholds, trusted and blocked senders, DNS blocklists
+    mailbox_limits        sizes of messages and mailboxes, recipients
+    mailbox_retention     when trash, junk and reports are removed
+    mailbox_system_sieve  Sieve scripts that the server runs for every message
+    mailbox_user_sieve    Sieve scripts that people include in their own
+    mailbox_sign_in       from where a password counts, how many app passwords
+    mailbox_submission    who may send as whom
+    mailbox_rates         how much may be sent, and received
+    mailbox_webhooks      whom the server tells what happens
+    mailbox_directory     accounts of LDAP or OpenID Connect
+    mailbox_encryption    encryption at rest with people's own keys
+    mailbox_search        full-text search
+    mailbox_sharing       what people may share, and with whom
+    mailbox_tls           lowest TLS version, ciphers
+    mailbox_reports       DMARC and TLS reports to others, and from others
+    mailbox_resolver      whom the server asks for names
 """
 
 from __future__ import annotations

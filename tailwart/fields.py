@@ -64,7 +64,8 @@ def _is_domain(value: str) -> bool:
     return len(value) <= 253 and len(labels) >= 2 and all(map(_LABEL.match, labels)) and not labels[-1].isdigit()
 
 
-def _domain(value: str) -> str:
+def domain_name(value: str) -> str:
+    """A domain name in lower case; raises ValueError with what was expected."""
     name = value.lower()
     if not _is_domain(name):
         raise ValueError("a domain name of at least two labels, letters, digits and hyphens, without a final dot")
@@ -281,13 +282,14 @@ def _ttl(value: object) -> int:
     return int(str(value))
 
 
-Domain = Annotated[str, AfterValidator(_domain)]
+Domain = Annotated[str, AfterValidator(domain_name)]
 Tailnet = Annotated[str, AfterValidator(_tailnet)]
 Label = Annotated[str, AfterValidator(_label)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Tag = Annotated[str, AfterValidator(_tag)]
 Image = Annotated[str, AfterValidator(_image)]
 StalwartImage = Annotated[str, AfterValidator(_stalwart_image)]
+Url = Annotated[str, AfterValidator(_url)]
 SecureUrl = Annotated[str, AfterValidator(_secure_url)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]

@@ -203,6 +203,28 @@ class Environment(BaseModel):
     s3_access_key: str | None = _key("Stores", "Access key.", "GK31c2f218a2e44f485b94239e", None)
     s3_secret_key: SecretStr | None = _key("Stores", "Secret key.", "change-me-s3", None, secret=True)
 
+    ldap_bind_password: SecretStr | None = _key(
+        "Secrets of settings",
+        "Password of bind_dn in mailbox_directory (docs/recipes.md).",
+        "change-me-ldap",
+        None,
+        secret=True,
+    )
+    webhook_key: SecretStr | None = _key(
+        "Secrets of settings",
+        "Key with which the requests of mailbox_webhooks are signed (HMAC-SHA256); empty: not signed.",
+        "change-me-webhook-key",
+        None,
+        secret=True,
+    )
+    webhook_token: SecretStr | None = _key(
+        "Secrets of settings",
+        "Bearer token that webhooks with login send along.",
+        "change-me-webhook-token",
+        None,
+        secret=True,
+    )
+
     smarthost_address: v.Smarthost | None = _key(
         "Smarthost",
         "IPv4 or tailnet address of the smarthost, not a name (lesson 8); empty: direct delivery.",

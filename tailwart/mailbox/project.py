@@ -95,6 +95,9 @@ def _secrets(environment: Environment, key: str) -> tuple[str, ...]:
         environment.stalwart_db_password,
         environment.smarthost_password,
         environment.s3_secret_key,
+        environment.ldap_bind_password,
+        environment.webhook_key,
+        environment.webhook_token,
         *environment.provider_secrets,
     )
     return (key, key.partition("?")[0], *(value.get_secret_value() for value in values if value is not None))

@@ -158,6 +158,9 @@ def secret_values(environment: Environment) -> dict[str, str]:
         names.ENV_DB: environment.stalwart_db_password if environment.stalwart_store == "postgres" else None,
         names.ENV_SMARTHOST: environment.smarthost_password,
         names.ENV_S3: environment.s3_secret_key,
+        names.ENV_LDAP: environment.ldap_bind_password,
+        names.ENV_WEBHOOK_KEY: environment.webhook_key,
+        names.ENV_WEBHOOK_TOKEN: environment.webhook_token,
         **{variable.name: variable.value for variable in environment.dns_variables},
     }
     return {name: value.get_secret_value() for name, value in secrets.items() if value is not None}

@@ -20,9 +20,9 @@ from tailwart.connectors.ssh import ssh_data
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.operations.remote import HostRunner
-from tailwart.stalwart.settings.declaration import from_environment
-from tailwart.stalwart.settings.groupdata import GROUP_DATA
+from tailwart.stalwart.settings.declaration import NAMES, from_environment
 from tailwart.stalwart.settings.inputs import MailboxSettings
+from tailwart.stalwart.settings.terms.reading import refuse_unknown
 
 GROUP_DATA_FILE = Path("group_data/mailbox.py")
 
@@ -33,7 +33,8 @@ def declared(environment: Environment, path: Path = GROUP_DATA_FILE) -> MailboxS
     Raises TailwartError naming the key or name whose value is not valid.
     """
     values = runpy.run_path(str(path)) if path.exists() else {}
-    return from_environment(environment, {name: values[name] for name in GROUP_DATA if name in values})
+    refuse_unknown(values, NAMES)
+    return from_environment(environment, {name: values[name] for name in NAMES if name in values})
 
 
 @contextmanager

@@ -20,8 +20,7 @@ from tailwart.stalwart.lifecycle.assembly import server
 from tailwart.stalwart.lifecycle.bootstrap import prepare, reported
 from tailwart.stalwart.lifecycle.server import Observed
 from tailwart.stalwart.protocol.live import Live
-from tailwart.stalwart.settings.declaration import from_environment
-from tailwart.stalwart.settings.groupdata import GROUP_DATA
+from tailwart.stalwart.settings.declaration import NAMES, from_environment
 from tailwart.stalwart.settings.inputs import MailboxSettings
 
 _SETTINGS = "Stalwart's settings"
@@ -77,7 +76,7 @@ def apply_settings(environment: Environment) -> Generator[FunctionCommand, None,
 
 
 def _declared(host: Host, environment: Environment) -> MailboxSettings:
-    return from_environment(environment, {name: host.data.get(name) for name in GROUP_DATA})
+    return from_environment(environment, {name: host.data.get(name) for name in NAMES})
 
 
 def _observed(host: Host, environment: Environment) -> Observed:

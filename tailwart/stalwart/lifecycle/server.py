@@ -25,11 +25,11 @@ from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, Login, login, parse, quoted, stored_login
 from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
-from tailwart.stalwart.protocol.kinds import PostApply, reads
+from tailwart.stalwart.protocol.kinds import PostApply
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings import guards
 from tailwart.stalwart.settings.applying import Outcome, apply
-from tailwart.stalwart.settings.desired import desired
+from tailwart.stalwart.settings.desired import desired, reading
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tailwart.stalwart.settings.planning import ObjectChange, SettingsPlan, plan
 
@@ -99,7 +99,7 @@ class Server:
         self._log = log
         self._check = check
         self._desired = desired(settings)
-        self._reading = reads(item.kind for item in self._desired) + (CERTIFICATE_READ if settings.acme else ())
+        self._reading = reading(settings) + (CERTIFICATE_READ if settings.acme else ())
 
     def observe(self) -> Observed:
         """Read everything and plan, in one command on the host. Nothing is changed.

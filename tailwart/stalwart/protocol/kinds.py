@@ -17,6 +17,9 @@ from tailwart.stalwart.protocol.values import TYPE, canonical, members_of
 MARK = "tailwart"
 """Begins a free text of every managed object that has one: it distinguishes managed from unmanaged objects."""
 
+WEBHOOK_HEADER = "X-Tailwart-Webhook"
+"""Carries the name of a webhook of ours: that kind has neither a name nor a description."""
+
 Object = Mapping[str, Any]
 """One object as the server returns it."""
 
@@ -65,9 +68,13 @@ def _network(item: Object, _: Mapping[str, str]) -> str:
     return str(canonical(f"{item.get('address')}"))
 
 
-def _dns_server(item: Object, _: Mapping[str, str]) -> str:
+def _described(item: Object, _: Mapping[str, str]) -> str:
     description = str(item.get("description"))
     return description.removeprefix(f"{MARK}: ") if description.startswith(MARK) else f"«{description}»"
+
+
+def _webhook(item: Object, _: Mapping[str, str]) -> str:
+    return str((item.get("httpHeaders") or {}).get(WEBHOOK_HEADER) or f"«{item.get('url')}»")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +106,35 @@ class Kind:
         return self.post_apply if self.restart_fields.isdisjoint(fields) else PostApply.RESTART
 
 
+# Read and written where the operator's terms name one of their settings (settings/terms).
+_DECLARED_SINGLETONS = (
+    "Authentication",
+    "DataRetention",
+    "DmarcReportSettings",
+    "DnsResolver",
+    "Email",
+    "Imap",
+    "Jmap",
+    "MtaStageAuth",
+    "MtaStageConnect",
+    "MtaStageData",
+    "MtaStageEhlo",
+    "MtaStageMail",
+    "MtaStageRcpt",
+    "ReportSettings",
+    "Search",
+    "Sharing",
+    "SpamSettings",
+    "TlsReportSettings",
+)
+
 # Each kind comes after those it refers to: the export is carried out in the order of its lines.
 #
 # No post-apply action for accounts, domains and the like: the server looks them up at each use. A restart for what is
 # built once, at the start of the process (lesson 12): a reload does not rebind sockets, does not rebuild routes, and
 # leaves bodies in the blob store of before.
 _KINDS = (
-    Kind("DnsServer", _dns_server),
+    Kind("DnsServer", _described),
     Kind("AcmeProvider", _property("directory")),
     Kind("Domain", post_apply=PostApply.NOTHING),
     Kind("Account", _address, post_apply=PostApply.NOTHING),
@@ -121,6 +150,17 @@ _KINDS = (
     Kind("MtaOutboundStrategy", singleton=True, post_apply=PostApply.RESTART),
     Kind("Metrics", singleton=True),
     Kind("SpamPyzor", singleton=True),
+    Kind("PublicKey", _described, post_apply=PostApply.NOTHING, retirable=True, on_demand=True),
+    Kind("Directory", _described, retirable=True, on_demand=True),
+    Kind("SieveSystemScript", retirable=True, on_demand=True),
+    Kind("SieveUserScript", retirable=True, on_demand=True),
+    Kind("SpamRule", retirable=True, on_demand=True),
+    Kind("SpamTag", _property("tag"), retirable=True, on_demand=True),
+    Kind("SpamDnsblServer", retirable=True, on_demand=True),
+    Kind("MtaInboundThrottle", _property("description"), retirable=True, on_demand=True),
+    Kind("MtaOutboundThrottle", _property("description"), retirable=True, on_demand=True),
+    Kind("WebHook", _webhook, retirable=True, on_demand=True),
+    *(Kind(name, singleton=True, on_demand=True) for name in _DECLARED_SINGLETONS),
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}

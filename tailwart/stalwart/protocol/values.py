@@ -114,13 +114,36 @@ def at(live: Mapping[str, Any], path: str) -> Any:
     """The value at a property path, None when any part is absent.
 
     at({"quotas": {"maxDiskQuota": 5}}, "quotas/maxDiskQuota") == 5
+    at({"credentials": {"0": {"@type": "Password", "secret": "****"}}}, "credentials/[Password]/secret") == "****"
     """
     value: Any = live
     for part in path.split("/"):
         if not isinstance(value, Mapping):
             return None
-        value = value.get(part)
+        value = value.get(_place(value, part))
     return value
+
+
+def placed(path: str, live: Mapping[str, Any]) -> str:
+    """The path as the server takes it: `[Variant]` stands for the place of the first item of that `@type` in a list.
+
+    placed("credentials/[Password]/secret", {"credentials": {"0": {"@type": "Password"}}}) == "credentials/0/secret"
+    """
+    value: Any = live
+    parts: list[str] = []
+    for part in path.split("/"):
+        held = value if isinstance(value, Mapping) else {}
+        parts.append(_place(held, part))
+        value = held.get(parts[-1])
+    return "/".join(parts)
+
+
+def _place(held: Mapping[str, Any], part: str) -> str:
+    if not part.startswith("["):
+        return part
+    variant = part.strip("[]")
+    found = (place for place, item in held.items() if isinstance(item, Mapping) and item.get(TYPE) == variant)
+    return next(found, str(len(held)))
 
 
 def encode(desired: Any, resolve: Resolve) -> Any:

@@ -11,11 +11,11 @@ from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.failures import SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import MAX_OBJECTS, Answer, Call
 from tailwart.stalwart.protocol.live import Live
-from tailwart.stalwart.protocol.values import TYPE, Ref, Resolve, at, encode, listed, merged, references
-from tailwart.stalwart.settings.planning import ObjectChange
+from tailwart.stalwart.protocol.values import TYPE, Ref, Resolve, at, encode, merged, placed, references
+from tailwart.stalwart.settings.planning import CREDENTIAL, ObjectChange
 
 # References that are optional at creation: the object is created now, and gets them one request later.
-_OPTIONAL_REFERENCES = frozenset({"memberGroupIds", "certificateManagement", "dnsManagement"})
+_OPTIONAL_REFERENCES = frozenset({"memberGroupIds", "certificateManagement", "dnsManagement", "encryptionAtRest"})
 
 
 @dataclass(slots=True)
@@ -131,31 +131,34 @@ def _calls(changes: Sequence[ObjectChange], writer: _Writer) -> tuple[list[Call]
 def _creation(change: ObjectChange, writer: _Writer) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for path, value in change.values.items():
-        *parents, last = path.split("/")
+        *parents, last = placed(path, {}).split("/")
         target = document
         for parent in parents:
             target = target.setdefault(parent, {})
         target[last] = encode(value, writer.resolve)
     if change.password is not None:
-        document["credentials"] = {"0": _credential(change, writer.hashes)}
+        document.setdefault("credentials", {}).setdefault("0", {}).update(_credential(change, writer.hashes))
     return document
 
 
 def _patch(change: ObjectChange, writer: _Writer) -> dict[str, Any]:
     patch = {
-        path: merged(value, encode(value, writer.resolve), at(change.live, path))
+        placed(path, change.live): merged(value, encode(value, writer.resolve), at(change.live, path))
         for path, value in change.values.items()
     }
     if change.password is not None:
-        held = listed(change.live.get("credentials"))
-        if len(held) > 1:
-            # App passwords and keys of the person are in the same list: only the password itself is replaced.
-            index = next(
-                (str(place) for place, item in enumerate(held) if item.get(TYPE) == "Password"), str(len(held))
-            )
-            patch[f"credentials/{index}/secret"] = writer.hashes[change.secret_name]
+        place = placed(CREDENTIAL, change.live)
+        if at(change.live, CREDENTIAL):
+            # The person's app passwords are in the same list, and beside the secret stand networks and a second factor.
+            patch[f"{place}/secret"] = writer.hashes[change.secret_name]
         else:
-            patch["credentials"] = {"0": _credential(change, writer.hashes)}
+            own = {path: patch.pop(path) for path in list(patch) if path.startswith(f"{place}/")}
+            credential = _credential(change, writer.hashes)
+            credential |= {path.removeprefix(f"{place}/"): value for path, value in own.items()}
+            if change.live.get("credentials"):
+                patch[place] = credential
+            else:
+                patch["credentials"] = {"0": credential}
     return patch
 
 

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.stalwart.settings.groupdata import GroupData, full_address
+from tailwart.stalwart.settings.groupdata import GROUP_DATA, GroupData, full_address
 from tailwart.stalwart.settings.inputs import AccountInput, Acme, MailboxSettings, S3Store
+from tailwart.stalwart.settings.terms import reading
+from tailwart.stalwart.settings.terms.agreement import check
+
+NAMES = (*GROUP_DATA, *reading.NAMES)
+"""Every name that group_data/mailbox.py may set; anything else that begins with `mailbox_` is a typing mistake."""
 
 
 def from_environment(environment: Environment, data: Mapping[str, Any] | None = None) -> MailboxSettings:
-    """The desired state in the operator's terms; `data` holds names of `GROUP_DATA`.
+    """The desired state in the operator's terms; `data` holds names of `NAMES`.
 
     Raises TailwartError naming the key whose value is not valid, and for an address that is given twice or that is not
     in a domain of the server.
     """
     group_data = GroupData(data or {}, environment.domain)
     group_data.refuse_moved()
+    terms = reading.read(data or {}, environment.domain)
+    quota = terms.mailbox_limits.mailbox if terms.mailbox_limits else None
     settings = MailboxSettings(
         env=environment,
-        accounts=_accounts(environment) + group_data.accounts(),
+        accounts=tuple(_limited(item, quota) for item in _accounts(environment) + group_data.accounts()),
         groups=group_data.groups(),
         lists=group_data.lists(),
         ip_lookup=group_data.ip_lookup(),
@@ -30,9 +38,22 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
         metrics=group_data.switch("mailbox_metrics"),
         blob_store_may_move=group_data.switch("mailbox_blob_store_may_move"),
         data_store=_data_store(environment),
+        terms=terms,
     )
     _check_addresses(settings)
+    check(
+        terms,
+        environment,
+        users={account.address for account in settings.accounts},
+        known={address for holder in settings.holders for address in (holder.address, *holder.aliases)},
+        with_password={account.address for account in settings.accounts if account.password},
+    )
     return settings
+
+
+def _limited(account: AccountInput, quota: int | None) -> AccountInput:
+    """The account with `mailbox_limits`' size, unless it has one of its own."""
+    return account if quota is None or account.quota_bytes is not None else replace(account, quota_bytes=quota)
 
 
 def administrator_address(environment: Environment) -> str:

@@ -10,16 +10,22 @@ from pydantic import SecretStr
 from tailwart.mailbox import names
 from tailwart.network import TAILNET_RANGES
 from tailwart.providers.definition import DnsField, Variable
-from tailwart.stalwart.protocol.jmap import SINGLETON
-from tailwart.stalwart.protocol.kinds import MARK
+from tailwart.stalwart.protocol.jmap import SINGLETON, Call
+from tailwart.stalwart.protocol.kinds import MARK, reads
 from tailwart.stalwart.protocol.values import TYPE, Bag, Ref, canonical
 from tailwart.stalwart.settings.desired_object import DesiredObject, combined
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput, MailboxSettings
+from tailwart.stalwart.settings.terms import model as terms
 
 
 def desired(settings: MailboxSettings) -> tuple[DesiredObject, ...]:
     """All objects, each after those that it refers to."""
     return combined(_objects(settings))
+
+
+def reading(settings: MailboxSettings) -> tuple[Call, ...]:
+    """The calls that read what these settings compare with: what is declared, and what could be theirs from before."""
+    return reads({item.kind for item in desired(settings)}.union(settings.terms.kinds))
 
 
 def _objects(settings: MailboxSettings) -> Iterator[DesiredObject]:
@@ -35,6 +41,13 @@ def _objects(settings: MailboxSettings) -> Iterator[DesiredObject]:
     yield from _stores(settings)
     yield from _observation(settings)
     yield DesiredObject("SpamPyzor", SINGLETON, {"enable": not settings.env.offline})
+    yield from terms.objects(
+        settings.terms,
+        services=settings.env.mail_services,
+        addresses=[account.address for account in settings.accounts],
+        webhooks_signed=settings.env.webhook_key is not None,
+        ldap_secret=settings.env.ldap_bind_password is not None,
+    )
 
 
 RSA_ONLY = {TYPE: "Automatic", "algorithms": frozenset({"Dkim1RsaSha256"})}

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from tailwart.errors import TailwartError
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput
 
-# The names that group_data/mailbox.py may set; anything else beginning with `mailbox_` is a typing mistake.
+# The names that group_data/mailbox.py may set besides those of `settings/terms`.
 GROUP_DATA = {
     "mailbox_accounts": "further accounts: a list of {address, password?, aliases?, quota?, description?, admin?}",
     "mailbox_groups": "shared mailboxes: a list of {address, members?, aliases?, description?}",

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from tailwart.environment import Environment
 from tailwart.providers.definition import DnsServer
+from tailwart.stalwart.settings.terms.model import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class MailboxSettings:
     acme: Acme | None = None
     metrics: bool = False
     blob_store_may_move: bool = False
+    terms: Terms = field(default_factory=Terms)
     # What config.json says of the data store, as the server returns it; empty: not compared.
     data_store: Mapping[str, Any] = field(default_factory=dict)
 

@@ -15,6 +15,10 @@ from tailwart.stalwart.protocol.values import TYPE, Ref, at, same, shown
 from tailwart.stalwart.settings.desired import SMARTHOST
 from tailwart.stalwart.settings.desired_object import DesiredObject
 from tailwart.stalwart.settings.fingerprints import Fingerprints
+from tailwart.stalwart.settings.terms.retired import RETIRED
+
+CREDENTIAL = "credentials/[Password]"
+"""An account's password, wherever in its list it is; what belongs to it waits until there is one."""
 
 PASSWORD = "password"  # noqa: S105 - the name of a field, not a password
 
@@ -80,6 +84,8 @@ def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> 
     secret = desired.password.get_secret_value() if desired.password else None
     if found is None:
         early = {path: value for path, value in desired.fields.items() if path not in desired.late}
+        if secret is None:
+            early = {path: value for path, value in early.items() if not path.startswith(CREDENTIAL)}
         values = {**desired.at_creation, **{path: value for path, value in early.items() if _worth_sending(value)}}
         yield ObjectChange(
             Action.CREATE, desired.ref, None, values, password=secret, masked=desired.masked, why=desired.why
@@ -89,7 +95,7 @@ def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> 
             yield ObjectChange(Action.UPDATE, desired.ref, None, afterwards, masked=desired.masked, late=True)
         return
     _same_variant(desired, found)
-    changed = _changed(desired, found, live)
+    changed = _changed(desired, found, live, bool(secret or at(found, CREDENTIAL)))
     if secret is not None and fingerprints.matches(f"{desired.kind}/{desired.key}", secret):
         secret = None
     for late in (False, True):
@@ -109,11 +115,15 @@ def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> 
             )
 
 
-def _changed(desired: DesiredObject, found: Object, live: Live) -> dict[str, Any]:
+def _changed(desired: DesiredObject, found: Object, live: Live, has_password: bool) -> dict[str, Any]:
     if TYPE in desired.fields and desired.fields[TYPE] != found.get(TYPE):
         # Another variant has other properties: all desired ones are sent with the new type.
         return {path: value for path, value in desired.fields.items() if _worth_sending(value)}
-    return {path: value for path, value in desired.fields.items() if not same(value, at(found, path), live.resolve)}
+    return {
+        path: value
+        for path, value in desired.fields.items()
+        if not same(value, at(found, path), live.resolve) and (has_password or not path.startswith(CREDENTIAL))
+    }
 
 
 def _worth_sending(value: Any) -> bool:
@@ -170,6 +180,7 @@ RETIREMENT: Mapping[str, Callable[[Object, Live], str]] = {
     "NetworkListener": _retired_listener,
     "AllowedIp": _retired_address,
     "DkimSignature": _retired_signature,
+    **RETIRED,
 }
 """For each retirable kind: why a live object that is not desired is deleted; empty to leave it alone."""
 

@@ -11,7 +11,7 @@ from tailwart.environment import Environment
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.applying import Outcome, apply
-from tailwart.stalwart.settings.desired import desired
+from tailwart.stalwart.settings.desired import desired, reading
 from tailwart.stalwart.settings.fingerprints import Fingerprints, empty
 from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings
 from tailwart.stalwart.settings.planning import SettingsPlan, plan
@@ -60,11 +60,11 @@ class Deployed:
         return Client(self.server).read()
 
     def plan(self, given: MailboxSettings) -> SettingsPlan:
-        return plan(desired(given), self.read(), self.fingerprints)
+        return plan(desired(given), Client(self.server).read(reading(given)), self.fingerprints)
 
     def apply(self, given: MailboxSettings) -> Outcome:
         """Plan and write; hashes are stand-ins, made without argon2's cost."""
-        live = self.read()
+        live = Client(self.server).read(reading(given))
         planned = plan(desired(given), live, self.fingerprints)
         outcome = Outcome()
         hashes = {item.secret_name: f"$argon2id$of:{item.password}" for item in planned.changes if item.password}

@@ -68,6 +68,7 @@ class ScriptedServer:
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in (*KINDS, "Action")}
+        self.objects |= {name: {SINGLETON: {}} for name, kind in KINDS.items() if kind.singleton and kind.on_demand}
         self.objects |= {kind: {SINGLETON: copy.deepcopy(values)} for kind, values in IN_SINGLETONS.items()}
         self.requests = 0
         self.writes: list[tuple[str, str, dict[str, Any]]] = []
