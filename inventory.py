@@ -5,6 +5,7 @@ import sys
 from tailwart.environment import load
 from tailwart.errors import TailwartError
 from tailwart.inventory import roles
+from tailwart.printing import say as _say
 from tailwart.report import install
 
 try:
@@ -15,10 +16,10 @@ except TailwartError as _error:
 
 _roles = roles(_loaded.environment)
 for _warning in _loaded.warnings:
-    print(f"Warning: {_warning}", file=sys.stderr)
+    _say(f"Warning: {_warning}", err=True)
 for _role in _roles:
     if _role.absence:
-        print(f"Role {_role.name} is skipped: {_role.absence}.", file=sys.stderr)
+        _say(f"Role {_role.name} is skipped: {_role.absence}.", err=True)
 
 # pyinfra takes each public name of this file for a group.
 globals().update({_role.name: list(_role.hosts) for _role in _roles})

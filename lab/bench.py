@@ -17,12 +17,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from lab import dotenv, hosts, lifecycle, paths
 from lab.latency import DelayProxy
 from tailwart.environment import Environment, load
 from tailwart.environment.load import edge_key
+from tailwart.printing import say
 
 _RUNS = 5
 _DELAY = 0.050
@@ -54,9 +53,9 @@ def main() -> None:
         for name, proxy in proxies.items():
             rows.append((f"round trips of one no-op to {name}", f"{proxy.round_trips / _RUNS:.0f}"))
     width = max(len(name) for name, _ in rows)
-    click.echo(f"\n{os.cpu_count()} processors; medians; wall-clock time of the whole process")
+    say(f"\n{os.cpu_count()} processors; medians; wall-clock time of the whole process")
     for name, value in rows:
-        click.echo(f"  {name:<{width}}  {value}")
+        say(f"  {name:<{width}}  {value}")
 
 
 def _timed(action: object) -> float:
@@ -67,7 +66,7 @@ def _timed(action: object) -> float:
 
 
 def _first(path: Path) -> Figure:
-    click.echo("bare mailbox and edge-1 …")
+    say("bare mailbox and edge-1 …")
     hosts.recreate("mailbox", "edge-1")
     hosts.exec("backends", ["su", "postgres", "-c", "psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'"])
     return _deploy(path)

@@ -7,16 +7,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-import click
-
 from lab import dotenv, engine, etc_lab, hosts, lifecycle, mail, report, topology
 from tailwart.errors import TailwartError
+from tailwart.printing import say
 
 
 def up(edges: int | None) -> None:
     """Start the lab and name the next step."""
     lifecycle.up(edges)
-    click.echo(f"Next: TAILWART_ENV={dotenv.path()} pyinfra inventory.py deploy.py")
+    say(f"Next: TAILWART_ENV={dotenv.path()} pyinfra inventory.py deploy.py")
 
 
 def down() -> None:
@@ -27,7 +26,7 @@ def down() -> None:
 def status(*, as_json: bool) -> None:
     """Print the hosts; exits with 1 unless all answer."""
     found = report.collect()
-    click.echo(json.dumps(found.document(), indent=2) if as_json else found.text())
+    say(json.dumps(found.document(), indent=2) if as_json else found.text())
     sys.exit(0 if found.healthy else 1)
 
 
@@ -35,7 +34,7 @@ def env() -> None:
     """Print the path of the lab's .env. Raises `TailwartError` when there is none."""
     if not dotenv.path().is_file():
         raise TailwartError("the lab has no .env yet", remedy="tailwart lab up")
-    click.echo(dotenv.path())
+    say(dotenv.path())
 
 
 def ssh(host: str, command: Sequence[str]) -> None:
@@ -60,21 +59,21 @@ def send(*, sender: str | None, recipient: str | None, subject: str, body: str, 
     """Send a message in, or from ``sender`` out, and await it at the outside friend."""
     message = mail.Message(subject, body)
     if sender is None:
-        click.echo(mail.send_in(recipient or f"alice@{topology.DOMAIN}", message))
+        say(mail.send_in(recipient or f"alice@{topology.DOMAIN}", message))
         mail.remember(message.identity, outside=False)
-        click.echo("Next: tailwart lab fetch")
+        say("Next: tailwart lab fetch")
         return
     target = recipient or mail.OUTSIDE_USER
-    click.echo(mail.send_out(sender, target, message, port))
+    say(mail.send_out(sender, target, message, port))
     if target == mail.OUTSIDE_USER:
         mail.fetch_outside(message.identity)
         mail.remember(message.identity, outside=True)
-        click.echo(f"arrived at {target}")
-        click.echo("Next: tailwart lab fetch --outside")
+        say(f"arrived at {target}")
+        say("Next: tailwart lab fetch --outside")
 
 
 def fetch(user: str, *, outside: bool, headers: str | None) -> None:
     """Print the newest message of ``user``, or of the outside friend."""
     identity = mail.last_sent(outside=outside)
     text = mail.fetch_outside(identity) if outside else mail.fetch(user, identity)
-    click.echo(mail.excerpt(text, headers.split(",")) if headers else text)
+    say(mail.excerpt(text, headers.split(",")) if headers else text)

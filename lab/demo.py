@@ -9,11 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import click
-
 from lab import dotenv, paths, report
 from tailwart.environment import load
 from tailwart.errors import TailwartError
+from tailwart.printing import say, style
 
 _BIN = Path(sys.executable).parent
 
@@ -35,16 +34,16 @@ def main() -> int:
         ("Verify the installation", ["pytest", "-q", "tests/verify"]),
     )
     for number, (title, command) in enumerate(steps, 1):
-        click.secho(f"\n[{number}/{len(steps)}] {title}", bold=True)
-        click.echo(f"$ {shlex.join(command)}")
+        say(style(f"\n[{number}/{len(steps)}] {title}", bold=True))
+        say(f"$ {shlex.join(command)}")
         code = _run(command, environment_path)
         if code:
-            click.secho(f"\nStep {number} failed: {title}", fg="red", err=True)
-            click.echo(f"Run it again alone: TAILWART_ENV={environment_path} {shlex.join(command)}", err=True)
+            say(style(f"\nStep {number} failed: {title}", fg="red"), err=True)
+            say(f"Run it again alone: TAILWART_ENV={environment_path} {shlex.join(command)}", err=True)
             return code
-    click.secho(f"\nThe system is up and verified, {time.monotonic() - started:.0f} s after the lab.", fg="green")
-    click.echo(f"Stalwart: {report.stalwart()}")
-    click.echo(_NEXT.format(environment=environment_path, user=f"{user}@{domain}"))
+    say(style(f"\nThe system is up and verified, {time.monotonic() - started:.0f} s after the lab.", fg="green"))
+    say(f"Stalwart: {report.stalwart()}")
+    say(_NEXT.format(environment=environment_path, user=f"{user}@{domain}"))
     return 0
 
 

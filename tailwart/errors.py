@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tailwart.printing import printable
+
 # As wide as "  expected: ", so that every line of a text starts in the same column.
 _INDENT = " " * 12
 
@@ -19,16 +21,14 @@ class TailwartError(Exception):
           remedy:   run `tailwart env check`
 
     ``lesson`` is a number of `tailwart.lessons.LESSONS` where the cause is one of the known traps.
-    Callers never put a secret into any of the texts: they end in logs, reports and terminals.
+    Callers never put a secret into any of the texts: they end in logs, reports and terminals. What was seen is often
+    the text of others, so all of them are made printable.
     """
 
     def __init__(
         self, what: str, *, seen: str = "", expected: str = "", remedy: str = "", lesson: int | None = None
     ) -> None:
-        self.what = what
-        self.seen = seen
-        self.expected = expected
-        self.remedy = remedy
+        self.what, self.seen, self.expected, self.remedy = map(printable, (what, seen, expected, remedy))
         self.lesson = lesson
         super().__init__(str(self))
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
+from pyinfra.api import output
 from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_state
@@ -21,9 +22,9 @@ from pyinfra.context import ctx_state
 from tailwart.environment.load import edge_key
 from tailwart.errors import TailwartError
 from tailwart.inventory import Role
+from tailwart.printing import say, style, unstyled
 
 _OUTPUT_LINES = 6
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _HOST_LINE = re.compile(r"\s*\[(?P<host>[^\]]+)\]\s*(?P<text>.*)", re.DOTALL)
 
 
@@ -53,7 +54,7 @@ class _ConnectErrors(logging.Handler):
         self._state = state
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = _HOST_LINE.match(_COLOUR.sub("", record.getMessage()))
+        line = _HOST_LINE.match(unstyled(record.getMessage()))
         if line and self._state.current_stage is StateStage.Connect:
             _connect_errors[line["host"]] = line["text"].strip()
 
@@ -62,21 +63,30 @@ def install(roles: tuple[Role, ...]) -> None:
     """Follow the run that is being set up, and print its failures after everything else."""
     if not ctx_state.isset():
         return  # read by the tests or by testinfra: there is no run
+    _guard_output()
     state: State = ctx_state.get()
     logging.getLogger("pyinfra").addHandler(_ConnectErrors(state))
     atexit.register(_finish, state, roles)
+
+
+def _guard_output() -> None:
+    """All that pyinfra prints in this process goes through `say`: command output and file contents are others' text."""
+    output.set_echo(say)
+    output.set_formatter(style)
+    for module in (click, click.termui):
+        module.__dict__.update(echo=say, style=style)
 
 
 def _finish(state: State, roles: tuple[Role, ...]) -> None:
     if not state.initialised:
         return
     for failure in _failures(state):
-        click.secho(f"\nFailed: {failure.host}: {failure.operation}", fg="red", err=True)
-        click.echo(failure.cause, err=True)
+        say(style(f"\nFailed: {failure.host}: {failure.operation}", fg="red"), err=True)
+        say(failure.cause, err=True)
     if not _reached(state):
         absent = "".join(f"\n  {role.name}: {role.absence}" for role in roles if role.absence)
-        click.secho("\nFailed: no host of the inventory matches --limit; nothing was done", fg="red", err=True)
-        click.echo(f"  roles:    {', '.join(role.name for role in roles if role.hosts)}{absent}", err=True)
+        say(style("\nFailed: no host of the inventory matches --limit; nothing was done", fg="red"), err=True)
+        say(f"  roles:    {', '.join(role.name for role in roles if role.hosts)}{absent}", err=True)
         # pyinfra exits with 0 when --limit matches nothing; a script that limits a run to a role must notice it.
         sys.stdout.flush()
         sys.stderr.flush()

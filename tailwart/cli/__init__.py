@@ -17,6 +17,7 @@ import click
 
 from tailwart import __version__
 from tailwart.errors import TailwartError
+from tailwart.printing import say
 
 # name → (module, attribute, help line)
 _COMMANDS = {
@@ -70,5 +71,5 @@ def main() -> None:
     try:
         cli()
     except TailwartError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         sys.exit(1)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-import click
-
 from tailwart.plan.model import MASK, Action, Change, FieldChange, Plan
+from tailwart.printing import style
 
 _SIGNS = {Action.CREATE: ("+", "green"), Action.UPDATE: ("~", "yellow"), Action.DELETE: ("-", "red")}
 
@@ -17,8 +16,8 @@ def render(plan: Plan, *, colour: bool = False) -> str:
     Lines begin with `+` (create), `~` (update), `-` (delete), `!` (warning) or `unmanaged:`.
     """
     lines = [line for change in plan.changes for line in _change(change, colour)]
-    lines += [_paint(f"! {warning}", "yellow", colour) for warning in plan.warnings]
-    lines += [f"  unmanaged: {name}" for name in plan.unmanaged]
+    lines += [_paint(f"! {_inline(warning)}", "yellow", colour) for warning in plan.warnings]
+    lines += [f"  unmanaged: {_inline(name)}" for name in plan.unmanaged]
     lines.append(_summary(plan))
     return "\n".join(lines)
 
@@ -32,8 +31,8 @@ def _summary(plan: Plan) -> str:
 
 def _change(change: Change, colour: bool) -> list[str]:
     sign, paint = _SIGNS[change.action]
-    why = f"  ({change.why})" if change.why else ""
-    return [_paint(f"{sign} {change.kind} {change.name}", paint, colour) + why] + [
+    why = f"  ({_inline(change.why)})" if change.why else ""
+    return [_paint(f"{sign} {change.kind} {_inline(change.name)}", paint, colour) + why] + [
         f"    {_field(field, change.action)}" for field in change.fields
     ]
 
@@ -53,9 +52,14 @@ def _value(value: object, secret: bool) -> str:
     if secret:
         return MASK
     if isinstance(value, str):
-        return value
+        return _inline(value)
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
+def _inline(text: str) -> str:
+    """The text on one line: names and values are often others' text, and must not look like a line of the plan."""
+    return text.replace("\n", "\\n")
+
+
 def _paint(text: str, colour_name: str, colour: bool) -> str:
-    return click.style(text, fg=colour_name) if colour else text
+    return style(text, fg=colour_name) if colour else text

@@ -13,6 +13,7 @@ import click
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.network import SMTP, Services
+from tailwart.printing import say
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.directory import Accounts, entries
 from tailwart.stalwart.accounts.passwords import check_password
@@ -79,7 +80,7 @@ def list_all(*, as_json: bool) -> None:
         found = entries(session.accounts.live)
         known = {holder.address for holder in session.declared.holders}
     if as_json:
-        click.echo(json.dumps([{**entry.document(), "declared": entry.address in known} for entry in found], indent=2))
+        say(json.dumps([{**entry.document(), "declared": entry.address in known} for entry in found], indent=2))
         return
     for entry in found:
         notes = [entry.kind, *(["admin"] if entry.admin else []), *(["disabled"] if entry.disabled else [])]
@@ -87,8 +88,8 @@ def list_all(*, as_json: bool) -> None:
         limit = show_size(entry.quota_bytes) if entry.quota_bytes else "no limit"
         use = f"  {show_size(entry.used_bytes)} of {limit}" if entry.kind != "list" else ""
         also = f"  also {', '.join(entry.aliases)}" if entry.aliases else ""
-        click.echo(f"{entry.address:<32} {', '.join(notes):<24}{use}{also}")
-    click.echo(f"{len(found)} addresses. Next: tailwart account add NAME")
+        say(f"{entry.address:<32} {', '.join(notes):<24}{use}{also}")
+    say(f"{len(found)} addresses. Next: tailwart account add NAME")
 
 
 def add(address: str, *, aliases: tuple[str, ...], quota: str | None, password_stdin: bool, as_json: bool) -> None:
@@ -159,6 +160,6 @@ def disable(address: str, *, undo: bool, as_json: bool) -> None:
 
 def _done(as_json: bool, address: str, said: str, after: str) -> None:
     if as_json:
-        click.echo(json.dumps({"address": address, "result": said}))
+        say(json.dumps({"address": address, "result": said}))
         return
-    click.echo(f"{address} {said}." + (f" {after}" if after else ""))
+    say(f"{address} {said}." + (f" {after}" if after else ""))

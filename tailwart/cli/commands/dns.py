@@ -24,6 +24,7 @@ from tailwart.dns.zoneplan import restore as restoration
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
+from tailwart.printing import say, style
 from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
@@ -41,11 +42,11 @@ def plan(zone: str | None, *, as_json: bool) -> None:
     if as_json:
         _print_json({**to_json(whole), "refused": str(refusal) if refusal else None})
     else:
-        click.echo(render(whole, colour=sys.stdout.isatty()))
+        say(render(whole, colour=sys.stdout.isatty()))
     if refusal:
         raise refusal
     if whole and not as_json:
-        click.echo("Next: `tailwart dns apply`, or `pyinfra inventory.py deploy.py --limit dns`.")
+        say("Next: `tailwart dns apply`, or `pyinfra inventory.py deploy.py --limit dns`.")
 
 
 def apply(zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
@@ -64,7 +65,7 @@ def check(zone: str | None, resolvers: tuple[str, ...], *, as_json: bool) -> Non
     if as_json:
         _print_json(findings_to_json(found))
     else:
-        click.echo(render_findings(found, colour=sys.stdout.isatty()))
+        say(render_findings(found, colour=sys.stdout.isatty()))
     if any(finding.fails for finding in found):
         sys.exit(1)
 
@@ -74,11 +75,11 @@ def snapshot(zone: str | None, *, only_list: bool, as_json: bool) -> None:
     if only_list:
         archive = Archive()
         names = {name: [str(path) for path in archive.snapshots(name)] for name in _names(load().environment, zone)}
-        _print_json(names) if as_json else click.echo("\n".join(path for paths in names.values() for path in paths))
+        _print_json(names) if as_json else say("\n".join(path for paths in names.values() for path in paths))
         return
     with _opened(zone) as (plane, provider):
         taken = {name: str(plane.archive.save(name, provider.read(name))) for name in plane.zones}
-    _print_json(taken) if as_json else click.echo("\n".join(taken.values()))
+    _print_json(taken) if as_json else say("\n".join(taken.values()))
 
 
 def restore(which: str | None, zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
@@ -111,16 +112,16 @@ def zonefile(zone: str | None, *, live: bool, raw: bool) -> None:
         if raw:
             facts = plane.source()
             for name in plane.zones:
-                click.echo(facts.zone_files.get(name, "").rstrip())
+                say(facts.zone_files.get(name, "").rstrip())
             _notes(facts.missing)
             return
         if live:
             provider = plane.open_provider(_notify)
             for name in plane.zones:
-                click.echo(zonetext.render(_served(provider.read(name)), name), nl=False)
+                say(zonetext.render(_served(provider.read(name)), name), nl=False)
             return
         for name, desired in plane.desired().items():
-            click.echo(zonetext.render(desired.records, name), nl=False)
+            say(zonetext.render(desired.records, name), nl=False)
             _notes((*(f"not known: {text}" for text in desired.missing), *desired.warnings))
 
 
@@ -142,14 +143,14 @@ def diff(old: str | None, new: str | None, zone: str | None, *, as_json: bool) -
         for name, (removed, added) in different.items():
             for sign, lines, colour in (("REMOVED", removed, "red"), ("ADDED", added, "green")):
                 for line in lines:
-                    click.secho(f"{sign:7} {name} {line}", fg=colour if sys.stdout.isatty() else None)
+                    say(style(f"{sign:7} {name} {line}", fg=colour if sys.stdout.isatty() else None))
     sys.exit(1 if any(removed or added for removed, added in different.values()) else 0)
 
 
 def _carry_out(plane: Plane, provider: Provider, plans: list[ZonePlan], *, yes: bool, as_json: bool) -> None:
     whole = combined(plans)
     if not as_json:
-        click.echo(render(whole, colour=sys.stdout.isatty()))
+        say(render(whole, colour=sys.stdout.isatty()))
     if whole and not yes:
         if as_json or not sys.stdin.isatty():
             raise TailwartError("nothing was written", seen="no terminal to ask at", remedy="add --yes")
@@ -161,9 +162,9 @@ def _carry_out(plane: Plane, provider: Provider, plans: list[ZonePlan], *, yes: 
         _print_json({**to_json(whole), "snapshots": snapshots, "not_verified": warnings})
         return
     for warning in warnings:
-        click.echo(f"! not verified: {warning}")
+        say(f"! not verified: {warning}")
     if done:
-        click.echo("Done. Next: `tailwart dns check`.")
+        say("Done. Next: `tailwart dns check`.")
 
 
 @contextmanager
@@ -204,12 +205,12 @@ def _line(entry: Record) -> str:
 
 def _notes(notes: tuple[str, ...]) -> None:
     for note in notes:
-        click.echo(f"; {note}", err=True)
+        say(f"; {note}", err=True)
 
 
 def _notify(text: str) -> None:
-    click.echo(text, err=True)
+    say(text, err=True)
 
 
 def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    say(json.dumps(document, indent=2, ensure_ascii=False))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-import click
-
 from tailwart.environment import load, selected_path
 from tailwart.environment.example import render_example
 from tailwart.inventory import roles
+from tailwart.printing import say
 
 
 def check(*, as_json: bool) -> None:
@@ -21,16 +20,16 @@ def check(*, as_json: bool) -> None:
             "warnings": list(loaded.warnings),
             "roles": {role.name: [name for name, _ in role.hosts] for role in found},
         }
-        click.echo(json.dumps(document, indent=2))
+        say(json.dumps(document, indent=2))
         return
     for warning in loaded.warnings:
-        click.echo(f"Warning: {warning}", err=True)
-    click.echo(f"{selected_path()}: no problems")
+        say(f"Warning: {warning}", err=True)
+    say(f"{selected_path()}: no problems")
     for role in found:
-        click.echo(f"  {role.name:<9}{', '.join(name for name, _ in role.hosts) or f'skipped: {role.absence}'}")
-    click.echo("Next: pyinfra inventory.py deploy.py --dry --diff")
+        say(f"  {role.name:<9}{', '.join(name for name, _ in role.hosts) or f'skipped: {role.absence}'}")
+    say("Next: pyinfra inventory.py deploy.py --dry --diff")
 
 
 def example() -> None:
     """Print `.env.example`."""
-    click.echo(render_example(), nl=False)
+    say(render_example(), nl=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tailwart.environment import load
+from tailwart.printing import say
 from tailwart.stalwart.accounts.passwords import check_password
 from tailwart.stalwart.lifecycle.assembly import recreation
 from tailwart.stalwart.lifecycle.recovery import Recovery
@@ -24,7 +25,7 @@ def recover(*, yes: bool) -> None:
     if not yes:
         click.confirm(f"Restart Stalwart twice and reset the password of {address}?", abort=True, err=True)
     with mailbox_host(environment) as run:
-        Recovery(run, recreation(run, environment), log=lambda text: click.echo(text, err=True)).reset_password(
+        Recovery(run, recreation(run, environment), log=lambda text: say(text, err=True)).reset_password(
             address, password
         )
-    click.echo(f"{address} is the administrator again. Next: tailwart settings plan")
+    say(f"{address} is the administrator again. Next: tailwart settings plan")

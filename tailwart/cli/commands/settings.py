@@ -12,6 +12,7 @@ import click
 from tailwart.environment import load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
+from tailwart.printing import say
 from tailwart.stalwart.lifecycle.assembly import server
 from tailwart.stalwart.lifecycle.server import Observed
 from tailwart.stalwart.mailbox_host import declared, mailbox_host
@@ -24,10 +25,10 @@ def plan(*, as_json: bool, exit_code: bool) -> None:
     environment = load().environment
     desired = declared(environment)
     with mailbox_host(environment) as run:
-        observed = server(run, run.host, environment, desired, click.echo).observe()
+        observed = server(run, run.host, environment, desired, say).observe()
     _show(observed, as_json)
     if not as_json:
-        click.echo(_next(observed))
+        say(_next(observed))
     if exit_code and not observed.up_to_date:
         sys.exit(2)
 
@@ -37,7 +38,7 @@ def apply(*, yes: bool, as_json: bool) -> None:
     environment = load().environment
     desired = declared(environment)
     with mailbox_host(environment) as run:
-        plane = server(run, run.host, environment, desired, lambda text: click.echo(text, err=True))
+        plane = server(run, run.host, environment, desired, lambda text: say(text, err=True))
         observed = plane.observe()
         _show(observed, as_json)
         if observed.up_to_date:
@@ -52,7 +53,7 @@ def apply(*, yes: bool, as_json: bool) -> None:
         if not yes:
             click.confirm("Apply?", abort=True, err=True)
         plane.apply(observed)
-    click.echo("Applied. Next: tailwart settings plan, which now shows no changes.", err=True)
+    say("Applied. Next: tailwart settings plan, which now shows no changes.", err=True)
 
 
 def export(output: Path | None) -> None:
@@ -60,7 +61,7 @@ def export(output: Path | None) -> None:
     environment = load().environment
     desired = declared(environment)
     with mailbox_host(environment) as run:
-        live = server(run, run.host, environment, desired, click.echo).observe().live
+        live = server(run, run.host, environment, desired, say).observe().live
     if live is None:
         raise TailwartError(
             "there is no running server to export",
@@ -69,21 +70,19 @@ def export(output: Path | None) -> None:
         )
     text = "".join(f"{line}\n" for line in plan_lines(live))
     if output is None:
-        click.echo(text, nl=False)
+        say(text, nl=False)
         return
     output.touch(mode=0o600)
     output.chmod(0o600)  # also when the file was there before
     output.write_text(text, encoding="utf-8")
-    click.echo(
-        f"{output}: {text.count(chr(10))} operations. Next: compare two exports with diff, or stalwart-cli apply."
-    )
+    say(f"{output}: {text.count(chr(10))} operations. Next: compare two exports with diff, or stalwart-cli apply.")
 
 
 def _show(observed: Observed, as_json: bool) -> None:
     document = observed.planned.document(observed.live or Live({}))
     certificates = tuple(text for item in observed.certificates if (text := item.message()))
     document = replace(document, warnings=(*document.warnings, *certificates))
-    click.echo(json.dumps(to_json(document), indent=2) if as_json else render(document, colour=sys.stdout.isatty()))
+    say(json.dumps(to_json(document), indent=2) if as_json else render(document, colour=sys.stdout.isatty()))
 
 
 def _next(observed: Observed) -> str:

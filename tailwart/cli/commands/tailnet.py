@@ -12,6 +12,7 @@ from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment, SshTarget, load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
+from tailwart.printing import say
 from tailwart.tailnet import credentials, snapshots
 from tailwart.tailnet.client import PolicyClient
 from tailwart.tailnet.matrix import Cell, measure, table
@@ -37,7 +38,7 @@ def plan(*, as_json: bool, diff: bool, remove: bool, exit_code: bool) -> None:
     if planned.refusal is not None:
         raise planned.refusal
     if not as_json:
-        click.echo("Next: tailwart tailnet apply" if planned else "Next: tailwart tailnet test")
+        say("Next: tailwart tailnet apply" if planned else "Next: tailwart tailnet test")
     if exit_code and planned:
         sys.exit(2)
 
@@ -53,8 +54,8 @@ def apply(*, yes: bool, as_json: bool, diff: bool, remove: bool) -> None:
         return
     if not yes:
         click.confirm("Write this to the tailnet's policy?", abort=True, err=True)
-    pushed.apply(planned, lambda line: click.echo(line, err=True))
-    click.echo("Written and read back. Next: tailwart tailnet matrix", err=True)
+    pushed.apply(planned, lambda line: say(line, err=True))
+    say("Written and read back. Next: tailwart tailnet matrix", err=True)
 
 
 def test(*, as_json: bool) -> None:
@@ -63,12 +64,12 @@ def test(*, as_json: bool) -> None:
     pushed = push(environment)
     findings = list(_findings(environment, pushed.client, pushed.prepare()))
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        say(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            click.echo(f"FAIL  {finding.check}: {finding.problem}" if finding.problem else f"ok    {finding.check}")
+            say(f"FAIL  {finding.check}: {finding.problem}" if finding.problem else f"ok    {finding.check}")
             if finding.remedy:
-                click.echo(f"      remedy: {finding.remedy}")
+                say(f"      remedy: {finding.remedy}")
     if any(finding.problem for finding in findings):
         sys.exit(1)
 
@@ -77,22 +78,20 @@ def restore(snapshot: str | None, *, yes: bool) -> None:
     """Replace the live file by a snapshot, or list the snapshots. Raises `TailwartError` as `replace_whole` does."""
     if snapshot is None:
         for path in snapshots.names():
-            click.echo(f"{path.name}  {path.stat().st_size} bytes")
-        click.echo(
-            "Next: tailwart tailnet restore NAME" if snapshots.names() else "No snapshot in _backup/tailnet yet."
-        )
+            say(f"{path.name}  {path.stat().st_size} bytes")
+        say("Next: tailwart tailnet restore NAME" if snapshots.names() else "No snapshot in _backup/tailnet yet.")
         return
     text = snapshots.load(snapshot)
     policy_client = client(load().environment)
     live = policy_client.read()
     if text == live.text:
-        click.echo("The live file already equals this snapshot.")
+        say("The live file already equals this snapshot.")
         return
-    click.echo(unified_diff(live.text, text))
+    say(unified_diff(live.text, text))
     if not yes:
         click.confirm("Replace the live file by this snapshot?", abort=True, err=True)
-    replace_whole(policy_client, live, text, lambda line: click.echo(line, err=True))
-    click.echo("Restored and read back. Next: tailwart tailnet plan")
+    replace_whole(policy_client, live, text, lambda line: say(line, err=True))
+    say("Restored and read back. Next: tailwart tailnet plan")
 
 
 def matrix(*, as_json: bool) -> None:
@@ -106,10 +105,10 @@ def matrix(*, as_json: bool) -> None:
         cells = measure(policy, sources, nodes.targets())
     wrong = [cell for cell in cells if not cell.agrees]
     if as_json:
-        click.echo(json.dumps([_cell(cell) for cell in cells], indent=2))
+        say(json.dumps([_cell(cell) for cell in cells], indent=2))
     else:
-        click.echo(table(cells))
-        click.echo(_verdict(cells, wrong))
+        say(table(cells))
+        say(_verdict(cells, wrong))
     if wrong:
         sys.exit(1)
 
@@ -133,11 +132,11 @@ def _lab_nodes(environment: Environment) -> list[tuple[str, tuple[str, ...], Ssh
 
 def _show(planned: PolicyPlan, as_json: bool, diff: bool) -> None:
     if as_json:
-        click.echo(json.dumps({**to_json(planned.plan), "diff": planned.diff}, indent=2))
+        say(json.dumps({**to_json(planned.plan), "diff": planned.diff}, indent=2))
         return
-    click.echo(render(planned.plan, colour=sys.stdout.isatty()))
+    say(render(planned.plan, colour=sys.stdout.isatty()))
     if diff and planned:
-        click.echo(planned.diff)
+        say(planned.diff)
 
 
 def _findings(environment: Environment, policy_client: PolicyClient, planned: PolicyPlan) -> list[Finding]:

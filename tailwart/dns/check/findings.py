@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import click
+from tailwart.printing import style
 
 
 class State(StrEnum):
@@ -97,7 +97,7 @@ def to_json(findings: Iterable[Finding]) -> dict[str, Any]:
 
 def _lines(finding: Finding, colour: bool) -> Iterable[str]:
     name, paint = _SIGNS[finding.state]
-    mark = click.style(f"{name:>7}", fg=paint) if colour else f"{name:>7}"
+    mark = style(f"{name:>7}", fg=paint) if colour else f"{name:>7}"
     detail = f": {finding.detail}" if finding.detail else ""
     lesson = f" (lesson {finding.lesson})" if finding.lesson else ""
     yield f"{mark}  {finding.area}  {finding.subject}{detail}{lesson}"

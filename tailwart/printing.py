@@ -1,0 +1,58 @@
+"""The one way to the terminal: nothing printed can move the cursor, set a title, or show another order than it has.
+
+Answers of APIs, servers, name servers, containers and policy texts are written by others. `printable` turns every
+character of theirs that a terminal would obey into its `\\uXXXX` form, which is also the form of JSON, so that a
+document stays one. Colours of our own survive: `style` writes them with a mark that is new in every process and that
+only `say` turns into an escape character. Everything is printed by `say`; what pyinfra itself prints, its log and the
+output of commands included, is too (`tailwart.report`).
+
+    >>> printable("done\\x1b[2J \\u202egnp.exe")
+    'done\\\\u001b[2J \\\\u202egnp.exe'
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import IO, Any
+
+from click import echo as _echo
+from click import style as _style
+
+# C0 but tab and line feed, DEL and C1 (ECMA-48); the bidirectional controls of UAX #9; line and paragraph separators;
+# interlinear annotations, the byte order mark, tag characters; and surrogates, which no encoding can write.
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_ESCAPE = f"\ue01b{secrets.token_hex(8)}"
+_STYLE = re.compile(re.escape(_ESCAPE) + r"\[[0-9;]*m")
+
+
+def printable(text: str) -> str:
+    """The text with every character that a terminal obeys, but tab and line feed, as `\\uXXXX`."""
+    return _OBEYED.sub(_visible, text)
+
+
+def _visible(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def style(text: Any, *args: Any, **kwargs: Any) -> str:
+    """`click.style` of a printable text, for `say`."""
+    return _style(printable(str(text)), *args, **kwargs).replace("\x1b", _ESCAPE)
+
+
+def unstyled(text: str) -> str:
+    """The text without the colours that `style` gave it."""
+    return _STYLE.sub("", text)
+
+
+def say(
+    message: Any = "", file: IO[Any] | None = None, nl: bool = True, err: bool = False, color: bool | None = None
+) -> None:
+    """`click.echo` of a text made printable, with the colours of `style`."""
+    text = message.decode("utf-8", "replace") if isinstance(message, bytes | bytearray) else message
+    text = "" if text is None else printable(str(text)).replace(_ESCAPE, "\x1b")
+    _echo(text, file, nl, err, color)
