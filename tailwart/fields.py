@@ -11,7 +11,7 @@ import re
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from tailwart.network import TAILNET_V6, Services
@@ -26,6 +26,8 @@ _IMAGE = re.compile(
 )
 _STALWART_TAG = re.compile(r"v?0\.16\.\d+(?:-[a-z0-9.-]+)?\Z")
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[KMGT]?)i?B?\Z", re.IGNORECASE)
+# RFC 3986 §3.2.1
+_LOGIN = re.compile(r"(?:[\w.~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*\Z", re.ASCII)
 _MODULE = re.compile(r"[a-z0-9.-]+\.[a-z]{2,}/[\w./-]+(?:@[\w.+-]+)?\Z", re.IGNORECASE)
 
 
@@ -156,16 +158,21 @@ def _endpoint(value: str) -> str:
     return url
 
 
-def _redis_url(value: str) -> str:
-    parts = urlsplit(value)
+def _redis_url(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
     try:
+        parts = urlsplit(value)
         complete = parts.scheme in {"redis", "rediss"} and parts.hostname is not None and parts.port is not None
     except ValueError:
         complete = False
-    if not complete or not re.fullmatch(r"/\d{1,4}", parts.path):
+    else:
+        complete = complete and bool(re.fullmatch(r"/\d{1,4}", parts.path)) and not (parts.query or parts.fragment)
+    if not complete:
         raise ValueError("redis://host:port/index with the full name, the port and the logical database index")
+    if not _LOGIN.match(parts.netloc.rpartition("@")[0]):
+        raise ValueError("a login as in `redis://name:password@host:port/index`, other characters percent-encoded")
     _host_name(parts.hostname or "")
-    return value
+    return secret
 
 
 def _ula(value: str) -> ipaddress.IPv6Network:
@@ -292,7 +299,7 @@ StalwartImage = Annotated[str, AfterValidator(_stalwart_image)]
 Url = Annotated[str, AfterValidator(_url)]
 SecureUrl = Annotated[str, AfterValidator(_secure_url)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 Ula = Annotated[ipaddress.IPv6Network, BeforeValidator(_ula)]
 Smarthost = Annotated[ipaddress.IPv4Address | ipaddress.IPv6Address, BeforeValidator(_smarthost)]
 Ssh = Annotated[SshTarget, BeforeValidator(_ssh)]

@@ -2,9 +2,9 @@
 
 Answers of APIs, servers, name servers, containers and policy texts are written by others. `printable` turns every
 character of theirs that a terminal would obey into its `\\uXXXX` form, which is also the form of JSON, so that a
-document stays one. Colours of our own survive: `style` writes them with a mark that is new in every process and that
-only `say` turns into an escape character. Everything is printed by `say`; what pyinfra itself prints, its log and the
-output of commands included, is too (`tailwart.report`).
+document stays one, and the login in a URL into asterisks. Colours of our own survive: `style` writes them with a mark
+that is new in every process and that only `say` turns into an escape character. Everything is printed by `say`; what
+pyinfra itself prints, its log and the output of commands included, is too (`tailwart.report`).
 
     >>> printable("done\\x1b[2J \\u202egnp.exe")
     'done\\\\u001b[2J \\\\u202egnp.exe'
@@ -25,13 +25,23 @@ _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_LOGIN = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@\"']*:[^\s/?#@\"']*@")
 _ESCAPE = f"\ue01b{secrets.token_hex(8)}"
 _STYLE = re.compile(re.escape(_ESCAPE) + r"\[[0-9;]*m")
 
 
 def printable(text: str) -> str:
-    """The text with every character that a terminal obeys, but tab and line feed, as `\\uXXXX`."""
-    return _OBEYED.sub(_visible, text)
+    """The text with every character that a terminal obeys, but tab and line feed, as `\\uXXXX`, and without logins."""
+    return _OBEYED.sub(_visible, without_logins(text))
+
+
+def without_logins(text: str) -> str:
+    """The text with `NAME:PASSWORD@` in its URLs replaced.
+
+    >>> without_logins("redis://:secret@redis.tail1234.ts.net:6379/3")
+    'redis://********@redis.tail1234.ts.net:6379/3'
+    """
+    return _LOGIN.sub(r"\1********@", text) if "://" in text else text
 
 
 def _visible(match: re.Match[str]) -> str:

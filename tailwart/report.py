@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import click
 from pyinfra.api import output
@@ -22,9 +23,11 @@ from pyinfra.context import ctx_state
 from tailwart.environment.load import edge_key
 from tailwart.errors import TailwartError
 from tailwart.inventory import Role
+from tailwart.plan.model import MASK
 from tailwart.printing import say, style, unstyled
 
 _OUTPUT_LINES = 6
+_PASSWORD = re.compile(r'("password": )"(?:[^"\\]|\\.)+"')
 _HOST_LINE = re.compile(r"\s*\[(?P<host>[^\]]+)\]\s*(?P<text>.*)", re.DOTALL)
 
 
@@ -71,10 +74,15 @@ def install(roles: tuple[Role, ...]) -> None:
 
 def _guard_output() -> None:
     """All that pyinfra prints in this process goes through `say`: command output and file contents are others' text."""
-    output.set_echo(say)
+
+    def echo(message: Any = "", *args: Any, **kwargs: Any) -> None:
+        # `debug-inventory` prints the accounts of group_data/mailbox.py.
+        say(_PASSWORD.sub(f'\\1"{MASK}"', message) if isinstance(message, str) else message, *args, **kwargs)
+
+    output.set_echo(echo)
     output.set_formatter(style)
     for module in (click, click.termui):
-        module.__dict__.update(echo=say, style=style)
+        module.__dict__.update(echo=echo, style=style)
 
 
 def _finish(state: State, roles: tuple[Role, ...]) -> None:

@@ -34,6 +34,11 @@ class PromptTransport(Transport):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+def prompt_transport(sock: Any, *args: Any, **kwargs: Any) -> Transport:
+    """A function, because `debug-inventory` can show one and not a class."""
+    return PromptTransport(sock, *args, **kwargs)
+
+
 def ssh_data(environment: Environment, target: SshTarget) -> dict[str, Any]:
     """pyinfra's host data for one SSH host of the installation."""
     data: dict[str, Any] = {
@@ -41,7 +46,7 @@ def ssh_data(environment: Environment, target: SshTarget) -> dict[str, Any]:
         "ssh_port": target.port,
         "ssh_user": target.user,
         "ssh_paramiko_connect_kwargs": {
-            "transport_factory": PromptTransport,
+            "transport_factory": prompt_transport,
             "timeout": _CONNECT_TIMEOUT,
             "banner_timeout": _CONNECT_TIMEOUT,
             "auth_timeout": _CONNECT_TIMEOUT,

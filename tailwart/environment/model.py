@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from ipaddress import IPv6Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -31,6 +31,10 @@ class Edge(BaseModel):
     """One public host: the keys carry its name in front, upper case, with underscores for hyphens."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its settings, for `pyinfra inventory.py debug-inventory`."""
+        return self.model_dump(mode="json")
 
     name: v.HostLabel
     ssh: v.Ssh = _key("Edges", "SSH of this edge.", "root@203.0.113.7")
@@ -188,9 +192,11 @@ class Environment(BaseModel):
     )
     redis_url: v.RedisUrl | None = _key(
         "Stores",
-        "Redis as in-memory store, with full name, port and database index; empty: the data store.",
+        "Redis as in-memory store, with full name, port and database index, and its password if it has one; empty: the "
+        "data store.",
         "redis://redis.tail1234.ts.net:6379/3",
         None,
+        secret=True,
     )
     s3_endpoint: v.Endpoint | None = _key(
         "Stores",
@@ -200,7 +206,7 @@ class Environment(BaseModel):
     )
     s3_region: str = _key("Stores", "Its region.", "garage", "garage")
     s3_bucket: v.Bucket = _key("Stores", "Bucket.", "stalwart-mail", "stalwart-mail")
-    s3_access_key: str | None = _key("Stores", "Access key.", "GK31c2f218a2e44f485b94239e", None)
+    s3_access_key: SecretStr | None = _key("Stores", "Access key.", "change-me-s3-access", None, secret=True)
     s3_secret_key: SecretStr | None = _key("Stores", "Secret key.", "change-me-s3", None, secret=True)
 
     ldap_bind_password: SecretStr | None = _key(
@@ -328,6 +334,10 @@ class Environment(BaseModel):
         "[2620:fe::fe]:443",
         "[2620:fe::fe]:443",
     )
+
+    def to_json(self) -> dict[str, Any]:
+        """Every setting with its secrets masked: what `pyinfra inventory.py debug-inventory` shows of a host's data."""
+        return self.model_dump(mode="json", fallback=str)
 
     @property
     def mail_host(self) -> str:

@@ -99,7 +99,7 @@ def _grants(env: Environment) -> Iterator[Grant]:
     if env.stalwart_store == "postgres":
         yield _from_mailbox(env, "postgres", env.tag_postgres, env.stalwart_db_port, without_store)
     if env.redis_url is not None:
-        yield _from_mailbox(env, "redis", env.tag_redis, port_of(str(env.redis_url)), without_store)
+        yield _from_mailbox(env, "redis", env.tag_redis, port_of(env.redis_url.get_secret_value()), without_store)
     if env.s3_endpoint is not None:
         yield _from_mailbox(env, "s3", env.tag_s3, port_of(str(env.s3_endpoint)), without_store)
     if env.smarthost_address is not None:

@@ -99,7 +99,8 @@ class Nodes:
 def _backends(env: Environment) -> Iterator[tuple[str, str, str, int]]:
     if env.stalwart_store == "postgres" and env.stalwart_db_host:
         yield "postgres", env.stalwart_db_host, env.tag_postgres, env.stalwart_db_port
-    for label, url, tag in (("redis", env.redis_url, env.tag_redis), ("s3", env.s3_endpoint, env.tag_s3)):
+    redis = env.redis_url.get_secret_value() if env.redis_url else None
+    for label, url, tag in (("redis", redis, env.tag_redis), ("s3", env.s3_endpoint, env.tag_s3)):
         if url is not None:
             yield label, str(urlsplit(str(url)).hostname), tag, port_of(str(url))
 

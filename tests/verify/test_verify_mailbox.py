@@ -133,7 +133,8 @@ def test_stores_answer_from_inside_the_namespace(environment: Environment, names
     endpoints = []
     if environment.stalwart_store == "postgres":
         endpoints.append((str(environment.stalwart_db_host), environment.stalwart_db_port))
-    for url in (environment.redis_url, environment.s3_endpoint):
+    redis = environment.redis_url.get_secret_value() if environment.redis_url else None
+    for url in (redis, environment.s3_endpoint):
         if url:
             parts = urlsplit(url)
             endpoints.append((str(parts.hostname), int(parts.port or 0)))

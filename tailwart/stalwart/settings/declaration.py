@@ -80,8 +80,12 @@ def _accounts(environment: Environment) -> tuple[AccountInput, ...]:
 def _s3(environment: Environment) -> S3Store | None:
     if not environment.s3_endpoint:
         return None
+    key = environment.s3_access_key
     return S3Store(
-        str(environment.s3_endpoint), environment.s3_region, environment.s3_bucket, environment.s3_access_key or ""
+        str(environment.s3_endpoint),
+        environment.s3_region,
+        environment.s3_bucket,
+        key.get_secret_value() if key else "",
     )
 
 

@@ -246,11 +246,12 @@ def _stores(settings: MailboxSettings) -> Iterator[DesiredObject]:
                 "accessKey": settings.s3.access_key,
                 "secretKey": _environment(names.ENV_S3),
             },
+            masked=frozenset({"accessKey"}),
         )
     else:
         yield DesiredObject("BlobStore", SINGLETON, {TYPE: "Default"})
     if settings.env.redis_url:
-        redis_url = str(settings.env.redis_url)
+        redis_url = settings.env.redis_url.get_secret_value()
         with_login = "@" in redis_url
         yield DesiredObject(
             "InMemoryStore",

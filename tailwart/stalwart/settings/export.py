@@ -2,7 +2,8 @@
 
 One `create` per kind with names of this project for the ids, so that objects refer to each other by `#domain-…`, then
 one `update` per singleton. Properties that the server sets are skipped, and so is every secret: a masked one becomes a
-reference to an environment variable where the object accepts one, and is skipped where it does not (passwords). Two
+reference to an environment variable where the object accepts one, and is skipped where it does not (passwords, access
+keys, the login in a URL). Two
 exports can be compared: order and names do not depend on the ids.
 """
 
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tailwart.printing import without_logins
 from tailwart.stalwart.protocol.kinds import KINDS, REFERENCES
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, canonical, members_of
@@ -33,6 +35,8 @@ _SERVER_SET = frozenset(
         "credentialId",
     }
 )
+# What the server shows although it gives access.
+_SECRET = frozenset({"credentials", "accessKey"})
 # References to objects that are not exported.
 _NOT_EXPORTED = frozenset({"defaultCertificateId", "directoryId", "memberTenantId"})
 
@@ -67,13 +71,15 @@ def _cleaned(value: Any, place: str, live: Live) -> Any:
             continue
         if name in REFERENCES:
             cleaned |= _reference(name, item, live)
-        elif name == "credentials":
+        elif name in _SECRET:
             continue
         elif name == "contact":
             cleaned[name] = {canonical(address): True for address in members_of(item)}
         elif isinstance(item, Mapping) and MASKED in item.values():
             cleaned[name] = {TYPE: "EnvironmentVariable", "variableName": _variable(place, name)}
-        elif item != MASKED:
+        elif isinstance(item, str):
+            cleaned |= {} if item == MASKED else {name: without_logins(item)}
+        else:
             cleaned[name] = _cleaned(item, f"{place}_{name}", live)
     return dict(sorted(cleaned.items()))
 

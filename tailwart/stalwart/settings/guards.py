@@ -50,7 +50,7 @@ def before_writing(run: Runner, settings: MailboxSettings, changes: Sequence[Obj
     if "BlobStore" in kinds and settings.s3:
         stores.probe_s3(run, settings.s3)
     if "InMemoryStore" in kinds and settings.env.redis_url:
-        stores.probe_redis(run, str(settings.env.redis_url), settings.env.mail_host)
+        stores.probe_redis(run, settings.env.redis_url.get_secret_value(), settings.env.mail_host)
 
 
 def warnings(settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class S3Store:
     endpoint: str
     region: str
     bucket: str
-    access_key: str
+    access_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
