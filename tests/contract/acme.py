@@ -105,4 +105,5 @@ def authority(space: Namespace, home: Path) -> Iterator[Path]:
             )
         )  # fmt: skip
         until(lambda: _listening(space, 14000) and _listening(space, 53), "Pebble and Knot", pause=0.2)
+        space.ask("127.0.0.1")
         yield home / "ca.crt"

@@ -11,6 +11,7 @@ import pytest
 from tests.contract import postgres
 from tests.contract.installation import WITH_ADMIN, install
 from tests.contract.namespace import namespace
+from tests.contract.resolver import resolver
 from tests.contract.server import Server
 
 
@@ -46,6 +47,7 @@ def own(tmp_path: Path) -> Iterator[Server]:
 
 def fresh(stack: ExitStack, directory: Path, store: str) -> Server:
     space = stack.enter_context(namespace())
+    stack.enter_context(resolver(space))
     if store == "embedded":
         return Server(space, directory, {"@type": "RocksDb", "path": str(directory / "data")})
     stack.enter_context(postgres.postgres(space))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.contract.namespace import Namespace
+from tests.contract.namespace import OUTSIDE, Namespace
 
 
 @dataclass
@@ -38,14 +38,14 @@ class Relay:
 
 def _listen(space: Namespace, port: int) -> socket.socket:
     with space.entered():
-        listener = socket.create_server(("127.0.0.1", port))
+        listener = socket.create_server((OUTSIDE, port))
     listener.setblocking(False)
     return listener
 
 
 @contextmanager
 def relay(space: Namespace, port: int, certificate: tuple[Path, Path], password: str) -> Iterator[Relay]:
-    """The relay on 127.0.0.1 for the time of the block."""
+    """The relay on OUTSIDE for the time of the block."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     taken = Relay("relay@example.net", password)

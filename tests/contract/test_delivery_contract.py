@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import email
 import re
 from collections.abc import Iterator
@@ -13,19 +12,19 @@ import pytest
 
 from lab import pki
 from tests.contract.installation import PASSWORD, WITH_ADMIN, install
+from tests.contract.namespace import OUTSIDE
 from tests.contract.server import RECOVERY, SECRETS, Server
 from tests.contract.smarthost import Relay, relay
-from tests.contract.wire import STRANGER, Wire
+from tests.contract.submission import submit
 from tests.waiting import until
 
 _ADMIN_CALLS = {"STALWART_RECOVERY_ADMIN": ":".join(RECOVERY)}
-_PLAIN = base64.b64encode(f"\0alice@example.org\0{PASSWORD}".encode()).decode()
 _CATCH_ALL = {"match": {"0": {"if": "is_local_domain(rcpt_domain)", "then": "'local'"}}, "else": "'smarthost'"}
 
 
 def _route(port: int, secret: dict[str, str]) -> dict[str, Any]:
     return {
-        "@type": "Relay", "name": "smarthost", "address": "127.0.0.1", "port": port, "protocol": "smtp",
+        "@type": "Relay", "name": "smarthost", "address": OUTSIDE, "port": port, "protocol": "smtp",
         "implicitTls": False, "allowInvalidCerts": False, "authUsername": "relay@example.net", "authSecret": secret,
     }  # fmt: skip
 
@@ -34,7 +33,7 @@ def _route(port: int, secret: dict[str, str]) -> dict[str, Any]:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("ca")
     issuer = pki.authority(directory)
-    pki.ensure_certificate(issuer, directory, "relay", ["127.0.0.1"])
+    pki.ensure_certificate(issuer, directory, "relay", [OUTSIDE])
     return directory
 
 
@@ -61,25 +60,8 @@ def smarthost(embedded: Server, authority: Path) -> Iterator[Relay]:
         yield taken
 
 
-def _submit(server: Server, recipient: str, subject: str) -> None:
-    with Wire(server.space, 587, source=STRANGER) as wire:
-        wire.reply()
-        wire.say("EHLO client.example.net")
-        assert wire.say("STARTTLS").startswith("220 ")
-        wire.start_tls()
-        wire.say("EHLO client.example.net")
-        assert wire.say(f"AUTH PLAIN {_PLAIN}").startswith("235 ")
-        assert wire.say("MAIL FROM:<alice@example.org>").startswith("250 ")
-        assert wire.say(f"RCPT TO:<{recipient}>").startswith("250 ")
-        assert wire.say("DATA").startswith("354 ")
-        message = f"From: alice@example.org\r\nTo: {recipient}\r\nSubject: {subject}\r\n\r\n.leading dot\r\n"
-        # The sender's side of dot stuffing.
-        stuffed = message.replace("\r\n.", "\r\n..")
-        assert wire.say(f"{stuffed}.").startswith("250 2.0.0 Message queued")
-
-
 def test_submission_reaches_the_relay_signed_once_with_rsa(embedded: Server, smarthost: Relay) -> None:
-    _submit(embedded, "bob@outside.example", "to the outside")
+    submit(embedded, "alice@example.org", PASSWORD, "bob@outside.example", "to the outside")
     envelope = until(lambda: next(iter(smarthost.envelopes), None), "the message at the relay")
     assert (envelope.mail_from, envelope.rcpt_tos) == ("alice@example.org", ["bob@outside.example"])
     assert isinstance(envelope.content, bytes)
@@ -94,7 +76,7 @@ def test_submission_reaches_the_relay_signed_once_with_rsa(embedded: Server, sma
 
 def test_a_local_recipient_does_not_go_to_the_relay(embedded: Server, smarthost: Relay) -> None:
     before = len(smarthost.envelopes)
-    _submit(embedded, "bob@example.org", "stays here")
+    submit(embedded, "alice@example.org", PASSWORD, "bob@example.org", "stays here")
     until(
         lambda: '"bob@example.org", hostname = "localhost"' in embedded.log.read_text(), "the local delivery in the log"
     )
@@ -113,5 +95,5 @@ def test_the_route_table_is_built_at_start(embedded: Server, smarthost: Relay) -
     assert "updated" in answers[0][1]
     assert "created" in answers[1][1], answers
     before = len(smarthost.envelopes)
-    _submit(embedded, "carol@outside.example", "by the old route")
+    submit(embedded, "alice@example.org", PASSWORD, "carol@outside.example", "by the old route")
     until(lambda: len(smarthost.envelopes) > before, "the message at the old port")

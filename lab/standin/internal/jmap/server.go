@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"tailwart.lab/standin/internal/directory"
 	"tailwart.lab/standin/internal/registry"
@@ -40,6 +41,8 @@ type Backend interface {
 	Queue() []registry.Object
 	// Unqueue drops one of them.
 	Unqueue(id string) bool
+	// Retry says when one of them is tried next.
+	Retry(id string, when time.Time) bool
 }
 
 // Server answers HTTP requests for the API.

@@ -159,17 +159,3 @@ func (c *context) act(changes registry.Changes, body map[string]any) {
 	}
 }
 
-func (c *context) setQueue(changes registry.Changes, body map[string]any) map[string]any {
-	destroyed := []string{}
-	for _, id := range changes.Destroy {
-		if c.server.Backend.Unqueue(id) {
-			destroyed = append(destroyed, id)
-		} else {
-			refuseAll(registry.Changes{Destroy: []string{id}}, body, &registry.Error{Type: "notFound"})
-		}
-	}
-	if len(destroyed) > 0 {
-		body["destroyed"] = destroyed
-	}
-	return refuseAll(registry.Changes{Create: changes.Create, Update: changes.Update}, body, &registry.Error{Type: "forbidden", Description: "Queued messages can only be destroyed"})
-}

@@ -72,6 +72,8 @@ type Queue struct {
 	mu       sync.Mutex
 	messages map[uint64]*Message
 	busy     map[uint64]bool
+	// locked are messages whose delivery an earlier process did not finish, and until when they rest.
+	locked   map[uint64]time.Time
 	paused   bool
 	wake     chan struct{}
 	routes   map[string]map[string]any
@@ -99,6 +101,9 @@ func (q *Queue) Start() error {
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if q.locked, err = q.locks(); err != nil {
 		return err
 	}
 	q.Log.Info("MTA queue started", "queue.started")
@@ -146,12 +151,12 @@ func (q *Queue) Add(m *Message, body []byte) error {
 
 func key(id uint64) string { return fmt.Sprintf("%016x", id) }
 
-func (q *Queue) save(m *Message) error {
+func (q *Queue) save(m *Message, more ...store.Op) error {
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return q.Data.Apply(store.Op{Space: "queue", Key: key(m.ID), Value: raw})
+	return q.Data.Apply(append(more, store.Op{Space: "queue", Key: key(m.ID), Value: raw})...)
 }
 
 func (q *Queue) loop() {
@@ -180,11 +185,17 @@ func (q *Queue) due() []*Message {
 	if q.paused {
 		return nil
 	}
+	now := time.Now()
 	for id, m := range q.messages {
-		if !q.busy[id] && slices.ContainsFunc(m.Recipients, func(r *Recipient) bool { return pending(r) && !r.Next.After(time.Now()) }) {
-			q.busy[id] = true
-			out = append(out, m)
+		if q.busy[id] || q.locked[id].After(now) || !slices.ContainsFunc(m.Recipients, func(r *Recipient) bool { return pending(r) && !r.Next.After(now) }) {
+			continue
 		}
+		if err := q.lock(id, now); err != nil {
+			q.Log.Emit("error", "Data store error", "store.data-write-error", "reason", store.Reason(err))
+			continue
+		}
+		q.busy[id] = true
+		out = append(out, m)
 	}
 	return out
 }
@@ -200,12 +211,12 @@ func (q *Queue) finish(m *Message) {
 		return
 	}
 	if slices.ContainsFunc(m.Recipients, pending) {
-		if err := q.save(m); err != nil {
+		if err := q.save(m, unlock(m.ID)); err != nil {
 			q.Log.Emit("error", "Data store error", "store.data-write-error", "reason", store.Reason(err))
 		}
 		return
 	}
-	if err := q.Data.Apply(store.Op{Space: "queue", Key: key(m.ID)}); err != nil {
+	if err := q.Data.Apply(store.Op{Space: "queue", Key: key(m.ID)}, unlock(m.ID)); err != nil {
 		q.Log.Emit("error", "Data store error", "store.data-write-error", "reason", store.Reason(err))
 		return
 	}
@@ -236,7 +247,7 @@ func (q *Queue) Drop(objectID string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m := q.messages[id]
-	if m == nil || q.Data.Apply(store.Op{Space: "queue", Key: key(id)}) != nil {
+	if m == nil || q.Data.Apply(store.Op{Space: "queue", Key: key(id)}, unlock(id)) != nil {
 		return false
 	}
 	delete(q.messages, id)

@@ -34,6 +34,16 @@ type hop struct {
 
 const dialTimeout = 30 * time.Second
 
+// away leaves out addresses of this machine: a server that is nowhere else is
+// refused for good, for it would be this one.
+func (h *hop) away() error {
+	h.addresses = slices.DeleteFunc(h.addresses, netip.Addr.IsLoopback)
+	if len(h.addresses) == 0 {
+		return &failure{permanent: true, kind: "connectionError", host: h.host, reason: "host resolves loopback address"}
+	}
+	return nil
+}
+
 // relay passes a message on to a smarthost.
 func (q *Queue) relay(m *Message, queue string, route map[string]any, recipients []*Recipient, body []byte) {
 	secret, err := config.Secret(route["authSecret"])
@@ -51,6 +61,10 @@ func (q *Queue) relay(m *Message, queue string, route map[string]any, recipients
 		h.addresses = []netip.Addr{a}
 	} else if h.addresses, err = resolve(h.host, "v4ThenV6"); err != nil {
 		q.settle(m, queue, recipients, &failure{kind: "dnsError", host: h.host, reason: fmt.Sprintf("relay host %s: %v", h.host, err)})
+		return
+	}
+	if err := h.away(); err != nil {
+		q.settle(m, queue, recipients, err)
 		return
 	}
 	q.transfer(m, queue, h, recipients, body)
@@ -85,6 +99,9 @@ func (q *Queue) exchange(m *Message, queue string, route map[string]any, recipie
 		q.tlsPolicy(m, recipients[0], &h)
 		if h.addresses, err = resolve(h.host, strategy); err != nil {
 			last = temporary("address of %s: %v", h.host, err)
+			continue
+		}
+		if last = h.away(); last != nil {
 			continue
 		}
 		if last = q.send(m, queue, h, recipients, body); last == nil {

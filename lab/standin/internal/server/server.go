@@ -136,6 +136,7 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 	s.spamTask()
 	go s.signer.Run()
 	go s.acme.Run()
+	go s.maintain()
 	return s, nil
 }
 
