@@ -158,4 +158,3 @@ func (c *context) act(changes registry.Changes, body map[string]any) {
 		body["created"].(map[string]any)[key] = map[string]any{"id": ids.Encode(uint64(time.Now().Unix()))}
 	}
 }
-
