@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 
+from tailwart import releases
 from tailwart.network import TAILNET_V6, Services
 
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
@@ -24,7 +25,7 @@ _LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?\Z")
 _IMAGE = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9._/:-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?\Z"
 )
-_STALWART_TAG = re.compile(r"v?0\.16\.\d+(?:-[a-z0-9.-]+)?\Z")
+_STALWART_TAG = re.compile(r"v?\d+\.\d+\.\d+(?:-[a-z0-9.-]+)?\Z")
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[KMGT]?)i?B?\Z", re.IGNORECASE)
 # RFC 3986 §3.2.1
 _LOGIN = re.compile(r"(?:[\w.~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*\Z", re.ASCII)
@@ -118,9 +119,13 @@ def _image(value: str) -> str:
 def _stalwart_image(value: str) -> str:
     match = _IMAGE.match(_image(value))
     assert match is not None
-    if not match["tag"] or not _STALWART_TAG.match(match["tag"]):
+    tag = match["tag"] or ""
+    if not _STALWART_TAG.match(tag) or not releases.supported(releases.find(tag)):
         # Stores of 0.16 are refused by 1.0, so another major is never an accident to be deployed.
-        raise ValueError("a Stalwart image with a tag of version 0.16.x, the only one this deploy knows")
+        way = f"; to go on: {releases.WAY_TO_1_0}" if releases.newer(releases.find(tag)) else ""
+        raise ValueError(
+            f"a Stalwart image with a tag of version {releases.SUPPORTED.name}, the only one this deploy knows{way}"
+        )
     return value
 
 

@@ -18,6 +18,7 @@ def settings() -> None:
       tailwart settings plan          what differs; changes nothing
       tailwart settings apply         make the server as declared
       tailwart settings export -o x   what the server holds, without secrets
+      tailwart settings compat        whether the running release takes what is declared
 
     Signs of a plan: + create, ~ update, - delete, ! warning. Objects listed as unmanaged are not declared, and stay as
     they are.
@@ -62,3 +63,17 @@ def export(output: Path | None) -> None:
     from tailwart.cli.commands import settings as commands
 
     commands.export(output)
+
+
+@settings.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def compat(as_json: bool) -> None:
+    """Check everything declared against the server's own schema.
+
+    For a release that this deploy has not seen: names each object and field that the running server would refuse, with
+    the type that it takes and what would be written. Nothing is changed. Exits with 1 when something does not fit. The
+    deploy and `apply` make the same check before their first write.
+    """
+    from tailwart.cli.commands import settings as commands
+
+    commands.compat(as_json=as_json)

@@ -14,6 +14,7 @@ from tailwart import providers
 from tailwart.fields import key as _key
 from tailwart.network import DEFAULT_SERVICES, MAIL_SERVICES
 from tailwart.providers.definition import DnsServer, Variable
+from tailwart.releases import DEFAULT_IMAGE, SUPPORTED
 
 
 def _known(value: str) -> str:
@@ -288,9 +289,7 @@ class Environment(BaseModel):
         "Certificates", "Use Let's Encrypt's staging directory, for trials (lesson 7).", "false", False
     )
 
-    stalwart_image: v.StalwartImage = _key(
-        "Versions", "Stalwart 0.16.x.", "stalwartlabs/stalwart:v0.16.7", "stalwartlabs/stalwart:v0.16.7"
-    )
+    stalwart_image: v.StalwartImage = _key("Versions", f"Stalwart {SUPPORTED.name}.", DEFAULT_IMAGE, DEFAULT_IMAGE)
     tailscale_image: v.Image = _key(
         "Versions", "The sidecar.", "tailscale/tailscale:v1.102.5", "tailscale/tailscale:v1.102.5"
     )

@@ -13,6 +13,7 @@ from tailwart.environment import load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
 from tailwart.printing import say
+from tailwart.releases import DEFAULT_IMAGE
 from tailwart.stalwart.lifecycle.assembly import server
 from tailwart.stalwart.lifecycle.server import Observed
 from tailwart.stalwart.mailbox_host import declared, mailbox_host
@@ -63,11 +64,7 @@ def export(output: Path | None) -> None:
     with mailbox_host(environment) as run:
         live = server(run, run.host, environment, desired, say).observe().live
     if live is None:
-        raise TailwartError(
-            "there is no running server to export",
-            seen="the container `stalwart` is not running on the mailbox host",
-            remedy="pyinfra inventory.py deploy.py --limit mailbox",
-        )
+        raise _no_server("to export")
     text = "".join(f"{line}\n" for line in plan_lines(live))
     if output is None:
         say(text, nl=False)
@@ -76,6 +73,50 @@ def export(output: Path | None) -> None:
     output.chmod(0o600)  # also when the file was there before
     output.write_text(text, encoding="utf-8")
     say(f"{output}: {text.count(chr(10))} operations. Next: compare two exports with diff, or stalwart-cli apply.")
+
+
+def compat(*, as_json: bool) -> None:
+    """Print what the running server would refuse of everything declared; exits with 1 when that is something."""
+    environment = load().environment
+    desired = declared(environment)
+    with mailbox_host(environment) as run:
+        plane = server(run, run.host, environment, desired, lambda text: say(text, err=True))
+        observed = plane.observe()
+        if observed.live is None:
+            raise _no_server("to check")
+        running, schema, found = plane.check(observed)
+    if as_json:
+        mismatches = [
+            {
+                "kind": item.ref.kind,
+                "key": item.ref.key,
+                "field": item.problem.path,
+                "rule": item.problem.rule.value,
+                "expected": item.problem.expected,
+                "written": item.problem.given,
+            }
+            for item in found
+        ]
+        say(json.dumps({"version": running, "schema": schema.digest, "mismatches": mismatches}, indent=2))
+    else:
+        for item in found:
+            say(f"! {item.message()}")
+        say(
+            f"Stalwart {running} refuses {len(found)} of the declared fields. Next: set STALWART_IMAGE to "
+            f"{DEFAULT_IMAGE}, the newest release that was tested."
+            if found
+            else f"Stalwart {running} takes everything that is declared. Next: tailwart settings plan"
+        )
+    if found:
+        sys.exit(1)
+
+
+def _no_server(purpose: str) -> TailwartError:
+    return TailwartError(
+        f"there is no running server {purpose}",
+        seen="the container `stalwart` is not running on the mailbox host",
+        remedy="pyinfra inventory.py deploy.py --limit mailbox",
+    )
 
 
 def _show(observed: Observed, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from tailwart.stalwart.protocol.failures import SettingsError
 from tailwart.stalwart.protocol.jmap import Call
 from tailwart.stalwart.protocol.kinds import Object
 from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.protocol.orders import renewal
 from tailwart.stalwart.protocol.values import TYPE, Ref, members_of
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tailwart.stalwart.settings.planning import ObjectChange
@@ -96,8 +97,7 @@ def replaces_provider(change: ObjectChange) -> bool:
 
 def order(domain_ids: Sequence[str]) -> Call:
     """The call that starts an order for each of these domains now."""
-    task = {TYPE: "AcmeRenewal", "status": {TYPE: "Pending"}}
-    return Call("Task", "set", {"create": {f"t{domain}": {**task, "domainId": domain} for domain in domain_ids}})
+    return Call("Task", "set", {"create": {f"t{domain}": renewal(domain) for domain in domain_ids}})
 
 
 def obtain(

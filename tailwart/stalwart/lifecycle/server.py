@@ -16,19 +16,23 @@ from dataclasses import dataclass, replace
 
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
+from tailwart.releases import SUPPORTED
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.passwords import all_hashed
-from tailwart.stalwart.lifecycle import notes, probing, version
+from tailwart.stalwart.lifecycle import notes, probing, server_schema, version
 from tailwart.stalwart.lifecycle.certificate_orders import CERTIFICATE_READ, Certificate, certificates, obtain, to_order
 from tailwart.stalwart.lifecycle.notes import HostNotes
+from tailwart.stalwart.protocol import orders
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, Login, login, parse, quoted, stored_login
 from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.kinds import PostApply
 from tailwart.stalwart.protocol.live import Live
-from tailwart.stalwart.settings import guards
+from tailwart.stalwart.schema.model import Schema
+from tailwart.stalwart.settings import compat, guards
 from tailwart.stalwart.settings.applying import Outcome, apply
+from tailwart.stalwart.settings.compat import Mismatch
 from tailwart.stalwart.settings.desired import desired, reading
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tailwart.stalwart.settings.planning import ObjectChange, SettingsPlan, plan
@@ -165,7 +169,8 @@ class Server:
             )
         outcome = Outcome()
         host, planned = observed.host, observed.planned
-        restart = self._write(observed, observed.live, outcome)
+        changes = self._checked(observed) if planned else []
+        restart = self._write(observed, observed.live, changes, outcome)
         if not host.initialised or host.bootstrap_pending:
             self._leave_bootstrap(host)
         elif restart or host.restart_due:
@@ -174,7 +179,7 @@ class Server:
         if not host.initialised or host.bootstrap_pending or restart or host.restart_since:
             self._prove_restart()
         self._renew_credentials(observed, outcome)
-        late = [change for change in planned.changes if change.late]
+        late = [change for change in changes if change.late]
         accepted = stored_login(self._directory)
         if late:
             apply(Client(self._transport(accepted)), late, observed.live, {}, outcome)
@@ -191,14 +196,45 @@ class Server:
     def _pause(self) -> None:
         self._run("sleep 3", timeout=30)
 
-    def _write(self, observed: Observed, live: Live, outcome: Outcome) -> bool:
+    def schema(self, observed: Observed) -> Schema | None:
+        """The running server's schema, None when it publishes none; see `server_schema.read`."""
+        return server_schema.read(self._run, observed.login, self._base)
+
+    def check(self, observed: Observed) -> tuple[str, Schema, list[Mismatch]]:
+        """Version and schema of the running server, and what it would refuse of everything that is declared.
+
+        Raises TailwartError when the server publishes no schema.
+        """
+        running = version.running(self._run, observed.host.image)
+        schema = self.schema(observed)
+        if schema is None:
+            raise SettingsError(
+                "this server publishes no schema of its objects",
+                seen="HTTP 404 for /api/schema",
+                expected=f"a Stalwart {SUPPORTED.name}",
+                remedy="set STALWART_IMAGE to a release that is tested (docs/upgrade.md)",
+            )
+        return running, schema, compat.everything(self._desired, schema, running)
+
+    def _checked(self, observed: Observed) -> list[ObjectChange]:
+        """The planned changes in the form of the running server; nothing is written when it would refuse one."""
+        running = version.running(self._run, observed.host.image)
+        version.check(running)
+        schema = self.schema(observed)
+        changes = compat.adapted(observed.planned.changes, schema, running)
+        if schema is None:
+            self._log("this server publishes no schema: what is written is not checked before")
+        else:
+            compat.require(compat.mismatches(changes, schema), running)
+        return changes
+
+    def _write(self, observed: Observed, live: Live, changes: Sequence[ObjectChange], outcome: Outcome) -> bool:
         """Write the changes that need not wait for the restart; returns whether a restart follows."""
         planned = observed.planned
-        early = [change for change in planned.changes if not change.late]
+        early = [change for change in changes if not change.late]
         restart = planned.post_apply is PostApply.RESTART
         if not early:
             return restart
-        version.check(version.running(self._run, observed.host.image))
         guards.data_store(Client(self._transport(observed.login)), self._settings)
         guards.before_writing(self._run, self._settings, early, live)
         self._check(observed.host)
@@ -265,7 +301,7 @@ class Server:
         self._do(notes.forget(self._directory), _NOTES_FAILED)
 
     def _reload(self, client: Client, live: Live) -> None:
-        (answer,) = client.call([Call("Action", "set", {"create": {"reload": {"@type": "ReloadSettings"}}})])
+        (answer,) = client.call([orders.action(orders.RELOAD_SETTINGS)])
         for error in (answer.arguments.get("notCreated") or {}).values():
             raise SettingsError(
                 "everything is written, but Stalwart does not reload its settings while one object is invalid",

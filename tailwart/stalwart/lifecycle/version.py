@@ -1,15 +1,11 @@
-"""The one version series that this deploy supports: 0.16.x."""
+"""Which version runs, and the refusal of every series but the supported one (`tailwart/releases.py`)."""
 
 from __future__ import annotations
 
-import re
-
+from tailwart import releases
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
 from tailwart.runner import Runner
-
-SUPPORTED = (0, 16)
-_VERSION = re.compile(r"(?<![\d.])v?(\d+)\.(\d+)\.(\d+)")
 
 
 def running(run: Runner, image: str) -> str:
@@ -18,28 +14,16 @@ def running(run: Runner, image: str) -> str:
     Without CONFIG_PATH, because with that variable the server ignores its arguments and starts a second time.
     """
     done = run(f"timeout 20 docker exec {names.CONTAINER} env -u CONFIG_PATH stalwart --version 2>&1", timeout=60)
-    return find(done.stdout) if done.ok and find(done.stdout) else find(image.rpartition(":")[2])
-
-
-def find(text: str) -> str:
-    """The first version in a text, as `major.minor.patch`."""
-    match = _VERSION.search(text)
-    return ".".join(match.groups()) if match else ""
+    return releases.find(done.stdout if done.ok else "") or releases.find(image.rpartition(":")[2])
 
 
 def check(version: str) -> None:
     """Raises TailwartError for another series; an unknown version (empty) passes, `.env` was checked for its tag."""
-    if not version or tuple(map(int, version.split(".")[:2])) == SUPPORTED:
+    if not version or releases.supported(version):
         return
-    newer = tuple(map(int, version.split(".")[:2])) > SUPPORTED
     raise TailwartError(
         f"Stalwart {version} is not supported",
         seen=f"version {version} in the running container",
-        expected="0.16.x",
-        remedy=(
-            "set STALWART_IMAGE back to a 0.16.x tag; a store of 0.16 is refused by 1.0: that upgrade goes through "
-            "0.16.27 and a migration into a new, empty store"
-            if newer
-            else "set STALWART_IMAGE to stalwartlabs/stalwart:v0.16.7; older settings are not JMAP objects"
-        ),
+        expected=releases.SUPPORTED.name,
+        remedy=releases.WAY_TO_1_0 if releases.newer(version) else releases.WAY_FROM_OLDER,
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailwart.errors import TailwartError
+from tailwart.releases import SUPPORTED
 
 _READ_LOG = "read the server's log on the mailbox host: `docker logs --tail 50 stalwart`"
 _REMEDIES = {
@@ -19,7 +20,7 @@ _REMEDIES = {
     "objectIsLinked": "remove or change the objects that use it first",
     "notFound": "it was removed in the meantime; run the deploy again: it reads the server again",
     "forbidden": "this login is no administrator: check STALWART_ADMIN, or run `tailwart recover`",
-    "unknownMethod": "this server does not know that object: check STALWART_IMAGE, 0.16.x is supported",
+    "unknownMethod": f"this server does not know that object: check STALWART_IMAGE, {SUPPORTED.name} is supported",
     "invalidProperties": "correct the value in .env or group_data/mailbox.py",
     "singleton": "this object can only be changed, not created or destroyed",
     "willDestroy": "run the deploy again: it reads the server again",

@@ -30,6 +30,20 @@ class Ref:
         return self.key
 
 
+@dataclass(frozen=True, slots=True)
+class PublicText:
+    """A text that some releases hold as text and others as an object that names its source.
+
+    The server's schema decides how it is written (`settings/compat.py`); both forms count as the same value.
+    """
+
+    text: str
+
+    def as_object(self) -> dict[str, str]:
+        """The form of the newer releases."""
+        return {TYPE: "Value", "value": self.text}
+
+
 class Bag(tuple[Any, ...]):
     """A list without an order (aliases)."""
 
@@ -63,8 +77,8 @@ def same(desired: Any, live: Any, resolve: Resolve) -> bool:
     same({"port": 25}, {"port": 25, "name": "smtp"}, resolve)  # True: only the managed properties count
     same(frozenset({"a"}), {"a": True, "b": True}, resolve)    # False: a set must match exactly
     """
-    if isinstance(desired, Ref):
-        return live is not None and resolve(desired) == live
+    if isinstance(desired, (Ref, PublicText)):
+        return _same_one(desired, live, resolve)
     if isinstance(desired, frozenset):
         return _same_set(desired, live, resolve)
     if isinstance(desired, Bag):
@@ -79,6 +93,12 @@ def same(desired: Any, live: Any, resolve: Resolve) -> bool:
             same(value, live.get(name), resolve) for name, value in desired.items()
         )
     return bool(canonical(desired) == canonical(live))
+
+
+def _same_one(desired: Ref | PublicText, live: Any, resolve: Resolve) -> bool:
+    if isinstance(desired, PublicText):
+        return live in (desired.text, desired.as_object())
+    return live is not None and resolve(desired) == live
 
 
 def _same_set(desired: frozenset[Any], live: Any, resolve: Resolve) -> bool:
@@ -156,6 +176,8 @@ def encode(desired: Any, resolve: Resolve) -> Any:
         if found is None:
             raise KeyError(desired)
         return found
+    if isinstance(desired, PublicText):
+        return desired.as_object()
     if isinstance(desired, frozenset):
         return {encode(item, resolve): True for item in sorted(desired, key=str)}
     if isinstance(desired, tuple):
@@ -191,6 +213,8 @@ def shown(desired: Any, keys: Callable[[str], str] = str) -> Any:
     """A value for the operator: sets as sorted lists, references by name; `keys` turns an id into a name."""
     if isinstance(desired, Ref):
         return desired.key
+    if isinstance(desired, PublicText):
+        return desired.text
     if isinstance(desired, frozenset):
         return sorted(str(shown(item)) for item in desired)
     if isinstance(desired, tuple):

@@ -11,8 +11,9 @@ from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.failures import SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import MAX_OBJECTS, Answer, Call
 from tailwart.stalwart.protocol.live import Live
-from tailwart.stalwart.protocol.values import TYPE, Ref, Resolve, at, encode, merged, placed, references
-from tailwart.stalwart.settings.planning import CREDENTIAL, ObjectChange
+from tailwart.stalwart.protocol.values import Ref, Resolve, references
+from tailwart.stalwart.settings.documents import creation, update
+from tailwart.stalwart.settings.planning import ObjectChange
 
 # References that are optional at creation: the object is created now, and gets them one request later.
 _OPTIONAL_REFERENCES = frozenset({"memberGroupIds", "certificateManagement", "dnsManagement", "encryptionAtRest"})
@@ -115,55 +116,17 @@ def _calls(changes: Sequence[ObjectChange], writer: _Writer) -> tuple[list[Call]
             for change in batch[start : start + MAX_OBJECTS]:
                 token = f"t{len(by_token)}"
                 if change.action is Action.CREATE:
-                    arguments.setdefault("create", {})[token] = _creation(change, writer)
+                    arguments.setdefault("create", {})[token] = creation(change, writer.resolve, writer.hashes)
                 else:
                     token = change.object_id or str(writer.resolve(change.ref))
                     if change.action is Action.DELETE:
                         arguments.setdefault("destroy", []).append(token)
                     else:
                         patch = arguments.setdefault("update", {}).setdefault(token, {})
-                        patch.update(_patch(change, writer))
+                        patch.update(update(change, writer.resolve, writer.hashes))
                 by_token[f"{kind}/{token}"] = change
             calls.append(Call(kind, "set", arguments))
     return calls, by_token
-
-
-def _creation(change: ObjectChange, writer: _Writer) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for path, value in change.values.items():
-        *parents, last = placed(path, {}).split("/")
-        target = document
-        for parent in parents:
-            target = target.setdefault(parent, {})
-        target[last] = encode(value, writer.resolve)
-    if change.password is not None:
-        document.setdefault("credentials", {}).setdefault("0", {}).update(_credential(change, writer.hashes))
-    return document
-
-
-def _patch(change: ObjectChange, writer: _Writer) -> dict[str, Any]:
-    patch = {
-        placed(path, change.live): merged(value, encode(value, writer.resolve), at(change.live, path))
-        for path, value in change.values.items()
-    }
-    if change.password is not None:
-        place = placed(CREDENTIAL, change.live)
-        if at(change.live, CREDENTIAL):
-            # The person's app passwords are in the same list, and beside the secret stand networks and a second factor.
-            patch[f"{place}/secret"] = writer.hashes[change.secret_name]
-        else:
-            own = {path: patch.pop(path) for path in list(patch) if path.startswith(f"{place}/")}
-            credential = _credential(change, writer.hashes)
-            credential |= {path.removeprefix(f"{place}/"): value for path, value in own.items()}
-            if change.live.get("credentials"):
-                patch[place] = credential
-            else:
-                patch["credentials"] = {"0": credential}
-    return patch
-
-
-def _credential(change: ObjectChange, hashes: Mapping[str, str]) -> dict[str, Any]:
-    return {TYPE: "Password", "secret": hashes[change.secret_name]}
 
 
 def _note(answer: Answer, by_token: Mapping[str, ObjectChange], live: Live, outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ from tailwart.network import TAILNET_RANGES
 from tailwart.providers.definition import DnsField, Variable
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.kinds import MARK, reads
-from tailwart.stalwart.protocol.values import TYPE, Bag, Ref, canonical
+from tailwart.stalwart.protocol.values import TYPE, Bag, PublicText, Ref, canonical
 from tailwart.stalwart.settings.desired_object import DesiredObject, combined
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput, MailboxSettings
 from tailwart.stalwart.settings.terms import model as terms
@@ -243,7 +243,7 @@ def _stores(settings: MailboxSettings) -> Iterator[DesiredObject]:
                     "customEndpoint": settings.s3.endpoint,
                     "customRegion": settings.s3.region,
                 },
-                "accessKey": settings.s3.access_key,
+                "accessKey": PublicText(settings.s3.access_key),
                 "secretKey": _environment(names.ENV_S3),
             },
             masked=frozenset({"accessKey"}),

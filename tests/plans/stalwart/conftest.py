@@ -9,12 +9,18 @@ import pytest
 from argon2 import PasswordHasher, Type
 
 from tailwart.stalwart.accounts import passwords
+from tailwart.stalwart.lifecycle import server_schema
 from tests.plans.stalwart.stalwart_host import StalwartHost, stalwart_host
 
 
 @pytest.fixture(autouse=True)
 def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "HASHER", PasswordHasher(1, 8, 1, type=Type.ID))
+
+
+@pytest.fixture(autouse=True)
+def _schemas_are_kept_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(server_schema, "CACHE", tmp_path / "schema-cache")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tailwart.stalwart.schema.model import Schema
 from tailwart.stalwart.schema.parsing import parse
+from tailwart.stalwart.settings.desired_object import DesiredObject
 
 ABSENT = "Stalwart's schemas are not part of this repository, and there is no ../shared/stalwart"
 
@@ -55,8 +57,9 @@ def schema(version: str) -> Schema:
     return _parsed(version)
 
 
-def _field(shape: str, update: str = "mutable", **rest: Any) -> dict[str, Any]:
-    return {"type": {"type": shape, **rest}, "update": update, "description": "words"}
+def _field(shape: str, update: str = "mutable", of: Any = None, **rest: Any) -> dict[str, Any]:
+    inner = {"class": of} if of else {}
+    return {"type": {"type": shape, **inner, **rest}, "update": update, "description": "words"}
 
 
 # A shelf of books: every shape of the real schema, none of its names.
@@ -108,7 +111,7 @@ SMALL: dict[str, Any] = {
             "properties": {
                 "owner": _field("string", format="emailAddress", maxLength=10),
                 "lock": _field("object", objectName="x:Lock"),
-                "places": _field("set", **{"class": {"type": "string", "format": "ipNetwork"}, "minItems": 1}),
+                "places": _field("set", of={"type": "string", "format": "ipNetwork"}, minItems=1),
                 "address": _field("string", format="socketAddress", nullable=True),
                 "limits": _field(
                     "map",
@@ -123,6 +126,24 @@ SMALL: dict[str, Any] = {
     },
     "enums": {"Genre": [{"name": "crime"}, {"name": "comedy"}]},
 }
+
+
+def of(items: Iterable[DesiredObject]) -> dict[str, Any]:
+    """The document of a server that takes just these objects, whatever their values are."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for item in items:
+        values = {**item.at_creation, **item.fields, "credentials": None}
+        variant = found.setdefault(item.kind, {}).setdefault(str(values.get("@type", "")), {})
+        variant |= {path.partition("/")[0]: _field("hologram") for path in values}
+    made: dict[str, Any] = {"objects": {}, "schemas": {}, "fields": {}, "enums": {}}
+    for kind, variants in found.items():
+        name = f"x:{kind}"
+        made["objects"][name] = {"type": "object"}
+        made["fields"] |= {f"{name}{variant}": {"properties": fields} for variant, fields in variants.items()}
+        many = [{"name": variant, "schemaName": f"{name}{variant}"} for variant in variants]
+        single = {"type": "single", "schemaName": name}
+        made["schemas"][name] = single if "" in variants else {"type": "multiple", "variants": many}
+    return made
 
 
 def small() -> Schema:

@@ -7,6 +7,8 @@ The shell scripts of the settings plane run as they are, with the real curl; onl
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -61,6 +63,10 @@ class SimulatedHost:
     commands: int = 0
     kill_at: tuple[int, str] | None = None
     scripts: list[str] = field(default_factory=list)
+    # What it publishes of its objects; None: nothing, and writes are then not checked.
+    schema: dict[str, Any] | None = None
+    digest: str = ""
+    schemas_sent: int = 0
 
     def __post_init__(self) -> None:
         self.bin = self.directory / "bin"
@@ -95,10 +101,23 @@ class SimulatedHost:
     def answer(self, request: BaseHTTPRequestHandler, body: bytes | None) -> None:
         status, document = self._respond(request.path, request.headers.get("Authorization", ""), body)
         data = json.dumps(document).encode()
+        if status == 404 and self.schema is not None and request.path.startswith("/api/schema"):
+            status, data = self._schema(request)
         request.send_response(status)
+        if status == 302:
+            request.send_header("Location", f"/api/schema/{self.digest}")
         request.send_header("Content-Length", str(len(data)))
         request.end_headers()
         request.wfile.write(data)
+
+    def _schema(self, request: BaseHTTPRequestHandler) -> tuple[int, bytes]:
+        """A redirect to the schema, or the schema itself, compressed as the server sends it."""
+        compressed = gzip.compress(json.dumps(self.schema).encode())
+        self.digest = hashlib.sha256(compressed[10:]).hexdigest()
+        if request.path == f"/api/schema/{self.digest}":
+            self.schemas_sent += 1
+            return 200, compressed
+        return 302, b""
 
     def _respond(self, path: str, authorization: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
         if path == "/restart":
@@ -108,6 +127,8 @@ class SimulatedHost:
             return 200, {"status": 200}
         if not self._accepts(authorization):
             return 401, {"type": "about:blank", "status": 401, "title": "Unauthorized"}
+        if path.startswith("/api/"):
+            return 404, {"type": "about:blank", "status": 404, "title": "Not Found"}
         if body is None:
             return 200, {"primaryAccounts": {"urn:stalwart:jmap": "d333333"}}
         assert '"accountId": "d333333"' in body.decode()

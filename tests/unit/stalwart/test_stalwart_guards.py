@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tailwart import releases
 from tailwart.errors import TailwartError
 from tailwart.providers.definition import DnsServer
 from tailwart.runner import Completed
@@ -33,7 +34,7 @@ S3 = S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "G
     ],
 )
 def test_versions_are_found(text: str, found: str) -> None:
-    assert version.find(text) == found
+    assert releases.find(text) == found
 
 
 def test_another_series_is_refused_with_the_way() -> None:
