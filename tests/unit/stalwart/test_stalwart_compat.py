@@ -24,7 +24,9 @@ from tailwart.stalwart.settings.inputs import AccountInput, Acme, GroupInput, Li
 from tailwart.stalwart.settings.planning import ObjectChange, plan
 from tests.unit.dns.test_dns_servers import server
 from tests.unit.stalwart import schemas
+from tests.unit.stalwart.every_term import EVERY_TERM, OIDC
 from tests.unit.stalwart.sample import Deployed, settings
+from tests.unit.stalwart.test_stalwart_terms import given
 
 S3 = S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "GKkey")
 ADMIN = AccountInput("admin@example.org", SecretStr("admin-password-1"), admin=True)
@@ -51,6 +53,8 @@ INPUTS: dict[str, MailboxSettings] = {
         ip_lookup="v4Only",
         offline=False,
     ),
+    "every term": given(**EVERY_TERM),
+    "oidc": given(**OIDC),
     "no login at the smarthost": settings(smarthost_username=None, smarthost_password=None),
 }
 
