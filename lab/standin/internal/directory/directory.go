@@ -2,6 +2,7 @@
 package directory
 
 import (
+	"cmp"
 	"strings"
 	"sync"
 
@@ -100,8 +101,8 @@ func (d *Directory) expand(address string, seen map[string]bool, accounts *[]reg
 	}
 	seen[full] = true
 	owner, kind := d.lookup(full)
-	if kind == "" && subAddressing(domainObject.Value) {
-		if plain, _, tagged := strings.Cut(local, "+"); tagged {
+	if kind == "" {
+		if plain := withoutTag(domainObject.Value, local); plain != local {
 			owner, kind = d.lookup(plain + "@" + domain)
 		}
 	}
@@ -140,9 +141,17 @@ func (d *Directory) expand(address string, seen map[string]bool, accounts *[]reg
 	return true
 }
 
-func subAddressing(domain map[string]any) bool {
+// withoutTag takes away what follows the separator of the domain's sub-addresses.
+func withoutTag(domain map[string]any, local string) string {
 	m, _ := domain["subAddressing"].(map[string]any)
-	return m["@type"] != "Disabled"
+	switch m["@type"] {
+	case "Disabled":
+		return local
+	case "Custom":
+		return cmp.Or(expr.Text(expr.Choose(m["customRule"], expr.Env{"rcpt": local})), local)
+	}
+	plain, _, _ := strings.Cut(local, "+")
+	return plain
 }
 
 // MaySend says whether an account may use an address as the sender.
@@ -152,9 +161,8 @@ func (d *Directory) MaySend(account registry.Object, address string) bool {
 		return false
 	}
 	owner, kind := d.lookup(local + "@" + domain)
-	if kind == "" && subAddressing(object.Value) {
-		plain, _, _ := strings.Cut(local, "+")
-		owner, kind = d.lookup(plain + "@" + domain)
+	if kind == "" {
+		owner, kind = d.lookup(withoutTag(object.Value, local) + "@" + domain)
 	}
 	if kind == "Account" && owner.ID == account.ID {
 		return true

@@ -24,7 +24,8 @@ type Env map[string]any
 var variables = strings.Fields(`asn authenticated_as body country domain email helo_domain host ip is_tls is_v4 is_v6
 last_error last_status listener local local_ip local_port location method mx name notify_num octets path path_query port
 priority protocol query queue_age queue_name raw rcpt rcpt_domain received_from_ip received_via_port recipients remote_ip
-remote_port retry_num reverse_ip scheme sender sender_domain size source subject to url value`)
+remote_ip_ptr remote_port retry_num reverse_ip scheme sender sender_domain size source subject to url value
+env_from env_from_domain env_to from from_domain ip_reverse sld`)
 
 var constants = strings.Fields(`relaxed strict disable optional require ipv4_only ipv6_only ipv6_then_ipv4 ipv4_then_ipv6
 hourly daily weekly login plain xoauth2 oauthbearer mixer stanag4406 nsep`)
@@ -55,8 +56,10 @@ func init() {
 }
 
 var (
-	words    = regexp.MustCompile(`'[^']*'|"[^"]*"|\b\d+(ms|[smhd])\b|\b[A-Za-z_][A-Za-z0-9_.]*`)
+	words    = regexp.MustCompile(`'[^']*'|"[^"]*"|\$\d\b|\b\d+(ms|[smhd])\b|\b[A-Za-z_][A-Za-z0-9_.]*`)
 	compiled sync.Map
+	// tags are what the spam filter has found: every name in capitals may be one.
+	tags = regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`)
 )
 
 // Compile reads an expression. An unknown name is worded as the server words it.
@@ -68,6 +71,8 @@ func Compile(source string) (*vm.Program, error) {
 	text := words.ReplaceAllStringFunc(source, func(word string) string {
 		switch {
 		case strings.ContainsAny(word[:1], `'"`), word == "true", word == "false":
+		case word[0] == '$':
+			return "captured(" + word[1:] + ")"
 		case strings.ContainsAny(word[:1], "0123456789"):
 			if n, ok := strings.CutSuffix(word, "d"); ok {
 				return "24 * " + milliseconds(n+"h")
@@ -76,6 +81,11 @@ func Compile(source string) (*vm.Program, error) {
 		case word == "contains":
 			// An operator of the library's language.
 			return "has"
+		case word == "matches":
+			// So is this one.
+			return "found"
+		case tags.MatchString(word):
+			return "false"
 		case base[word] == nil && !slices.Contains(functions, word):
 			unknown = cmp.Or(unknown, word)
 		}
@@ -116,6 +126,21 @@ func Choose(object any, env Env) any {
 	}
 	all := maps.Clone(base)
 	maps.Copy(all, env)
+	var groups []string
+	all["found"] = func(pattern, text string) bool {
+		re, err := regexp.Compile(pattern)
+		if err != nil {
+			return false
+		}
+		groups = re.FindStringSubmatch(text)
+		return groups != nil
+	}
+	all["captured"] = func(n int) string {
+		if n < len(groups) {
+			return groups[n]
+		}
+		return ""
+	}
 	matches, _ := m["match"].(map[string]any)
 	keys := slices.SortedFunc(maps.Keys(matches), func(a, b string) int {
 		x, _ := strconv.Atoi(a)

@@ -28,6 +28,8 @@ type Conn struct {
 	Local      netip.AddrPort
 	ListenerID string
 	TLS        bool
+	// settings are the listener's own, where it has any.
+	settings *tls.Config
 }
 
 // RemoteAddr implements net.Conn.
@@ -58,6 +60,7 @@ type Listener struct {
 	handler  Handler
 	implicit bool
 	trusted  []netip.Prefix
+	settings *tls.Config
 	socket   net.Listener
 }
 
@@ -98,13 +101,31 @@ func (s *Set) Open(value map[string]any, o Options) {
 			o.Log.Emit("error", "Network listener error", "network.bind-error", append(fields, "reason", err.Error())...)
 			continue
 		}
-		l := &Listener{options: o, name: name, handler: o.Handlers[protocol], implicit: implicit, trusted: trusted, socket: socket}
+		l := &Listener{options: o, name: name, handler: o.Handlers[protocol], implicit: implicit, trusted: trusted,
+			settings: versionsOf(value, o.TLS), socket: socket}
 		s.mu.Lock()
 		s.listeners = append(s.listeners, l)
 		s.mu.Unlock()
 		o.Log.Info("Network listener started", "network.listen-start", append(fields, "tls", implicit)...)
 		go l.serve()
 	}
+}
+
+// versionsOf are the listener's own TLS settings: which versions it leaves out.
+// Go chooses the ciphers of TLS 1.3 itself, so those are not left out here.
+func versionsOf(value map[string]any, common *tls.Config) *tls.Config {
+	disabled, _ := value["tlsDisableProtocols"].(map[string]any)
+	if len(disabled) == 0 || common == nil {
+		return nil
+	}
+	own := common.Clone()
+	if disabled["tls12"] == true {
+		own.MinVersion = tls.VersionTLS13
+	}
+	if disabled["tls13"] == true {
+		own.MaxVersion = tls.VersionTLS12
+	}
+	return own
 }
 
 // listen binds an address; [::] takes IPv4 too. A host without IPv6 gets the
@@ -151,7 +172,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 func (l *Listener) accept(raw net.Conn) {
-	c := &Conn{Conn: raw, Remote: addrPort(raw.RemoteAddr()), Local: addrPort(raw.LocalAddr()), ListenerID: l.name}
+	c := &Conn{Conn: raw, Remote: addrPort(raw.RemoteAddr()), Local: addrPort(raw.LocalAddr()), ListenerID: l.name, settings: l.settings}
 	if slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Contains(c.Remote.Addr()) }) {
 		fronted := proxyproto.NewConn(raw, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(headerTimeout))
 		// Waits for the header.
@@ -200,7 +221,11 @@ func TLSNames(state tls.ConnectionState) (version, suite string) {
 
 // StartTLS does the server's side of a handshake on the connection.
 func (c *Conn) StartTLS(o Options) bool {
-	secure := tls.Server(c.Conn, o.TLS)
+	settings := o.TLS
+	if c.settings != nil {
+		settings = c.settings
+	}
+	secure := tls.Server(c.Conn, settings)
 	secure.SetDeadline(time.Now().Add(time.Minute))
 	if err := secure.Handshake(); err != nil {
 		o.Log.Info("TLS handshake error", "tls.handshake-error", c.Fields("reason", err.Error())...)

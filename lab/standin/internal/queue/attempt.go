@@ -134,7 +134,8 @@ func (q *Queue) deliverLocal(m *Message, queue string, r *Recipient, body []byte
 		quota, _ := quotas["maxDiskQuota"].(float64)
 		_, msg, err := q.Mail.Append(account.ID, "INBOX", message, nil, time.Now(), int64(quota))
 		if errors.Is(err, mailstore.ErrQuota) {
-			return &failure{permanent: true, reason: "552 5.2.2 Mailbox over quota."}
+			// The sender is told when the message expires: until then there may be room again.
+			return temporary("Mailbox over quota.")
 		}
 		if err != nil {
 			return temporary("message could not be stored: %v", err)

@@ -27,6 +27,7 @@ type Server struct {
 	Queue     *queue.Queue
 	Signer    *sign.Signer
 	Hostname  func() string
+	Rates     Rates
 }
 
 const (
@@ -78,6 +79,8 @@ type session struct {
 	who        *directory.Identity
 	authFailed int
 	rcptFailed int
+	// taken counts the messages of this connection.
+	taken int
 
 	mailFrom   *string
 	recipients []string
@@ -187,6 +190,9 @@ func (x *session) env() expr.Env {
 	if x.mailFrom != nil {
 		_, domain, _ := strings.Cut(*x.mailFrom, "@")
 		env["sender"], env["sender_domain"] = *x.mailFrom, strings.ToLower(domain)
+	}
+	if n := len(x.recipients); n > 0 {
+		env["rcpt"], env["rcpt_domain"] = x.recipients[n-1], strings.ToLower(x.recipients[n-1][strings.LastIndexByte(x.recipients[n-1], '@')+1:])
 	}
 	return env
 }

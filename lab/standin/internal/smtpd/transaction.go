@@ -27,6 +27,14 @@ func (x *session) Mail(address string, options *smtp.MailOptions) error {
 		return reply("501 5.5.4 You are not allowed to send from this address.")
 	}
 	x.mailFrom = &address
+	if !expr.Truth(x.stage("MtaStageMail", "isSenderAllowed")) {
+		x.mailFrom = nil
+		return reply("550 5.7.1 Sender address not allowed.")
+	}
+	if !x.withinRates(false) {
+		x.mailFrom = nil
+		return errRate
+	}
 	if x.who == nil {
 		x.checks = x.startChecks(address)
 	}
@@ -34,7 +42,10 @@ func (x *session) Mail(address string, options *smtp.MailOptions) error {
 	return nil
 }
 
-var errTooBig = reply("552 5.3.4 Message too big for system.")
+var (
+	errTooBig = reply("552 5.3.4 Message too big for system.")
+	errRate   = reply("452 4.4.5 Rate limit exceeded, try again later.")
+)
 
 // Rcpt implements smtp.Session.
 func (x *session) Rcpt(address string, _ *smtp.RcptOptions) error {
@@ -54,6 +65,10 @@ func (x *session) Rcpt(address string, _ *smtp.RcptOptions) error {
 		return x.refuseRecipient("550 5.1.2 Relay not allowed.")
 	}
 	x.recipients = append(x.recipients, address)
+	if !x.withinRates(true) {
+		x.recipients = x.recipients[:len(x.recipients)-1]
+		return errRate
+	}
 	x.Options.Log.Info("SMTP RCPT TO command", "smtp.rcpt-to", x.conn.Fields("to", address)...)
 	return nil
 }
@@ -78,6 +93,9 @@ func (x *session) Logout() error {
 
 // Data implements smtp.Session: it queues a complete message.
 func (x *session) Data(r io.Reader) error {
+	if x.taken >= x.limit("MtaStageData", "maxMessages", 10) {
+		return reply("452 4.4.5 Maximum number of messages per session exceeded.")
+	}
 	limit := x.maxSize()
 	body, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {
@@ -113,6 +131,7 @@ func (x *session) Data(r io.Reader) error {
 	}
 	x.Options.Log.Info(title, code, x.conn.Fields("queueId", id, "from", m.From, "to", x.recipients, "size", len(body), "nextRetry", m.Created,
 		"nextDsn", m.Created.AddDate(0, 0, 1), "expires", m.Created.AddDate(0, 0, 3))...)
+	x.taken++
 	return reply("250 2.0.0 Message queued with id " + m.Hex() + ".")
 }
 

@@ -87,7 +87,9 @@ def objects(terms: DirectoryTerms, *, with_secret: bool) -> Iterator[DesiredObje
         return
     key = "ldap" if terms.ldap else "oidc"
     fields = _ldap(terms.ldap, with_secret) if terms.ldap else _oidc(terms.oidc)
-    yield DesiredObject("Directory", key, fields, at_creation={"description": f"{MARK}: {key}"})
+    # At creation, what is absent gets the server's default: "none" must be said.
+    nothing = {name: None for name, value in fields.items() if value is None}
+    yield DesiredObject("Directory", key, fields, at_creation={"description": f"{MARK}: {key}", **nothing})
     yield DesiredObject("Authentication", SINGLETON, {"directoryId": Ref("Directory", key)})
 
 

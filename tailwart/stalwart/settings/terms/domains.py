@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -40,12 +39,13 @@ def objects(domains: Mapping[str, DomainTerms]) -> Iterator[DesiredObject]:
         if terms.gives("reports_to"):
             fields["reportAddressUri"] = f"mailto:{terms.reports_to}" if terms.reports_to else None
         if fields:
-            yield DesiredObject("Domain", name, fields)
+            # At creation, what is absent gets the server's default: "nobody" must be said.
+            nobody = {field: None for field in ("reportAddressUri",) if field in fields and fields[field] is None}
+            yield DesiredObject("Domain", name, fields, at_creation=nobody)
 
 
 def _rule(value: bool | str) -> dict[str, Any]:
     if isinstance(value, bool):
         return {TYPE: "Enabled" if value else "Disabled"}
-    separator = re.escape(value).replace("\\", "\\\\")
-    match = {"if": f"matches('^([^{separator}]+){separator}.*$', rcpt)", "then": "$1"}
+    match = {"if": f"matches('^([^{value}]+)[{value}].*$', rcpt)", "then": "$1"}
     return {TYPE: "Custom", "customRule": {"match": (match,), "else": "rcpt"}}
