@@ -45,8 +45,14 @@ mailbox_lists: list[dict[str, Any]] = []
 # has no IPv6 egress (lesson 8). Without effect behind a smarthost.
 mailbox_ip_lookup = "v4ThenV6"
 
-# Prometheus metrics at http://STALWART_MAGIC_NAME:8080/metrics/prometheus, for the tailnet only.
+# Prometheus metrics at http://STALWART_MAGIC_NAME:8080/metrics/prometheus, for the tailnet only, as user `metrics` with
+# the password METRICS_PASSWORD of .env.
 mailbox_metrics = False
+
+# When an address is banned, and for how long (docs/hardening.md). Without an entry: 100 refused logins, 35 unknown
+# recipients, 150 idle connections or 30 port scans within a day; for an hour, port scans for a day.
+#     mailbox_bans = {"login": {"failures": 20, "within": "1d", "for": "15m"}}
+mailbox_bans: dict[str, dict[str, Any]] = {}
 
 # True allows the blob store to move (S3_ENDPOINT, S3_BUCKET), and accepts that mail already stored becomes unreadable.
 mailbox_blob_store_may_move = False

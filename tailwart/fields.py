@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from tailwart import releases
+from tailwart import releases, webpaths
 from tailwart.network import TAILNET_V6, Services
 
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
@@ -271,6 +271,10 @@ def _services(value: object) -> object:
     return Services.parse(value) if isinstance(value, str) else value
 
 
+def _vhost_paths(value: object) -> object:
+    return webpaths.serves(value) if isinstance(value, str) else value
+
+
 def _pattern(pattern: re.Pattern[str], expected: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.match(value):
@@ -315,6 +319,7 @@ IPv4 = Annotated[ipaddress.IPv4Address, _address(4)]
 IPv6 = Annotated[ipaddress.IPv6Address, _address(6)]
 SocketV6 = Annotated[str, AfterValidator(_socket_v6)]
 MailServices = Annotated[Services, BeforeValidator(_services)]
+VhostPaths = Annotated[tuple[str, ...], BeforeValidator(_vhost_paths)]
 Ttl = Annotated[int, BeforeValidator(_ttl)]
 HostLabel = Annotated[str, _pattern(_NAME, "a short name: a lower-case letter, then letters, digits and hyphens")]
 LocalPart = Annotated[

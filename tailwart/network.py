@@ -66,9 +66,10 @@ MAIL_SERVICES = (SMTP, SUBMISSIONS, SUBMISSION, IMAP, IMAPS, POP3S, SIEVE)
 """What `MAIL_SERVICES` in `.env` chooses from."""
 
 HTTPS = Service("https", 443, "http", implicit_tls=True, needed=True)
-"""MTA-STS, autoconfig and autodiscover with Stalwart's own certificate, passed through by SNI (lesson 5)."""
+"""MTA-STS, autoconfig and autodiscover with Stalwart's own certificate, passed through by SNI (lesson 5), and what
+`JMAP_VHOST_SERVES` names; everything else is closed there (`tailwart/webpaths.py`). Edges send a PROXY header."""
 HTTP = Service("http", 8080, "http", clear=True, needed=True)
-"""JMAP and administration, for `TS_ADMIN_SRC` and an edge's `JMAP_VHOST`."""
+"""JMAP and administration, for `TS_ADMIN_SRC` alone: no edge reaches it."""
 
 SSH_PORT = 22
 

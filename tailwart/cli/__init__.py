@@ -24,6 +24,7 @@ _COMMANDS = {
     "lab": ("lab.cli", "lab", "The whole system on this machine: up, down, status, ssh, logs, send, fetch."),
     "settings": ("tailwart.cli.settings", "settings", "Stalwart's settings: plan, apply, export."),
     "account": ("tailwart.cli.account", "account", "Mail accounts: list, add, passwd, alias, quota, disable."),
+    "bans": ("tailwart.cli.bans", "bans", "Addresses that the mail server refuses: list, lift."),
     "recover": ("tailwart.cli.recover", "recover", "Locked out: reset the administrator's password (lesson 17)."),
     "tailnet": ("tailwart.cli.tailnet", "tailnet", "The tailnet policy: plan, apply, test, restore, matrix."),
     "dns": ("tailwart.cli.dns", "dns", "The zone: plan, apply, check, snapshot, restore, zonefile, diff."),

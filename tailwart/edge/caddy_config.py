@@ -33,7 +33,7 @@ class EdgeRoutes:
     """All that caddy.json depends on.
 
     ``upstream`` is the mailbox's full MagicDNS name (lesson 6: never an address). ``domains`` are the mail domains,
-    ``services`` the public mail services.
+    ``services`` the public mail services. ``vhost`` is the name of `JMAP_VHOST`, empty without it.
     ``web`` says that a web Caddy on this host shares :443; without it the edge is mail-only and has no :443.
     """
 
@@ -41,6 +41,7 @@ class EdgeRoutes:
     domains: tuple[str, ...]
     web: bool = False
     services: tuple[Service, ...] = DEFAULT_SERVICES.public
+    vhost: str = ""
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -50,7 +51,8 @@ class EdgeRoutes:
     @property
     def stalwart_names(self) -> tuple[str, ...]:
         """The names on :443 that go to Stalwart, its own certificate and all (lesson 5)."""
-        return tuple(f"{label}.{domain}" for domain in self.domains for label in HTTPS_LABELS)
+        names = tuple(f"{label}.{domain}" for domain in self.domains for label in HTTPS_LABELS)
+        return (*names, self.vhost) if self.vhost else names
 
 
 def document(routes: EdgeRoutes) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def _mail_server(port: int, upstream: str) -> dict[str, Any]:
 
 
 def _https_server(routes: EdgeRoutes) -> dict[str, Any]:
-    stalwart = _proxy(f"{routes.upstream}:{HTTPS.port}", proxy_protocol=False)
+    # With the header, because what asks here may also guess passwords (JMAP_VHOST): without it every guesser would have
+    # the edge's address, which is never banned. The TLS inside stays untouched, ALPN included: the server offers no h2.
+    stalwart = _proxy(f"{routes.upstream}:{HTTPS.port}", proxy_protocol=True)
     web = _proxy(f"127.0.0.1:{WEB_HTTPS_PORT}", proxy_protocol=False)
     return {
         "listen": _listen(HTTPS.port),

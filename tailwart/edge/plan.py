@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tailwart.edge import image, listeners, resolver, tailnet, web
+from tailwart.edge import image, listeners, resolver, tailnet
 from tailwart.edge.caddy_config import ADMIN_SOCKET, EdgeRoutes, render, same_meaning
 from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
 from tailwart.edge.tailnet import Membership
@@ -23,13 +23,14 @@ WEB_PATH = f"{WEB}/caddyfile-path"
 """Holds the path of the Caddyfile that was edited, so that the edit can be reverted when the setting is gone."""
 WEB_RELOAD = f"{WEB}/reload-required"
 JMAP_SITE = f"{DIRECTORY}/jmap.caddy"
+"""A file of earlier releases, which the web Caddy imported: removed."""
 
 NOTHING = Probe(1, b"")
 
 
 @dataclass(frozen=True)
 class EdgePlan:
-    """One edge host. ``caddyfile`` is the web Caddy's file, empty for a mail-only edge; ``jmap`` adds its site.
+    """One edge host. ``caddyfile`` is the web Caddy's file, empty for a mail-only edge.
 
     ``ipv6``: the host has a public IPv6 address and must listen on it (lesson 8).
     """
@@ -37,9 +38,7 @@ class EdgePlan:
     routes: EdgeRoutes
     inputs: ImageInputs
     membership: Membership
-    mail_host: str
     caddyfile: str = ""
-    jmap: bool = False
     ipv6: bool = False
 
     @property
@@ -69,11 +68,6 @@ class EdgePlan:
     def directories(self) -> tuple[HostDirectory, ...]:
         """Open to all: they hold no secret, and Caddy inside the container is not root."""
         return (HostDirectory(DIRECTORY),)
-
-    @property
-    def jmap_file(self) -> HostFile:
-        """The site that the web Caddy imports for JMAP and webmail."""
-        return HostFile(JMAP_SITE, web.jmap_site(self.mail_host, self.routes.upstream))
 
     @property
     def project(self) -> ComposeProject:
@@ -114,6 +108,7 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
             environment.domains,
             web=edge.web is not None,
             services=environment.mail_services.public,
+            vhost=environment.mail_host if environment.jmap_vhost else "",
         ),
         inputs=ImageInputs(
             environment.edge_base_image,
@@ -122,9 +117,7 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
             environment.caddy_sha256 or "",
         ),
         membership=Membership(environment.ts_tailnet, environment.tag_edge, environment.ts_login_server or ""),
-        mail_host=environment.mail_host,
         caddyfile=edge.web or "",
-        jmap=environment.jmap_vhost and edge.web is not None,
         ipv6=edge.ipv6 is not None,
     )
 

@@ -30,7 +30,7 @@ _CADDYFILE = "--adapter caddyfile --config"
 
 @operation()
 def share_https(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
-    """The web Caddy listens on 8443 instead of 443, and imports the JMAP site where the plan has one."""
+    """The web Caddy listens on 8443 instead of 443."""
     host = ctx_host.get()
     reasons = _unshared(plan, observe(host, plan.project.watch))
     if not reasons:
@@ -56,19 +56,16 @@ def move_aside(run: Runner, plan: EdgePlan) -> None:
     the Caddyfile is then as it was before, and still active."""
     file = _Caddyfile.read(run, plan.caddyfile)
     moved = web.edit(file.text)
-    if plan.jmap:
-        hostfiles.write(run, [plan.jmap_file])
     before, after = _adapt(run, file, web.restore(file.text)), _adapt(run, file, moved)
     adapted.check(file.path, before, after)
-    final = web.edit(file.text, JMAP_SITE if plan.jmap else None)
-    _validate(run, file, final)
+    _validate(run, file, moved)
     notes = [HostFile(WEB_PATH, f"{plan.caddyfile}\n", "0600"), HostFile(WEB_RELOAD, "", "0600")]
     if not web.edited(file.text):
         notes.append(HostFile(_ORIGINAL, file.data, "0600", secret=True))
     hostfiles.write(run, notes, [_PRIVATE])
-    file.replace(run, final)
+    file.replace(run, moved)
     _reload(run, file)
-    run(f"rm -f {WEB_RELOAD}")
+    run(f"rm -f {WEB_RELOAD} {JMAP_SITE}")
 
 
 def put_back(run: Runner, path: str) -> None:
@@ -120,14 +117,14 @@ def _unshared(plan: EdgePlan, report: HostReport) -> list[str]:
     text = probe.output.decode(errors="surrogateescape")
     reasons = []
     try:
-        if probe.exit_code != 0 or web.edit(text, JMAP_SITE if plan.jmap else None) != text:
+        if probe.exit_code != 0 or web.edit(text) != text:
             reasons.append(f"{plan.caddyfile} moves its HTTPS port to 8443")
     except TailwartError:  # the operation fails with it when it executes
         reasons.append(f"{plan.caddyfile} cannot be edited as it is")
     if WEB_RELOAD in report.paths:
         reasons.append("the last edit was not loaded")
-    if plan.jmap and not plan.jmap_file.matches(report.paths.get(JMAP_SITE)):
-        reasons.append(f"{JMAP_SITE} changes")
+    if JMAP_SITE in report.paths:
+        reasons.append(f"{JMAP_SITE} of an earlier release is removed")
     return reasons
 
 

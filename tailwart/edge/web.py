@@ -1,8 +1,8 @@
 """Edits the Caddyfile of the web server beside an edge, so that the edge can own :443; and reverts the edit.
 
-Only the global options are touched: ``https_port`` becomes 8443, and the JMAP site is imported from a file of its own.
-Every other byte stays. Every addition carries a note by which `restore` finds it again. So the operator's own later
-changes survive a restore, which they would not if an old copy were put back.
+Only the global option ``https_port`` is touched: it becomes 8443. Every other byte stays. Every addition carries a note
+by which `restore` finds it again. So the operator's own later changes survive a restore, which they would not if an
+old copy were put back.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from collections.abc import Iterator
 from tailwart.edge.caddy_config import WEB_HTTPS_PORT
 from tailwart.edge.caddyfile import BYTE_ORDER_MARK, Token, tokens
 from tailwart.errors import TailwartError
-from tailwart.network import HTTP
 
 _OPTION = "https_port"
 _LINE_NOTE = "# tailwart: the mail edge owns :443 and hands the web's connections on to this port"
 _BLOCK_NOTE = "# tailwart (block): the mail edge owns :443 and hands the web's connections on to this port"
 _SPLIT_NOTE = "# tailwart (split): the mail edge owns :443 and hands the web's connections on to this port"
+# Earlier releases imported a site for JMAP_VHOST, whose name now goes to the mail server by SNI: taken out again.
 _IMPORT_NOTE = "# tailwart: JMAP and webmail of the mail server"
 _IMPORT_SPLIT_NOTE = "# tailwart (split): JMAP and webmail of the mail server"
 _NEWLINE = r"\r?\n"
 
 
-def edit(text: str, jmap_site: str | None = None) -> str:
-    """The Caddyfile with ``https_port`` 8443, and with an import of the file ``jmap_site`` when one is given.
+def edit(text: str) -> str:
+    """The Caddyfile with ``https_port`` 8443.
 
-    Applying it again changes nothing; an import that is no longer asked for is removed. Raises `TailwartError` where
-    the file's own ``https_port`` is written in a way that could not be put back.
+    Applying it again changes nothing. Raises `TailwartError` where the file's own ``https_port`` is written in a way
+    that could not be put back.
     """
-    edited = _with_port(restore(text))
-    return _with_import(edited, jmap_site) if jmap_site else edited
+    return _with_port(restore(text))
 
 
 def restore(text: str) -> str:
@@ -44,11 +43,6 @@ def restore(text: str) -> str:
 def edited(text: str) -> bool:
     """Whether the text holds such an edit."""
     return restore(text) != text
-
-
-def jmap_site(mail_host: str, upstream: str) -> str:
-    """The site file for JMAP and webmail: the mail server's HTTP port over the tailnet, by name."""
-    return f"{mail_host} {{\n\treverse_proxy http://{upstream}:{HTTP.port}\n}}\n"
 
 
 def _with_port(text: str) -> str:
@@ -65,19 +59,6 @@ def _with_port(text: str) -> str:
     if values:
         return text
     return _inserted(text, found, opener, f"\t{_OPTION} {WEB_HTTPS_PORT}", (f"\t{_LINE_NOTE}", f"\t{_SPLIT_NOTE}"))
-
-
-def _with_import(text: str, path: str) -> str:
-    found = tokens(text)
-    opener = _global_block(found)
-    closer = None if opener is None else _closing(found, opener)
-    if closer is None:
-        raise TailwartError(
-            "the Caddyfile's global options block is not closed",
-            expected="a line with } that ends it",
-            remedy="run `caddy adapt --config` on the file and fix the error that it reports",
-        )
-    return _inserted(text, found, closer, f"import {path}", (_IMPORT_NOTE, _IMPORT_SPLIT_NOTE))
 
 
 def _inserted(text: str, found: list[Token], after: int, line: str, notes: tuple[str, str]) -> str:

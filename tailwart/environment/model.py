@@ -15,6 +15,7 @@ from tailwart.fields import key as _key
 from tailwart.network import DEFAULT_SERVICES, MAIL_SERVICES
 from tailwart.providers.definition import DnsServer, Variable
 from tailwart.releases import DEFAULT_IMAGE, SUPPORTED
+from tailwart.webpaths import VHOST
 
 
 def _known(value: str) -> str:
@@ -315,12 +316,26 @@ class Environment(BaseModel):
         IPv6Network("fd00:7a17:600d::/64"),
     )
     jmap_vhost: v.Boolean = _key(
-        "Network", "JMAP and webmail at https://mail.DOMAIN through the edge's web Caddy.", "false", False
+        "Network", "https://mail.DOMAIN leads to the mail server, through every edge that owns :443.", "false", False
+    )
+    jmap_vhost_serves: v.VhostPaths = _key(
+        "Network",
+        f"What it serves: {', '.join(VHOST)} (account: the account pages, which need jmap and oauth as well). "
+        "Administration and metrics are never among it.",
+        "jmap,dav",
+        tuple(VHOST),
     )
     offline: v.Boolean = _key(
         "Network", "Switch off what needs the internet (spam services, logs to Tailscale): for a lab.", "false", False
     )
 
+    metrics_password: SecretStr | None = _key(
+        "Verification",
+        "Password with which Prometheus reads the metrics, as user `metrics`, where mailbox_metrics is True.",
+        "change-me-metrics",
+        None,
+        secret=True,
+    )
     probe_recipient: str | None = _key(
         "Verification",
         "An outside address that `make verify` may send a message to; empty: the way out is not tried.",

@@ -98,6 +98,7 @@ def _secrets(environment: Environment, key: str) -> tuple[str, ...]:
         environment.ldap_bind_password,
         environment.webhook_key,
         environment.webhook_token,
+        environment.metrics_password,
         *environment.provider_secrets,
     )
     return (key, key.partition("?")[0], *(value.get_secret_value() for value in values if value is not None))

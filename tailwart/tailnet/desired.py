@@ -87,8 +87,7 @@ def desired(environment: Environment) -> Desired:
 
 
 def _grants(env: Environment) -> Iterator[Grant]:
-    web = (HTTPS, HTTP) if env.jmap_vhost else (HTTPS,)
-    public = ports((*env.mail_services.public, *web))
+    public = ports((*env.mail_services.public, HTTPS))
     yield Grant("edge-to-mailbox", (env.tag_edge,), env.tag_stalwart, public, "the edge cannot deliver")
     if env.mail_services.tailnet:
         inside = ports(env.mail_services.tailnet)

@@ -96,7 +96,7 @@ def test_a_broken_policy_api_changes_nothing_and_other_roles_finish(
 ) -> None:
     before = policy_text()
     # Something to push, so that the write path is walked too.
-    path = variant(deployed, tmp_path / "env", JMAP_VHOST="true")
+    path = variant(deployed, tmp_path / "env", TS_ADMIN_SRC="tag:mail")
     with fault("policy", **members):
         run = deploy(path, expect=1)
     assert "tailnet" in run.last_lines

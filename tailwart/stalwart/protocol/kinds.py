@@ -149,6 +149,8 @@ _KINDS = (
     Kind("InMemoryStore", singleton=True),
     Kind("MtaOutboundStrategy", singleton=True, post_apply=PostApply.RESTART),
     Kind("Metrics", singleton=True),
+    Kind("Http", singleton=True),
+    Kind("Security", singleton=True),
     Kind("SpamPyzor", singleton=True),
     Kind("PublicKey", _described, post_apply=PostApply.NOTHING, retirable=True, on_demand=True),
     Kind("Directory", _described, retirable=True, on_demand=True),

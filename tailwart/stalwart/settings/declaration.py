@@ -35,7 +35,8 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
         ip_lookup=group_data.ip_lookup(),
         s3=_s3(environment),
         acme=_acme(environment),
-        metrics=group_data.switch("mailbox_metrics"),
+        metrics=_metrics(environment, group_data.switch("mailbox_metrics")),
+        bans=group_data.bans(),
         blob_store_may_move=group_data.switch("mailbox_blob_store_may_move"),
         data_store=_data_store(environment),
         terms=terms,
@@ -54,6 +55,17 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
 def _limited(account: AccountInput, quota: int | None) -> AccountInput:
     """The account with `mailbox_limits`' size, unless it has one of its own."""
     return account if quota is None or account.quota_bytes is not None else replace(account, quota_bytes=quota)
+
+
+def _metrics(environment: Environment, enabled: bool) -> bool:
+    if enabled and environment.metrics_password is None:
+        raise TailwartError(
+            "the metrics have no login of their own",
+            seen="mailbox_metrics = True, and METRICS_PASSWORD is empty",
+            expected="a password for Prometheus: without one the server shows them to everybody",
+            remedy="set METRICS_PASSWORD in .env (`openssl rand -hex 24` makes one), or mailbox_metrics = False",
+        )
+    return enabled
 
 
 def administrator_address(environment: Environment) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.mailbox import names
-from tailwart.network import TAILNET_RANGES
+from tailwart.network import HTTPS, TAILNET_RANGES
 from tailwart.providers.definition import DnsField, Variable
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.kinds import MARK, reads
 from tailwart.stalwart.protocol.values import TYPE, Bag, PublicText, Ref, canonical
+from tailwart.stalwart.settings import perimeter
 from tailwart.stalwart.settings.desired_object import DesiredObject, combined
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput, MailboxSettings
 from tailwart.stalwart.settings.terms import model as terms
@@ -38,6 +39,8 @@ def _objects(settings: MailboxSettings) -> Iterator[DesiredObject]:
     yield _system(settings)
     yield from _routing(settings)
     yield from _allowed(settings)
+    yield DesiredObject("Http", SINGLETON, perimeter.http(settings.env))
+    yield DesiredObject("Security", SINGLETON, perimeter.security(settings.bans))
     yield from _stores(settings)
     yield from _observation(settings)
     yield DesiredObject("SpamPyzor", SINGLETON, {"enable": not settings.env.offline})
@@ -145,7 +148,7 @@ def _aliases(addresses: tuple[str, ...]) -> Bag:
 
 
 def _listeners(settings: MailboxSettings) -> Iterator[DesiredObject]:
-    proxied = frozenset(settings.env.mail_services.public)
+    proxied = frozenset((*settings.env.mail_services.public, HTTPS))
     for service in settings.env.mail_services.listeners:
         yield DesiredObject(
             "NetworkListener",
@@ -155,8 +158,8 @@ def _listeners(settings: MailboxSettings) -> Iterator[DesiredObject]:
                 "protocol": service.protocol,
                 "useTls": not service.clear,
                 "tlsImplicit": service.implicit_tls,
-                # Only where every connection comes through an edge. A trusted peer without the header hangs: the edge
-                # passes :443 through untouched, 8080 and the tailnet's own services are asked directly.
+                # Only where every connection comes through an edge. A trusted peer without the header hangs: 8080 and
+                # the tailnet's own services are asked directly.
                 "overrideProxyTrustedNetworks": frozenset(TAILNET_RANGES if service in proxied else ()),
             },
             at_creation={"name": service.name},
@@ -170,7 +173,7 @@ def _system(settings: MailboxSettings) -> DesiredObject:
         {
             "defaultHostname": settings.env.mail_host,
             "defaultDomainId": Ref("Domain", settings.env.domain),
-            # Global trust would make 8080 and 443 demand a PROXY header as well: kept empty, and repaired.
+            # Global trust would make 8080 demand a PROXY header as well: kept empty, and repaired.
             "proxyTrustedNetworks": frozenset(),
         },
     )
@@ -271,7 +274,7 @@ def _observation(settings: MailboxSettings) -> Iterator[DesiredObject]:
         {"enable": True, "level": "info", "ansi": False},
         at_creation={TYPE: "Stdout", "events": frozenset(), "eventsPolicy": "exclude"},
     )
-    yield DesiredObject("Metrics", SINGLETON, {"prometheus": {TYPE: "Enabled" if settings.metrics else "Disabled"}})
+    yield DesiredObject("Metrics", SINGLETON, {"prometheus": perimeter.prometheus(settings.metrics)})
 
 
 def _dns_field(value: DnsField) -> Any:

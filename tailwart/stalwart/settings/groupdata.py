@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import SecretStr
 
 from tailwart.errors import TailwartError
-from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput
+from tailwart.stalwart.settings.inputs import BANS, AccountInput, Ban, GroupInput, ListInput
 
 # The names that group_data/mailbox.py may set besides those of `settings/terms`.
 GROUP_DATA = {
@@ -18,6 +19,7 @@ GROUP_DATA = {
     "mailbox_optional_listeners": "moved: MAIL_SERVICES in .env",
     "mailbox_ip_lookup": "address family for direct delivery: v4ThenV6, v6ThenV4, v4Only, v6Only (lesson 8)",
     "mailbox_metrics": "True: Prometheus metrics on 8080, which only the tailnet reaches",
+    "mailbox_bans": "bans: {login | recipient | loiter | scan: {failures?, within?, for?}}, times like 15m, 1h, 1d",
     "mailbox_blob_store_may_move": "True: accept that messages in the old blob store become unreadable",
 }
 MOVED = {"mailbox_optional_listeners": "MAIL_SERVICES in .env"}
@@ -55,6 +57,16 @@ class GroupData:
 
     def ip_lookup(self) -> str:
         return _choice(self._data, "mailbox_ip_lookup", IP_LOOKUPS)
+
+    def bans(self) -> tuple[Ban, ...]:
+        """The bans, each with what `mailbox_bans` says in place of its default."""
+        given = self._data.get("mailbox_bans") or {}
+        known = tuple(ban.reason for ban in BANS)
+        if not isinstance(given, Mapping) or not all(isinstance(item, Mapping) for item in given.values()):
+            raise _invalid("mailbox_bans", given, GROUP_DATA["mailbox_bans"])
+        if unknown := [reason for reason in given if reason not in known]:
+            raise _invalid("mailbox_bans", unknown[0], f"one of {', '.join(known)}")
+        return tuple(_ban(ban, given.get(ban.reason, {})) for ban in BANS)
 
     def switch(self, key: str) -> bool:
         """The value of a switch; absent means False."""
@@ -120,6 +132,33 @@ def _list(domain: str, item: Mapping[str, Any]) -> ListInput:
         _addresses(item.get("aliases"), domain),
         item.get("description"),
     )
+
+
+_BAN_FIELDS = ("failures", "within", "for")
+
+
+def _ban(default: Ban, given: Mapping[str, Any]) -> Ban:
+    where = f"mailbox_bans, {default.reason}"
+    if unknown := [name for name in given if name not in _BAN_FIELDS]:
+        raise _invalid(where, unknown[0], f"one of {', '.join(_BAN_FIELDS)}")
+    failures = given.get("failures", default.failures)
+    if isinstance(failures, bool) or not isinstance(failures, int) or not 1 <= failures <= 1_000_000:
+        raise _invalid(f"{where}, failures", failures, "a whole number from 1")
+    within = _seconds(f"{where}, within", given["within"]) if "within" in given else default.within_seconds
+    lasts = _seconds(f"{where}, for", given["for"]) if "for" in given else default.for_seconds
+    return Ban(default.reason, failures, within, lasts)
+
+
+_TIME = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+
+
+def _seconds(where: str, value: object) -> int:
+    match = _TIME.fullmatch(str(value).strip())
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 1 <= seconds <= 366 * _UNITS["d"]:
+        raise _invalid(where, value, "a time from 1s to 366d: 90s, 15m, 1h, 1d")
+    return seconds
 
 
 def full_address(text: str, domain: str) -> str:

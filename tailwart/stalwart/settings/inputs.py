@@ -69,6 +69,28 @@ class Acme:
 
 
 @dataclass(frozen=True, slots=True)
+class Ban:
+    """One reason of a ban: the failure that is one more than ``failures`` ``within_seconds`` bans ``for_seconds``."""
+
+    reason: str
+    failures: int
+    within_seconds: int
+    for_seconds: int
+
+
+_DAY = 24 * 3600
+BANS = (
+    Ban("login", 100, _DAY, 3600),
+    Ban("recipient", 35, _DAY, 3600),
+    Ban("loiter", 150, _DAY, 3600),
+    Ban("scan", 30, _DAY, _DAY),
+)
+"""The bans without `mailbox_bans`. The server counts per address and per name, so an attacked account bans its owner at
+the first typo and a harvested address bans honest senders: an hour stops a guesser as well as a year does, and neither
+of these two is cut off for long."""
+
+
+@dataclass(frozen=True, slots=True)
 class MailboxSettings:
     """Everything that the settings plane makes true on the server. Addresses are complete and in lower case."""
 
@@ -80,6 +102,7 @@ class MailboxSettings:
     s3: S3Store | None = None
     acme: Acme | None = None
     metrics: bool = False
+    bans: tuple[Ban, ...] = BANS
     blob_store_may_move: bool = False
     terms: Terms = field(default_factory=Terms)
     # What config.json says of the data store, as the server returns it; empty: not compared.

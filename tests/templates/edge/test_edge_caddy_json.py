@@ -18,7 +18,7 @@ from tests.waiting import until
 
 HOST = "stalwart.tail1234.ts.net"
 MAIL_PORTS = ports(DEFAULT_SERVICES.public)
-ROUTES = EdgeRoutes(HOST, ("example.org", "example.net"), web=True)
+ROUTES = EdgeRoutes(HOST, ("example.org", "example.net"), web=True, vhost="mail.example.org")
 WEB = "127.0.0.1:8443"
 
 
@@ -79,7 +79,8 @@ def test_the_client_own_address_reaches_the_mailbox(
         ("AutoDiscover.Example.Org", f"{HOST}:443"),
         ("www.example.org", WEB),
         ("deeper.mta-sts.example.org", WEB),
-        ("mail.example.org", WEB),
+        ("mail.example.org", f"{HOST}:443"),
+        ("mail.example.net", WEB),
         (None, WEB),
     ],
 )
@@ -89,7 +90,19 @@ def test_https_fans_out_by_name_and_passes_bytes_untouched(
     hello = client_hello(name)
     with socket.create_connection(("127.0.0.1", edge.ports[443]), timeout=10) as client:
         client.sendall(hello)
-        until(lambda: b"".join(mailbox[upstream].received) == hello, f"the ClientHello at {upstream}", pause=0.02)
+        source, source_port = client.getsockname()
+
+        def received() -> bytes:
+            return b"".join(mailbox[upstream].received)
+
+        until(lambda: received().endswith(hello), f"the ClientHello at {upstream}", pause=0.02)
+    header = received().removesuffix(hello)
+    if upstream == WEB:
+        assert header == b""
+    else:
+        # The server must know who guesses passwords: the client, not the edge.
+        assert header[:12] == PROXY_V2
+        assert (socket.inet_ntoa(header[16:20]), int.from_bytes(header[24:26], "big")) == (source, source_port)
     assert [key for key, value in mailbox.items() if value.received] == [upstream]
 
 
@@ -97,6 +110,10 @@ def test_what_is_no_tls_goes_to_the_web_server(edge: Edge, mailbox: dict[str, Up
     with socket.create_connection(("127.0.0.1", edge.ports[443]), timeout=10) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
         until(lambda: b"".join(mailbox[WEB].received).startswith(b"GET /"), "the request", pause=0.02)
+
+
+def test_without_a_vhost_its_name_belongs_to_the_web_server() -> None:
+    assert "mail.example.org" not in EdgeRoutes(HOST, ("example.org",), web=True).stalwart_names
 
 
 def test_a_mail_only_edge_has_no_https() -> None:

@@ -153,10 +153,7 @@ def test_a_caddyfile_that_is_not_there(server: Web) -> None:
         'shop.test {\n\trespond <<END\n\t\t{\n\t\thttps_port 1\n\t\tEND 200\n\theader X "a { b"\n}\n',
     ],
 )
-@pytest.mark.parametrize("jmap", [False, True])
-def test_caddy_reads_an_edited_file_as_the_same_sites_on_another_port(
-    caddy: Path, tmp_path: Path, text: str, jmap: bool
-) -> None:
+def test_caddy_reads_an_edited_file_as_the_same_sites_on_another_port(caddy: Path, tmp_path: Path, text: str) -> None:
     def adapt(source: str) -> str:
         path = tmp_path / "Caddyfile"
         path.write_bytes(source.encode())
@@ -167,10 +164,6 @@ def test_caddy_reads_an_edited_file_as_the_same_sites_on_another_port(
         return result.stdout
 
     adapted.check("Caddyfile", adapt(text), adapt(web.edit(text)))
-    if jmap:
-        site = tmp_path / "jmap.caddy"
-        site.write_text(web.jmap_site("mail.example.org", "stalwart.tail1234.ts.net"))
-        assert "stalwart.tail1234.ts.net:8080" in adapt(web.edit(text, str(site)))
 
 
 def test_an_edit_that_changes_more_than_the_port_is_refused() -> None:

@@ -21,7 +21,6 @@ PLAN = EdgePlan(
     routes=EdgeRoutes("stalwart.tail1234.ts.net", ("example.org",)),
     inputs=ImageInputs("debian:trixie-slim", "https://caddyserver.com/api/download"),
     membership=Membership("tail1234.ts.net", "tag:reverse-proxy"),
-    mail_host="mail.example.org",
     ipv6=True,
 )
 PID = 4711

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tailwart.edge import web
 from tailwart.errors import TailwartError
 
-JMAP = "/opt/tailwart/edge/jmap.caddy"
+# What an edit of an earlier release looks like.
+IMPORT = "# tailwart: JMAP and webmail of the mail server\nimport /opt/tailwart/edge/jmap.caddy"
 
 _PIECES = (
     "{", "}", "\n", "\r\n", " ", "\t", "https_port", "443", "8443", '"', "`", "\\", "# note", "<<END", "END",
@@ -23,52 +24,51 @@ texts = st.one_of(
         "".join
     ),
 )
-sites = st.sampled_from((None, JMAP))
 
 
-def _edit(text: str, site: str | None) -> str | None:
+def _edit(text: str) -> str | None:
     try:
-        return web.edit(text, site)
+        return web.edit(text)
     except TailwartError:
         return None
 
 
-@given(texts, sites)
-@example("{\n}\n", JMAP)
-@example("{\r\n\thttps_port 443\r\n}\r\na {\r\n}\r\n", JMAP)
-@example("{ debug\n}", None)
-@example("{\n\tdebug\n} example.org {\n}", JMAP)
-def test_restore_gives_the_original(text: str, site: str | None) -> None:
-    changed = _edit(text, site)
+@given(texts)
+@example("{\n}\n")
+@example("{\r\n\thttps_port 443\r\n}\r\na {\r\n}\r\n")
+@example("{ debug\n}")
+@example("{\n\tdebug\n} example.org {\n}")
+def test_restore_gives_the_original(text: str) -> None:
+    changed = _edit(text)
     if changed is not None:
         assert web.restore(changed) == text
 
 
-@given(texts, sites)
-def test_twice_is_once(text: str, site: str | None) -> None:
-    changed = _edit(text, site)
+@given(texts)
+def test_twice_is_once(text: str) -> None:
+    changed = _edit(text)
     if changed is not None:
-        assert web.edit(changed, site) == changed
+        assert web.edit(changed) == changed
 
 
-@given(texts, sites)
-def test_every_other_byte_stays_in_its_order(text: str, site: str | None) -> None:
-    changed = _edit(text, site)
+@given(texts)
+def test_every_other_byte_stays_in_its_order(text: str) -> None:
+    changed = _edit(text)
     if changed is not None:
         remaining = iter(changed)
         assert all(character in remaining for character in text)
 
 
-@given(texts)
-def test_an_import_no_longer_asked_for_is_removed(text: str) -> None:
-    changed = _edit(text, JMAP)
-    if changed is not None:
-        assert web.edit(changed, None) == web.edit(text, None)
+def test_the_import_of_an_earlier_release_is_taken_out() -> None:
+    text = "{\n\tdebug\n}\nexample.org {\n}\n"
+    before = f"{{\n\tdebug\n}}\n{IMPORT}\nexample.org {{\n}}\n"
+    assert web.restore(before) == text
+    assert web.edit(before) == web.edit(text)
 
 
 @given(texts)
 def test_the_operators_later_changes_survive_a_restore(text: str) -> None:
-    changed = _edit(text, None)
+    changed = _edit(text)
     if changed is not None:
         later = "\nexample.net {\n\trespond later\n}\n"
         assert web.restore(changed + later) == text + later
@@ -113,9 +113,3 @@ def test_a_value_over_two_lines_is_refused_with_the_remedy() -> None:
 def test_an_option_without_a_value_is_refused() -> None:
     with pytest.raises(TailwartError, match="has no value"):
         web.edit("{\n\thttps_port\n}\n")
-
-
-def test_jmap_site_dials_the_name_never_an_address() -> None:
-    assert web.jmap_site("mail.example.org", "stalwart.tail1234.ts.net") == (
-        "mail.example.org {\n\treverse_proxy http://stalwart.tail1234.ts.net:8080\n}\n"
-    )

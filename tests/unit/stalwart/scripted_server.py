@@ -30,6 +30,18 @@ IN_SINGLETONS: dict[str, dict[str, Any]] = {
     },
     "DataStore": {"@type": "RocksDb"},
     "Metrics": {"prometheus": {"@type": "Disabled"}},
+    "Http": {"allowedEndpoints": {"match": {}, "else": "200"}, "useXForwarded": False, "enableHsts": False},
+    "Security": {
+        "authBanRate": {"count": 100, "period": 86400000},
+        "authBanPeriod": None,
+        "abuseBanRate": {"count": 35, "period": 86400000},
+        "abuseBanPeriod": None,
+        "loiterBanRate": {"count": 150, "period": 86400000},
+        "loiterBanPeriod": None,
+        "scanBanRate": {"count": 30, "period": 86400000},
+        "scanBanPeriod": None,
+        "scanBanPaths": {"*.php*": True},
+    },
     "SpamPyzor": {"enable": True},
 }
 

@@ -39,6 +39,7 @@ ENV = {
     "S3_ENDPOINT": "http://garage.tail1234.ts.net:3900",
     "S3_ACCESS_KEY": "GK31c2f218a2e44f485b94239e",
     "S3_SECRET_KEY": "a1b2c3d4e5f6a7b8",
+    "METRICS_PASSWORD": "metrics-password-of-the-test",
     "REDIS_URL": "redis://redis.tail1234.ts.net:6379/3",
     "DNS_PROVIDER": "rfc2136",
     "RFC2136_SERVER": "192.0.2.53",
@@ -159,6 +160,8 @@ EDITS = (
     ),
     data("IPv4 only", {"update MtaRoute mx"}, RESTART, mailbox_ip_lookup="v4Only"),
     data("metrics", {"update Metrics singleton"}, RELOAD, mailbox_metrics=True),
+    data("bans", {"update Security singleton"}, RELOAD, mailbox_bans={"login": {"failures": 20, "for": "15m"}}),
+    edit("vhost", {"update Http singleton"}, RELOAD, JMAP_VHOST="true"),
     data(
         "a member more",
         {"update Account bob@example.org"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailwart.plan.terminal import render
 from tailwart.stalwart.protocol.client import Client
-from tailwart.stalwart.protocol.kinds import PostApply
+from tailwart.stalwart.protocol.kinds import READ, PostApply
 from tests.unit.stalwart.sample import Deployed, names, settings
 
 
@@ -31,6 +31,8 @@ def test_first_run_declares_everything_and_the_second_nothing() -> None:
         "create AllowedIp 2001:db8::7",
         "create Tracer Stdout",
         "update SpamPyzor singleton",
+        "update Http singleton",
+        "update Security singleton",
     } <= names(first)
     assert not deployed.apply(settings()).failures
     second = deployed.plan(settings())
@@ -41,10 +43,10 @@ def test_first_run_declares_everything_and_the_second_nothing() -> None:
 def test_first_apply_takes_two_write_requests() -> None:
     deployed = Deployed()
     deployed.apply(settings())
-    assert deployed.server.requests == 1 + 2
+    assert deployed.server.requests == len(Client.bodies(READ)) + 2
 
 
-def test_trust_is_on_the_five_proxied_listeners_only() -> None:
+def test_trust_is_on_the_listeners_behind_an_edge_only() -> None:
     deployed = Deployed(settings())
     trusted = {
         next(iter(item["bind"])): set(item["overrideProxyTrustedNetworks"])
@@ -52,9 +54,9 @@ def test_trust_is_on_the_five_proxied_listeners_only() -> None:
     }
     both = {"100.64.0.0/10", "fd7a:115c:a1e0::/48"}
     assert {place for place, networks in trusted.items() if networks == both} == {
-        f"[::]:{port}" for port in (25, 465, 587, 143, 993)
+        f"[::]:{port}" for port in (25, 465, 587, 143, 993, 443)
     }
-    assert {place for place, networks in trusted.items() if not networks} == {"[::]:443", "[::]:8080"}
+    assert {place for place, networks in trusted.items() if not networks} == {"[::]:8080"}
 
 
 def test_domain_is_created_with_rsa_only() -> None:

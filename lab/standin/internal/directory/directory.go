@@ -17,7 +17,7 @@ type Directory struct {
 
 	mu       sync.Mutex
 	verified map[[32]byte]bool
-	bans     map[string]*failures
+	guard    guard
 }
 
 // Recovery is the credential of STALWART_RECOVERY_ADMIN.
@@ -25,7 +25,10 @@ type Recovery struct{ Name, Password string }
 
 // New makes a directory; recovery may be nil.
 func New(reg *registry.Registry, recovery *Recovery) *Directory {
-	return &Directory{reg: reg, recovery: recovery, verified: map[[32]byte]bool{}, bans: map[string]*failures{}}
+	d := &Directory{reg: reg, recovery: recovery, verified: map[[32]byte]bool{}, guard: guard{counts: map[bucket]int{}}}
+	d.ReloadSecurity()
+	d.ReloadBlocked()
+	return d
 }
 
 // Domain finds an enabled domain by its name or an alias.

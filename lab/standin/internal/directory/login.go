@@ -3,6 +3,7 @@ package directory
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -24,23 +25,28 @@ type Identity struct {
 	Account  registry.Object
 }
 
+// Why a login is refused.
+var (
+	// ErrRefused is a wrong name or password.
+	ErrRefused = errors.New("refused")
+	// ErrForbidden is a right password from an address that it is not for.
+	ErrForbidden = errors.New("forbidden")
+	// ErrBanned is a failure that was one too many: the address is banned now.
+	ErrBanned = errors.New("banned")
+)
+
 // Login checks a name and a password coming from an address.
-func (d *Directory) Login(name, secret string, from netip.Addr) (*Identity, bool) {
-	if d.Banned(from) {
-		return nil, false
+func (d *Directory) Login(name, secret string, from netip.Addr) (*Identity, error) {
+	who, err := d.login(name, secret, from)
+	if err != nil && d.failed(authFailure, name, from) {
+		return nil, ErrBanned
 	}
-	who := d.login(name, secret, from)
-	if who == nil {
-		d.failed(from)
-		return nil, false
-	}
-	d.succeeded(from)
-	return who, true
+	return who, err
 }
 
-func (d *Directory) login(name, secret string, from netip.Addr) *Identity {
+func (d *Directory) login(name, secret string, from netip.Addr) (*Identity, error) {
 	if r := d.recovery; r != nil && name == r.Name && subtle.ConstantTimeCompare([]byte(secret), []byte(r.Password)) == 1 {
-		return &Identity{ID: RecoveryID, Name: r.Name, Admin: true}
+		return &Identity{ID: RecoveryID, Name: r.Name, Admin: true}, nil
 	}
 	local, domain, _, ok := d.canonical(name)
 	if !ok {
@@ -48,27 +54,35 @@ func (d *Directory) login(name, secret string, from netip.Addr) *Identity {
 		id := expr.Text(d.reg.Singleton("SystemSettings")["defaultDomainId"])
 		value := d.reg.Get("Domain", id)
 		if value == nil || strings.Contains(name, "@") {
-			return nil
+			return nil, ErrRefused
 		}
 		local, domain = strings.ToLower(name), strings.ToLower(expr.Text(value["name"]))
 	}
 	account, kind := d.lookup(local + "@" + domain)
 	if kind != "Account" || account.Value["@type"] != "User" {
-		return nil
+		return nil, ErrRefused
 	}
+	var held []map[string]any
 	credentials, _ := account.Value["credentials"].(map[string]any)
 	for _, c := range credentials {
-		credential, _ := c.(map[string]any)
-		if usable(credential, from) && d.verify(expr.Text(credential["secret"]), secret) {
-			return identity(account)
+		if credential, ok := c.(map[string]any); ok {
+			held = append(held, credential)
 		}
 	}
 	for _, c := range Keys(account.Value, "AppPassword") {
-		if usable(c, from) && d.verify(expr.Text(c["secret"]), secret) {
-			return identity(account)
-		}
+		held = append(held, c)
 	}
-	return nil
+	err := ErrRefused
+	for _, c := range held {
+		if !d.verify(expr.Text(c["secret"]), secret) {
+			continue
+		}
+		if usable(c, from) {
+			return identity(account), nil
+		}
+		err = ErrForbidden
+	}
+	return nil, err
 }
 
 // Keys are the API keys or app passwords of an account by id. They live inside
@@ -85,22 +99,24 @@ func Keys(account map[string]any, kind string) map[string]map[string]any {
 }
 
 // Bearer finds the account that an API key belongs to.
-func (d *Directory) Bearer(token string, from netip.Addr) (*Identity, bool) {
-	if d.Banned(from) {
-		return nil, false
-	}
-	accountID, _, ok := password.ParseAPIKey(token)
-	if ok {
-		if value := d.reg.Get("Account", accountID); value != nil {
-			for _, k := range Keys(value, "ApiKey") {
-				if usable(k, from) && expr.Text(k["secret"]) == password.Fingerprint(token) {
-					return identity(registry.Object{ID: accountID, Value: value}), true
-				}
+func (d *Directory) Bearer(token string, from netip.Addr) (*Identity, error) {
+	err := ErrRefused
+	if accountID, _, ok := password.ParseAPIKey(token); ok {
+		value := d.reg.Get("Account", accountID)
+		for _, k := range Keys(value, "ApiKey") {
+			if expr.Text(k["secret"]) != password.Fingerprint(token) {
+				continue
 			}
+			if usable(k, from) {
+				return identity(registry.Object{ID: accountID, Value: value}), nil
+			}
+			err = ErrForbidden
 		}
 	}
-	d.failed(from)
-	return nil, false
+	if d.failed(authFailure, "", from) {
+		return nil, ErrBanned
+	}
+	return nil, err
 }
 
 func usable(credential map[string]any, from netip.Addr) bool {

@@ -21,7 +21,7 @@ import (
 // Env gives variables and functions their meaning.
 type Env map[string]any
 
-var variables = strings.Fields(`asn authenticated_as body country domain email helo_domain host ip is_tls is_v4 is_v6
+var variables = strings.Fields(`asn authenticated_as body country domain email headers helo_domain host ip is_tls is_v4 is_v6
 last_error last_status listener local local_ip local_port location method mx name notify_num octets path path_query port
 priority protocol query queue_age queue_name raw rcpt rcpt_domain received_from_ip received_via_port recipients remote_ip
 remote_ip_ptr remote_port retry_num reverse_ip scheme sender sender_domain size source subject to url value
@@ -42,7 +42,7 @@ var base = Env{
 	"eq_ignore_case": strings.EqualFold,
 	"to_lowercase":   strings.ToLower,
 	"to_uppercase":   strings.ToUpper,
-	"has":            func(list []any, item string) bool { return slices.Contains(list, any(item)) },
+	"has":            has,
 	"key_exists":     func(string, string) bool { return false },
 }
 
@@ -104,6 +104,17 @@ func Compile(source string) (*vm.Program, error) {
 func milliseconds(duration string) string {
 	d, _ := time.ParseDuration(duration)
 	return strconv.FormatInt(d.Milliseconds(), 10)
+}
+
+// has is `contains`: an item of a list, or a part of a text.
+func has(in any, item string) bool {
+	switch in := in.(type) {
+	case []any:
+		return slices.Contains(in, any(item))
+	case []string:
+		return slices.Contains(in, item)
+	}
+	return strings.Contains(Text(in), item)
 }
 
 // Text is the value as a string.

@@ -156,8 +156,11 @@ func (x *session) Login(name, secret string) error {
 	if !x.wire.TLS && x.Registry.Singleton("Imap")["allowPlainTextAuth"] != true {
 		return refuse("", "LOGIN is disabled on the clear-text port.")
 	}
-	who, valid := x.Directory.Login(name, secret, x.wire.Remote.Addr())
-	if !valid || who.ID == directory.RecoveryID {
+	who, err := x.Directory.Login(name, secret, x.wire.Remote.Addr())
+	if err == directory.ErrBanned {
+		x.Options.Log.Info("Banned due to authentication errors", "security.authentication-ban", x.wire.Fields("accountName", name)...)
+	}
+	if err != nil || who.ID == directory.RecoveryID {
 		x.failed++
 		x.Options.Log.Info("Authentication failed", "auth.failed", x.wire.Fields("accountName", name)...)
 		return imapserver.ErrAuthFailed

@@ -34,9 +34,9 @@ type Backend interface {
 	UsedQuota(accountID string) int64
 	// Act runs an x:Action.
 	Act(name string) *registry.Error
-	// Metrics is the Prometheus page; ok is false when it is switched off or the
-	// credentials are wrong.
-	Metrics(r *http.Request) (page string, ok bool)
+	// Metrics is the Prometheus page with 200, or 404 when it is switched off, or
+	// 401 when it has a login of its own and the request has another.
+	Metrics(r *http.Request) (page string, status int)
 	// Queue lists the messages that wait, as x:QueuedMessage objects.
 	Queue() []registry.Object
 	// Unqueue drops one of them.
@@ -75,8 +75,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/schema" || strings.HasPrefix(path, "/api/schema/"):
 		s.describe(w, r, strings.TrimPrefix(path, "/api/schema"))
 	case path == "/metrics/prometheus":
-		page, ok := s.Backend.Metrics(r)
-		if !ok {
+		page, status := s.Backend.Metrics(r)
+		switch status {
+		case http.StatusOK:
+		case http.StatusUnauthorized:
+			Unauthorized(w)
+			return
+		default:
 			NotFound(w)
 			return
 		}
@@ -125,21 +130,40 @@ func RemoteAddr(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
-// Authenticate finds who sends a request, or answers 401.
+// Authenticate finds who sends a request, or answers 401, 403 or, at the failure that bans, 429.
 func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request) *directory.Identity {
+	who, err := (*directory.Identity)(nil), directory.ErrRefused
 	if name, secret, ok := r.BasicAuth(); ok {
-		if who, ok := s.Directory.Login(name, secret, RemoteAddr(r)); ok {
-			return who
-		}
+		who, err = s.Directory.Login(strings.ToLower(strings.TrimSpace(name)), secret, RemoteAddr(r))
+	} else if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		who, err = s.Directory.Bearer(token, RemoteAddr(r))
 	}
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		if who, ok := s.Directory.Bearer(token, RemoteAddr(r)); ok {
-			return who
-		}
+	switch err {
+	case nil:
+		return who
+	case directory.ErrForbidden:
+		problem(w, http.StatusForbidden, "Forbidden", "You do not have enough permissions to access this resource.")
+	case directory.ErrBanned:
+		problem(w, http.StatusTooManyRequests, "Too Many Authentication Attempts", "Your request has been rate limited. Please try again in a few minutes.")
+	default:
+		Unauthorized(w)
 	}
+	return nil
+}
+
+// Unauthorized answers 401 with the server's problem document.
+func Unauthorized(w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="Stalwart Server", Basic realm="Stalwart Server"`)
 	problem(w, http.StatusUnauthorized, "Unauthorized", "You have to authenticate first.")
-	return nil
+}
+
+// Status answers a request that the settings refuse, or a banned address.
+func Status(w http.ResponseWriter, status int) {
+	if status == http.StatusNotFound {
+		NotFound(w)
+		return
+	}
+	problem(w, status, http.StatusText(status), http.StatusText(status))
 }
 
 func (s *Server) session(w http.ResponseWriter, r *http.Request) {

@@ -35,6 +35,8 @@ func (s *Server) Act(name string) *registry.Error {
 		return s.reload()
 	case "ReloadTlsCertificates":
 		s.certs.Reload()
+	case "ReloadBlockedIps":
+		s.dir.ReloadBlocked()
 	case "PauseMtaQueue":
 		s.queue.Pause(true)
 	case "ResumeMtaQueue":
@@ -62,6 +64,8 @@ func (s *Server) reload() *registry.Error {
 	}
 	s.certs.Reload()
 	s.useStores()
+	s.useHTTP()
+	s.dir.ReloadSecurity()
 	s.log.Configure(s.reg.Values("Tracer"))
 	s.log.Info("Settings reloaded", "server.settings-reloaded")
 	return nil
@@ -106,16 +110,16 @@ func (s *Server) pyzor() error {
 }
 
 // Metrics implements jmap.Backend.
-func (s *Server) Metrics(r *http.Request) (string, bool) {
+func (s *Server) Metrics(r *http.Request) (string, int) {
 	settings, _ := s.reg.Singleton("Metrics")["prometheus"].(map[string]any)
 	if settings["@type"] != "Enabled" {
-		return "", false
+		return "", http.StatusNotFound
 	}
 	if name := config.Text(settings, "authUsername", ""); name != "" {
 		secret, err := config.Secret(settings["authSecret"])
 		user, given, _ := r.BasicAuth()
 		if err != nil || user != name || subtle.ConstantTimeCompare([]byte(given), []byte(secret)) != 1 {
-			return "", false
+			return "", http.StatusUnauthorized
 		}
 	}
 	page := fmt.Sprintf("# HELP server_uptime_seconds Seconds since start.\n# TYPE server_uptime_seconds gauge\nserver_uptime_seconds %d\n",
@@ -124,5 +128,5 @@ func (s *Server) Metrics(r *http.Request) (string, bool) {
 	page += fmt.Sprintf("# HELP delivery_active_connections Deliveries under way.\n# TYPE delivery_active_connections gauge\ndelivery_active_connections %d\n", s.queue.Running())
 	page += fmt.Sprintf("# HELP user_count Accounts.\n# TYPE user_count gauge\nuser_count %d\n", len(s.reg.List("Account")))
 	page += fmt.Sprintf("# HELP domain_count Domains.\n# TYPE domain_count gauge\ndomain_count %d\n", len(s.reg.List("Domain")))
-	return page, true
+	return page, http.StatusOK
 }

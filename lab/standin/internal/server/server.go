@@ -57,6 +57,8 @@ type Server struct {
 	recovery  bool
 	started   time.Time
 	mux       http.Handler
+	// http is what was read of x:Http at the start or at a reload.
+	http atomic.Pointer[map[string]any]
 }
 
 // Environment is what the process was started with.
@@ -117,6 +119,7 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 	}
 	s.memory = &memory.Store{Log: s.log}
 	s.useStores()
+	s.useHTTP()
 	s.mail = mailstore.New(s.data, blob.New(s.data, func() map[string]any { return *s.blobStore.Load() }))
 	s.zone = &zone.Writer{Registry: s.reg, Certificates: s.certs, Hostname: s.hostname}
 	s.acme = &acme.Manager{Registry: s.reg, Certificates: s.certs, Zone: s.zone, Log: s.log}
@@ -186,14 +189,13 @@ func (s *Server) openListeners() {
 	rand.Read(state)
 	api := &jmap.Server{Registry: s.reg, Directory: s.dir, Backend: s, State: hex.EncodeToString(state), StandIn: s.name(), Schema: jmap.Describe(s.reg.Schema)}
 	s.mux = s.web(api)
-	web := &http.Server{Handler: s.mux, ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute}
 	options := network.Options{
 		Log: s.log, TLS: s.certs.Config(), Banned: s.dir.Banned,
 		Trusted: networks(s.reg.Singleton("SystemSettings")["proxyTrustedNetworks"]),
 	}
 	smtp := &smtpd.Server{Options: options, Registry: s.reg, Directory: s.dir, Queue: s.queue, Signer: s.signer, Hostname: s.hostname}
 	imap := &imapd.Server{Options: options, Registry: s.reg, Directory: s.dir, Mail: s.mail}
-	options.Handlers = map[string]network.Handler{"http": func(c *network.Conn) { network.Serve(c, web.Serve) }, "smtp": smtp.Serve, "imap": imap.Serve}
+	options.Handlers = map[string]network.Handler{"http": s.serveHTTP, "smtp": smtp.Serve, "imap": imap.Serve}
 	if s.recovery {
 		s.listeners.Open(map[string]any{"name": "http-recovery", "bind": map[string]any{"[::]:8080": true}, "protocol": "http"}, options)
 		return

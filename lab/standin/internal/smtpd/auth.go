@@ -76,8 +76,11 @@ func (x *session) refused() error {
 }
 
 func (x *session) login(name, secret string) error {
-	who, valid := x.Directory.Login(name, secret, x.conn.Remote.Addr())
-	if !valid || who.ID == directory.RecoveryID {
+	who, err := x.Directory.Login(name, secret, x.conn.Remote.Addr())
+	if err == directory.ErrBanned {
+		x.Options.Log.Info("Banned due to authentication errors", "security.authentication-ban", x.conn.Fields("accountName", name)...)
+	}
+	if err != nil || who.ID == directory.RecoveryID {
 		return x.refused()
 	}
 	x.who = who

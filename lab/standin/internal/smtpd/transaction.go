@@ -58,11 +58,11 @@ func (x *session) Rcpt(address string, _ *smtp.RcptOptions) error {
 	if x.Directory.IsLocalDomain(address[strings.LastIndexByte(address, '@')+1:]) {
 		if _, _, found := x.Directory.Expand(address); !found {
 			x.Options.Log.Info("Mailbox does not exist", "smtp.mailbox-does-not-exist", x.conn.Fields("to", address)...)
-			return x.refuseRecipient("550 5.1.2 Mailbox does not exist.")
+			return x.refuseRecipient("550 5.1.2 Mailbox does not exist.", address)
 		}
 	} else if !expr.Truth(x.stage("MtaStageRcpt", "allowRelaying")) {
 		x.Options.Log.Info("Relay not allowed", "smtp.relay-not-allowed", x.conn.Fields("to", address)...)
-		return x.refuseRecipient("550 5.1.2 Relay not allowed.")
+		return x.refuseRecipient("550 5.1.2 Relay not allowed.", address)
 	}
 	x.recipients = append(x.recipients, address)
 	if !x.withinRates(true) {
@@ -73,9 +73,12 @@ func (x *session) Rcpt(address string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-func (x *session) refuseRecipient(text string) error {
+func (x *session) refuseRecipient(text, address string) error {
 	x.rcptFailed++
 	x.pause("MtaStageRcpt")
+	if x.Directory.RefuseRecipient(address, x.conn.Remote.Addr()) {
+		x.Options.Log.Info("Banned due to abuse", "security.abuse-ban", x.conn.Fields("to", address)...)
+	}
 	if x.rcptFailed >= x.limit("MtaStageRcpt", "maxFailures", 5) {
 		return reply("421 4.3.0 Too many errors, disconnecting.")
 	}
