@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
 from tailwart.environment import load
 from tailwart.errors import TailwartError
+from tailwart.printing import say
 from tailwart.stalwart.accounts.bans import banned, lift, matching, parse_address
 from tailwart.stalwart.mailbox_host import mailbox_host
 from tailwart.stalwart.protocol.client import Client
@@ -27,11 +26,11 @@ def list_all(*, as_json: bool) -> None:
     with _client() as client:
         found = banned(client)
     if as_json:
-        click.echo(json.dumps([item.document() for item in found], indent=2))
+        say(json.dumps([item.document() for item in found], indent=2))
         return
     for item in found:
-        click.echo(f"{item.address:<40} {item.reason:<10} since {item.since or '?'}, until {item.until or 'lifted'}")
-    click.echo(f"{len(found)} bans. Next: tailwart bans lift ADDRESS" if found else "No address is banned.")
+        say(f"{item.address:<40} {item.reason:<10} since {item.since or '?'}, until {item.until or 'lifted'}")
+    say(f"{len(found)} bans. Next: tailwart bans lift ADDRESS" if found else "No address is banned.")
 
 
 def lift_bans(address: str | None, *, everything: bool, as_json: bool) -> None:
@@ -49,7 +48,7 @@ def lift_bans(address: str | None, *, everything: bool, as_json: bool) -> None:
         lift(client, lifted)
     names = [item.address for item in lifted]
     if as_json:
-        click.echo(json.dumps({"lifted": names, "still_banned": len(found) - len(lifted)}))
+        say(json.dumps({"lifted": names, "still_banned": len(found) - len(lifted)}))
         return
     said = f"Lifted: {', '.join(names)}." if names else f"{address or 'No address'} is not banned."
-    click.echo(f"{said} Counted failures are forgotten. {len(found) - len(lifted)} bans are left.")
+    say(f"{said} Counted failures are forgotten. {len(found) - len(lifted)} bans are left.")

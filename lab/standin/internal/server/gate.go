@@ -30,7 +30,7 @@ func (s *Server) serveHTTP(c *network.Conn) {
 // passes the rule, on every listener, and so does everybody in recovery mode.
 func (s *Server) gate(c *network.Conn) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Stand-In", Name)
+		w.Header().Set("X-Stand-In", s.name())
 		settings := *s.http.Load()
 		remote := c.Remote.Addr()
 		if settings["useXForwarded"] == true {
