@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,10 +46,11 @@ def lift_bans(address: str | None, *, everything: bool, as_json: bool) -> None:
     with _client() as client:
         found = banned(client)
         lifted = found if wanted is None else matching(found, wanted)
-        lift(client, lifted)
+        forgotten = lift(client, lifted, lambda: time.sleep(0.5))
     names = [item.address for item in lifted]
     if as_json:
-        say(json.dumps({"lifted": names, "still_banned": len(found) - len(lifted)}))
+        say(json.dumps({"lifted": names, "still_banned": len(found) - len(lifted), "counts_reset": forgotten}))
         return
     said = f"Lifted: {', '.join(names)}." if names else f"{address or 'No address'} is not banned."
-    say(f"{said} Counted failures are forgotten. {len(found) - len(lifted)} bans are left.")
+    counted = "are forgotten" if forgotten else "will be forgotten by a task that the server has not run yet"
+    say(f"{said} Counted failures {counted}. {len(found) - len(lifted)} bans are left.")

@@ -7,7 +7,7 @@ refused, without the third its next failure bans it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
@@ -19,6 +19,7 @@ from tailwart.stalwart.protocol.jmap import MAX_OBJECTS, Call
 from tailwart.stalwart.protocol.values import TYPE
 
 _LIST = "BlockedIp"
+_LOOKS = 20
 _RELOAD = Call("Action", "set", {"create": {"reload": {TYPE: "ReloadBlockedIps"}}})
 _FORGET = Call(
     "Task",
@@ -112,17 +113,19 @@ def matching(found: Iterable[Banned], wanted: IPv4Network | IPv6Network) -> list
     return exact
 
 
-def lift(client: Client, entries: Sequence[Banned]) -> None:
+def lift(client: Client, entries: Sequence[Banned], pause: Callable[[], None]) -> bool:
     """Lift these bans, and forget what was counted, of every address and name.
 
     With no entries the other two steps are done all the same: so a lift that was interrupted is finished by the next.
-    Raises SettingsError when the server refuses a step.
+    Returns whether the server has forgotten already; it does so in a task of its own, between the looks at which
+    ``pause`` waits. Raises SettingsError when the server refuses a step.
     """
     calls = [
         Call(_LIST, "set", {"destroy": [item.object_id for item in entries[start : start + MAX_OBJECTS]]})
         for start in range(0, len(entries), MAX_OBJECTS)
     ]
-    for answer in client.call([*calls, _RELOAD, _FORGET]):
+    answers = client.call([*calls, _RELOAD, _FORGET])
+    for answer in answers:
         refusals = {**(answer.arguments.get("notCreated") or {}), **(answer.arguments.get("notDestroyed") or {})}
         for error in refusals.values():
             if error.get("type") == "notFound":
@@ -132,3 +135,10 @@ def lift(client: Client, entries: Sequence[Banned]) -> None:
                 seen=f"{answer.call.name}: {error.get('type')} {error.get('description') or ''}".strip(),
                 remedy="run this again; each step may be repeated",
             )
+    task = str(answers[-1].arguments["created"]["forget"]["id"])
+    for _ in range(_LOOKS):
+        (answer,) = client.call([Call("Task", "get", {"ids": [task]})])
+        if not answer.objects:
+            return True
+        pause()
+    return False

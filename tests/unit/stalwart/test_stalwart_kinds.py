@@ -71,7 +71,7 @@ def test_what_was_written_is_found_again_under_its_declared_key() -> None:
 def test_all_kinds_are_read_in_as_few_requests_as_the_limit_allows() -> None:
     deployed = Deployed()
     deployed.read()
-    assert deployed.server.requests == -(-len(KINDS) // MAX_CALLS)
+    assert deployed.server.requests == -(-len(READ) // MAX_CALLS)
 
 
 def test_a_kind_outside_the_table_has_objects_but_no_name() -> None:

@@ -25,7 +25,6 @@ func (s *Server) installHooks() {
 	s.reg.OnWrite("DkimSignature", sign.Describe)
 	s.reg.OnWrite("DnsServer", s.resolvableSecrets)
 	s.reg.OnWrite("Task", taskHook)
-	s.reg.OnChange(s.maintain)
 	s.reg.OnRemove("Account", func(id string) {
 		if err := s.mail.Erase(id); err != nil {
 			s.log.Emit("error", "Failed to erase account", "store.data-write-error", "reason", store.Reason(err))
@@ -106,21 +105,6 @@ func taskHook(_, value map[string]any) *registry.Error {
 	}
 	value["due"] = status["due"]
 	return nil
-}
-
-// maintain runs what was asked for by a task of maintenance; such tasks vanish when they are done.
-func (s *Server) maintain(kind string) {
-	if kind != "Task" {
-		return
-	}
-	for _, o := range s.reg.List("Task") {
-		if o.Value["@type"] == "StoreMaintenance" {
-			if o.Value["maintenanceType"] == "resetRateLimiters" {
-				s.dir.ResetRates()
-			}
-			go s.reg.Remove("Task", o.ID)
-		}
-	}
 }
 
 // spamTask leaves the trace of the rules update that the server attempts at

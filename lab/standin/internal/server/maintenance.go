@@ -17,8 +17,11 @@ func (s *Server) maintain() {
 				continue
 			}
 			err = nil
-			if task.Value["maintenanceType"] == "removeLockQueueMessage" {
+			switch task.Value["maintenanceType"] {
+			case "removeLockQueueMessage":
 				err = s.queue.ReleaseLocks()
+			case "resetRateLimiters":
+				s.dir.ResetRates()
 			}
 			if err == nil {
 				err = s.reg.Remove("Task", task.ID)
