@@ -4,7 +4,7 @@ from importlib import import_module
 
 from pyinfra import config, host
 
-from tailwart.operations.stage import stage_done
+from tailwart.operations import stage
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
 
@@ -16,5 +16,5 @@ ROLES = ("tailnet", "backends", "mailbox", "edge", "dns")
 # host.loop, because pyinfra identifies an operation by its place in the code.
 for number, role in enumerate(host.loop(ROLES), start=1):
     if role in host.groups:
-        import_module(f"tasks.{role}").deploy()
-    stage_done(name=f"Stage {number} of {len(ROLES)}: {role} finished", role=role)
+        stage.role(role, import_module(f"tasks.{role}").deploy)
+    stage.stage_done(name=f"Stage {number} of {len(ROLES)}: {role} finished", role=role)

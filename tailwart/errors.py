@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 
 from tailwart.printing import printable
@@ -41,6 +42,24 @@ class TailwartError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling, which gevent and pytest-xdist rely on.
         return (_rebuild, (self.what, self.seen, self.expected, self.remedy, self.lesson))
+
+
+def unexpected(error: BaseException, remedy: str) -> TailwartError:
+    """The error for an exception that nobody foresaw, without its text, which may hold a secret.
+
+    An error of the operating system (disk full, no permission) names its own cause.
+    """
+    seen = f"{type(error).__name__} at {_place(error)}"
+    if isinstance(error, OSError) and error.strerror:
+        return TailwartError(error.strerror, seen=f"{error.filename or ''} {seen}".strip(), remedy=remedy)
+    return TailwartError("An unexpected error; this is a defect of tailwart", seen=seen, remedy=remedy)
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    # The last place of our own says more than the depth of a library.
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or list(frames)
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else "an unknown place"
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:

@@ -20,6 +20,16 @@ class Role:
     hosts: tuple[InventoryHost, ...]
     absence: str = ""
 
+    @property
+    def inventory(self) -> list[InventoryHost]:
+        """The hosts as pyinfra's inventory has them: each under the name of its connector, which drops that part."""
+        return [(name if name.startswith("@") else host_name(name), data) for name, data in self.hosts]
+
+
+def host_name(name: str) -> str:
+    """The name in pyinfra's inventory of a host that is reached over SSH (`tailwart.connectors.host`)."""
+    return f"@host/{name}"
+
 
 def roles(environment: Environment) -> tuple[Role, ...]:
     """The five groups in deploy order; a role without its settings has no host and is skipped."""

@@ -6,7 +6,6 @@ pyinfra prints a failure where it happens, which on a long run is pages above th
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 import click
 from pyinfra.api import output
 from pyinfra.api.host import Host
-from pyinfra.api.state import State, StateStage
+from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 
 from tailwart.environment.load import edge_key
@@ -28,7 +27,6 @@ from tailwart.printing import say, style, unstyled
 
 _OUTPUT_LINES = 6
 _PASSWORD = re.compile(r'("password": )"(?:[^"\\]|\\.)+"')
-_HOST_LINE = re.compile(r"\s*\[(?P<host>[^\]]+)\]\s*(?P<text>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +38,37 @@ class Failure:
     cause: str
 
 
-_notes: dict[str, TailwartError] = {}
-_connect_errors: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class _Note:
+    operation: str | None
+    error: TailwartError
+    planned: bool
+
+
+_notes: dict[str, _Note] = {}
 
 
 def note(host: Host, error: TailwartError) -> None:
-    """Remember the cause of a host's failing operation for the last lines; operations call it before they fail."""
-    _notes[host.name] = error
+    """Remember the cause of a host's failing operation for the last lines; operations call it before they fail.
+
+    Of a plan, the first failure counts: the rest may follow from it.
+    """
+    planned = not host.state.is_executing
+    if not planned or host.name not in _notes:
+        _notes[host.name] = _Note(host.current_op_hash or host.executing_op_hash, error, planned)
 
 
-class _ConnectErrors(logging.Handler):
-    """Collects why hosts could not be reached. Only pyinfra's log has it: its callbacks do not exist that early."""
+def failed_in_plan(host: Host) -> None:
+    """The host's plan is not whole: the run ends with exit code 1, unless the host `recovered` in its execution."""
+    host.state.failed_hosts.add(host)
 
-    def __init__(self, state: State) -> None:
-        super().__init__(logging.ERROR)
-        self._state = state
 
-    def emit(self, record: logging.LogRecord) -> None:
-        line = _HOST_LINE.match(unstyled(record.getMessage()))
-        if line and self._state.current_stage is StateStage.Connect:
-            _connect_errors[line["host"]] = line["text"].strip()
+def recovered(host: Host) -> None:
+    """The operation that is just executed succeeded; if the plan failed in it, that is over."""
+    noted = _notes.get(host.name)
+    if noted is not None and noted.planned and noted.operation == host.current_op_hash:
+        del _notes[host.name]
+        host.state.failed_hosts.discard(host)
 
 
 def install(roles: tuple[Role, ...]) -> None:
@@ -68,7 +77,6 @@ def install(roles: tuple[Role, ...]) -> None:
         return  # read by the tests or by testinfra: there is no run
     _guard_output()
     state: State = ctx_state.get()
-    logging.getLogger("pyinfra").addHandler(_ConnectErrors(state))
     atexit.register(_finish, state, roles)
 
 
@@ -108,11 +116,15 @@ def _reached(state: State) -> bool:
 
 def _failures(state: State) -> Iterator[Failure]:
     for host in sorted(state.failed_hosts, key=lambda host: host.name):
-        operation = _failed_operation(state, host)
-        if host.name in _connect_errors and operation is None:
-            yield Failure(host.name, "connect over SSH", _unreachable(host))
+        noted = _notes.get(host.name)
+        problem: TailwartError | None = getattr(host.connector, "problem", None)
+        if noted is not None:
+            yield Failure(host.name, _operation_name(state, noted.operation), str(noted.error))
+        elif problem is not None:
+            yield Failure(host.name, "connect over SSH", f"{problem}{_setting(host)}")
         else:
-            yield Failure(host.name, _operation_name(state, operation), _cause(state, host, operation))
+            operation = _failed_operation(state, host)
+            yield Failure(host.name, _operation_name(state, operation), _output(state, host, operation))
 
 
 def _failed_operation(state: State, host: Host) -> str | None:
@@ -130,10 +142,8 @@ def _operation_name(state: State, op_hash: str | None) -> str:
     return ", ".join(sorted(state.get_op_meta(op_hash).names)) if op_hash else "before its first operation"
 
 
-def _cause(state: State, host: Host, op_hash: str | None) -> str:
-    noted = _notes.get(host.name)
-    if noted is not None:
-        return str(noted)
+def _output(state: State, host: Host, op_hash: str | None) -> str:
+    """What is known of an operation that gave no reason."""
     if op_hash is None:
         return "  seen:     the lines above name the command"
     meta = state.get_op_data_for_host(host, op_hash).operation_meta
@@ -142,14 +152,8 @@ def _cause(state: State, host: Host, op_hash: str | None) -> str:
     return tail or "  seen:     no output; the lines above name the command"
 
 
-def _unreachable(host: Host) -> str:
+def _setting(host: Host) -> str:
+    """Where the address of a host that cannot be reached is set."""
     data = host.data
     key = {"mailbox": "MAILBOX_SSH", "backends": "BACKENDS_SSH"}.get(host.name, edge_key(host.name, "ssh"))
-    identity = f" -i {data.get('ssh_key')}" if data.get("ssh_key") else ""
-    target = f"{data.get('ssh_user')}@{data.get('ssh_hostname')}"
-    trial = f"ssh{identity} -p {data.get('ssh_port')} {target} true"
-    return (
-        f"  seen:     {_connect_errors[host.name]}\n"
-        f"  expected: {key}={target}:{data.get('ssh_port')} to accept the key\n"
-        f"  remedy:   check {key}, SSH_KEY and SSH_KNOWN_HOSTS; try: {trial}"
-    )
+    return f"\n  setting:  {key}={data.get('ssh_user')}@{data.get('ssh_hostname')}:{data.get('ssh_port')}"

@@ -7,12 +7,12 @@ from functools import partial
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.backends.postgres import Current, Desired, Step, parse, plan, query
 from tailwart.errors import TailwartError
 from tailwart.facts import ahead
+from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import HostRunner, command
 from tailwart.runner import Completed, Runner

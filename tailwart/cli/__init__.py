@@ -11,12 +11,15 @@ So a help page costs neither pyinfra and paramiko (0.5 s of a start on a small m
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
+from typing import NoReturn
 
 import click
 
 from tailwart import __version__
-from tailwart.errors import TailwartError
+from tailwart.errors import TailwartError, unexpected
 from tailwart.printing import say
 
 # name → (module, attribute, help line)
@@ -28,7 +31,7 @@ _COMMANDS = {
     "recover": ("tailwart.cli.recover", "recover", "Locked out: reset the administrator's password (lesson 17)."),
     "tailnet": ("tailwart.cli.tailnet", "tailnet", "The tailnet policy: plan, apply, test, restore, matrix."),
     "dns": ("tailwart.cli.dns", "dns", "The zone: plan, apply, check, snapshot, restore, zonefile, diff."),
-    "env": ("tailwart.cli.env", "env", "The .env file: check it, or print the documented example."),
+    "env": ("tailwart.cli.env", "env", "The .env file: check it, trust its hosts' keys, or print the example."),
 }
 
 
@@ -68,9 +71,17 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: turns a TailwartError into its message and exit code 1."""
+    """Entry point: every exception becomes a message and exit code 1; TAILWART_DEBUG=1 prints its traceback as well."""
     try:
         cli()
     except TailwartError as error:
-        say(f"Error: {error}", err=True)
-        sys.exit(1)
+        _fail(error)
+    except Exception as error:
+        _fail(unexpected(error, "run again with TAILWART_DEBUG=1 set, and report what it prints"))
+
+
+def _fail(error: TailwartError) -> NoReturn:
+    if os.environ.get("TAILWART_DEBUG"):
+        traceback.print_exc()
+    say(f"Error: {error}", err=True)
+    sys.exit(1)

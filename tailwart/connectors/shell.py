@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from types import TracebackType
 from typing import Any
 
-from pyinfra.connectors.sshuserclient import SSHClient
-
-from tailwart.connectors.ssh import CONNECTION_ERRORS, ssh_data
+from tailwart.connectors.opening import HostClient, connect, described
+from tailwart.connectors.ssh import CONNECTION_ERRORS, PromptTransport, ssh_data
+from tailwart.connectors.sudo import refusal
 from tailwart.environment import Environment, SshTarget
 from tailwart.errors import TailwartError
 from tailwart.runner import Completed
@@ -24,7 +25,7 @@ class SshRunner:
     def __init__(self, environment: Environment, target: SshTarget) -> None:
         self._target = target
         self._data = ssh_data(environment, target)
-        self._client: SSHClient | None = None
+        self._client: HostClient | None = None
 
     def __enter__(self) -> SshRunner:
         return self
@@ -41,26 +42,35 @@ class SshRunner:
             self._client = None
 
     def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        as_root = self._data.get("_sudo", False)
+        if as_root:
+            script = f"exec sudo -n -H sh -c {shlex.quote(script)}"
+        client = self._connected()
         try:
-            channel_in, out, err = self._connected().exec_command(script, timeout=timeout or _TIMEOUT)
+            channel_in, out, err = client.exec_command(script, timeout=timeout or _TIMEOUT)
             channel_in.write(stdin.encode())
             channel_in.channel.shutdown_write()
             # Standard output is read to its end first: both streams share one channel, which the larger one fills.
             stdout, stderr = out.read(), err.read()
-            return Completed(out.channel.recv_exit_status() == 0, _text(stdout), _text(stderr))
-        except TimeoutError:
-            raise
+            code = out.channel.recv_exit_status()
+            # Nothing else has no exit code: the channel was closed without one.
+            if code < 0 and not _active(client):
+                raise ConnectionError(_loss(client))
+            refused = refusal(self._target.user, self._target.host, code, _text(stderr)) if as_root else None
         except CONNECTION_ERRORS as error:
+            if isinstance(error, TimeoutError) and _active(client):
+                raise
+            seen = _loss(client) or described(error)
             self.close()
-            raise self._unreachable(error) from error
+            raise self._lost(seen) from error
+        if refused is not None:
+            raise refused
+        return Completed(code == 0, _text(stdout), _text(stderr))
 
-    def _connected(self) -> SSHClient:
+    def _connected(self) -> HostClient:
         if self._client is None:
-            client = SSHClient()
-            try:
-                client.connect(self._data["ssh_hostname"], **self._arguments())
-            except CONNECTION_ERRORS as error:
-                raise self._unreachable(error) from error
+            client = HostClient()
+            connect(client, str(self._target), self._data, **self._arguments())
             self._client = client
         return self._client
 
@@ -74,17 +84,26 @@ class SshRunner:
             "allow_agent": not own_key,
             "look_for_keys": not own_key,
             "_pyinfra_ssh_known_hosts_file": data.get("ssh_known_hosts_file"),
-            "_pyinfra_ssh_strict_host_key_checking": data.get("ssh_strict_host_key_checking", "accept-new"),
+            "_pyinfra_ssh_strict_host_key_checking": data["ssh_strict_host_key_checking"],
             "_pyinfra_ssh_paramiko_connect_kwargs": data["ssh_paramiko_connect_kwargs"],
         }
 
-    def _unreachable(self, error: Exception) -> TailwartError:
+    def _lost(self, seen: str) -> TailwartError:
         return TailwartError(
-            f"SSH to {self._target} failed",
-            seen=f"{type(error).__name__}: {error}".strip(": "),
-            remedy=f"try `ssh -p {self._target.port} {self._target.user}@{self._target.host}`; look at SSH_KEY and "
-            "SSH_KNOWN_HOSTS in .env",
+            f"the connection to {self._target} was lost",
+            seen=seen,
+            remedy="check that the host is up and its network works, then run again",
         )
+
+
+def _active(client: HostClient) -> bool:
+    transport = client.get_transport()
+    return transport is not None and transport.is_active()
+
+
+def _loss(client: HostClient) -> str:
+    transport = client.get_transport()
+    return transport.loss() if isinstance(transport, PromptTransport) and not transport.is_active() else ""
 
 
 def _text(octets: bytes) -> str:

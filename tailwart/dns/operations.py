@@ -7,13 +7,13 @@ from collections.abc import Generator
 from pyinfra import host, inventory
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.host import Host
-from pyinfra.api.operation import operation
 
 from tailwart.connectors.shell import SshRunner
 from tailwart.dns.overrides import Overrides, from_data
 from tailwart.dns.plane import combined, plane_of
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.operations.guard import operation
 from tailwart.operations.plane import Prepared, expect_plan, plan_and_apply
 from tailwart.operations.remote import HostRunner
 from tailwart.providers.definition import Notify
@@ -25,7 +25,7 @@ def expect(host: Host, environment: Environment) -> None:
     expect_plan(host, lambda: _prepare(environment, from_data(host.data.dict())))
 
 
-@operation(is_idempotent=True)
+@operation()
 def zones(environment: Environment) -> Generator[PyinfraCommand, None, None]:
     """Bring every mail domain's zone to what the mail system needs, foreign records untouched.
 

@@ -8,7 +8,6 @@ from functools import partial
 
 from pydantic import SecretStr
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.edge import tailnet
@@ -17,6 +16,7 @@ from tailwart.edge.tailnet import Membership, Step
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
 from tailwart.hosts.report import Probe
+from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command
 from tailwart.runner import Runner

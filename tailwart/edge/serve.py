@@ -7,7 +7,6 @@ from collections.abc import Generator
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
@@ -22,6 +21,7 @@ from tailwart.hosts.project import Check
 from tailwart.hosts.project import drift as project_drift
 from tailwart.operations import hostfiles
 from tailwart.operations.compose import accepted, bring_up, check
+from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner

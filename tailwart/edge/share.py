@@ -9,7 +9,6 @@ from collections.abc import Generator
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.edge import adapted, web
@@ -19,6 +18,7 @@ from tailwart.facts.host import observe
 from tailwart.hosts.files import HostDirectory, HostFile
 from tailwart.hosts.report import HostReport
 from tailwart.operations import hostfiles
+from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command
 from tailwart.runner import Completed, Runner

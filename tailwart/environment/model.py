@@ -114,7 +114,7 @@ class Environment(BaseModel):
     )
     ssh_known_hosts: str | None = _key(
         "Hosts",
-        "known_hosts file; with it unknown host keys are refused. Empty: ~/.ssh/known_hosts, new keys accepted.",
+        "known_hosts file. A key that is not in it is refused until `tailwart env trust` has shown and added it.",
         "~/.ssh/known_hosts",
         None,
     )

@@ -26,10 +26,6 @@ T = TypeVar("T")
 Epoch = tuple[bool, int]
 
 
-class Unanswered(Exception):
-    """Raised by an announced read whose failure the operation itself must see: it reads again."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     value: Any = None
@@ -63,7 +59,7 @@ def answer(host: Host, question: Hashable, read: Callable[[], T]) -> T:
         return read()
     outcome = greenlet.get()
     # Another host of the same operation may have executed something meanwhile, and a dropped read has no outcome.
-    if not isinstance(outcome, _Outcome) or isinstance(outcome.error, Unanswered) or not _holds(state):
+    if not isinstance(outcome, _Outcome) or not _holds(state):
         return read()
     if outcome.error is not None:
         raise outcome.error

@@ -14,7 +14,6 @@ from collections.abc import Callable, Generator, Iterable
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
@@ -24,6 +23,7 @@ from tailwart.hosts.project import Check, ComposeProject, Preparation, drift, re
 from tailwart.hosts.report import HostReport
 from tailwart.operations import hostfiles
 from tailwart.operations.diagnosis import explain_failure
+from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner

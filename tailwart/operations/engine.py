@@ -10,7 +10,6 @@ from collections.abc import Generator
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
@@ -19,6 +18,7 @@ from tailwart.hosts.engine import EngineNeeds, needs
 from tailwart.hosts.files import HostFile
 from tailwart.hosts.report import HostReport
 from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER, Watch
+from tailwart.operations.guard import operation
 from tailwart.operations.hostfiles import write
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command, gather

@@ -18,14 +18,14 @@ from functools import partial
 from pyinfra import logger
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
-from tailwart.facts.host import HostFact, observe
+from tailwart.facts.host import observe, read
 from tailwart.hosts.files import HostDirectory, HostFile, differences, paths, pending
 from tailwart.hosts.report import HostReport
 from tailwart.hosts.watch import Watch
+from tailwart.operations.guard import operation
 from tailwart.operations.remote import command
 from tailwart.runner import Runner
 
@@ -111,7 +111,7 @@ def _parents(files: Sequence[HostFile], directories: Sequence[HostDirectory]) ->
 def show(host: Host, report: HostReport, files: Sequence[HostFile], directories: Sequence[HostDirectory] = ()) -> None:
     """Print what would be written: unified differences, and a line without content for secrets."""
     readable = [item.path for item in files if not item.secret and report.paths.get(item.path)]
-    contents = host.get_fact(HostFact, watch=Watch(contents=tuple(readable))).contents if readable else {}
+    contents = read(host, Watch(contents=tuple(readable))).contents if readable else {}
     for directory in directories:
         host.log(f"{directory.path}: directory, mode {directory.mode}, owner {directory.owner}")
     for file in files:

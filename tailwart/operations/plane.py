@@ -1,17 +1,14 @@
 """What the operations of all API planes have in common: read and diff in the body, write in one command, fail one host.
 
-An exception in an operation's body ends pyinfra's whole run, healthy hosts of other roles included: while preparing
-under `--dry` or at the prompt, while executing under `-y`. So a failed read becomes a command that fails; only its host
-leaves the run, with the cause on the last lines, and the exit code is 1, in a dry run too.
+A failed read is a command that fails (`tailwart.operations.guard`), and so the failure of its host alone.
 """
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from pyinfra import host, logger, state
+from pyinfra import host, state
 from pyinfra.api.command import FunctionCommand, PyinfraCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -19,6 +16,7 @@ from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
 from tailwart.facts import ahead
+from tailwart.operations.guard import as_tailwart_error, failure
 from tailwart.operations.progress import fail
 from tailwart.plan.model import Plan
 from tailwart.plan.terminal import render
@@ -56,11 +54,11 @@ def plan_and_apply(prepare: Callable[[], Prepared]) -> Generator[PyinfraCommand,
         prepared = ahead.answer(ctx_host.get(), _PLAN, prepare)
     # Whatever goes wrong here must stay this host's failure.
     except Exception as error:
-        yield _failure(_as_tailwart_error(error))
+        yield failure(as_tailwart_error(error))
         return
     _show(prepared)
     if prepared.refusal is not None:
-        yield _failure(prepared.refusal)
+        yield failure(prepared.refusal)
     elif prepared.plan:
         yield _apply(prepared)
     else:
@@ -73,41 +71,11 @@ def _apply(prepared: Prepared) -> FunctionCommand:
         try:
             prepared.apply(host.log)
         except Exception as error:
-            fail(host, _as_tailwart_error(error))
+            fail(host, as_tailwart_error(error))
             return False
         return True
 
     return FunctionCommand(apply, (), {})
-
-
-def _failure(error: TailwartError) -> FunctionCommand:
-    if not state.is_executing:
-        # There may be no execution (`--dry`), but the exit code must still say so.
-        fail(host, error)
-        state.failed_hosts.add(state.inventory.get_host(host.name))
-        state.trigger_callbacks("operation_host_error", host, host.current_op_hash, 0, 0)
-
-    def failing(state: State, host: Host) -> bool:  # noqa: ARG001  # pyinfra passes both by these names
-        fail(host, error)
-        return False
-
-    return FunctionCommand(failing, (), {})
-
-
-def _as_tailwart_error(error: Exception) -> TailwartError:
-    if isinstance(error, TailwartError):
-        return error
-    logger.debug("".join(traceback.format_exception(error)))
-    return TailwartError(
-        "An unexpected error; this is a defect of tailwart",
-        seen=f"{type(error).__name__} at {_place(error)}",
-        remedy="run again with --debug, and report what it prints",
-    )
-
-
-def _place(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{frame.filename}:{frame.lineno}"
 
 
 def _show(prepared: Prepared) -> None:

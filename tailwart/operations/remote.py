@@ -11,11 +11,11 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from tailwart.connectors.arguments import connector_arguments
-from tailwart.connectors.ssh import CONNECTION_ERRORS
 from tailwart.errors import TailwartError
 from tailwart.facts.host import forget
 from tailwart.hosts.report import HostReport, ReportError, parse
 from tailwart.hosts.watch import Watch, script
+from tailwart.operations.guard import as_tailwart_error
 from tailwart.operations.progress import fail
 from tailwart.runner import Completed, Runner
 
@@ -84,15 +84,9 @@ def _perform(runner: Runner, work: Callable[[Runner], None], state: State, host:
     forget(host)
     try:
         work(runner)
-    except TailwartError as problem:
-        fail(host, problem)
-        return False
-    except TimeoutError:
-        fail(host, TailwartError("the host did not answer in time", remedy="look at its load, then run again"))
-        return False
-    except CONNECTION_ERRORS as problem:
-        remedy = "check that the host is up, then run again: what was interrupted is finished by the next run"
-        fail(host, TailwartError("the connection to the host was lost", seen=str(problem), remedy=remedy))
+    # Whatever it is: it is this host's failure, and pyinfra would print a traceback.
+    except Exception as problem:
+        fail(host, as_tailwart_error(problem))
         return False
     finally:
         forget(host)

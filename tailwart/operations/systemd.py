@@ -12,7 +12,6 @@ from collections.abc import Generator
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
@@ -21,6 +20,7 @@ from tailwart.hosts.files import pending
 from tailwart.hosts.units import Unit, drift
 from tailwart.hosts.watch import Watch
 from tailwart.operations import hostfiles
+from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner

@@ -9,6 +9,7 @@ import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from pyinfra.api.config import Config
 from pyinfra.api.connect import connect_all, disconnect_all
@@ -16,9 +17,11 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 
+from tailwart.connectors.host import HostConnector
 from tailwart.connectors.ssh import ssh_data
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.inventory import host_name
 from tailwart.operations.remote import HostRunner
 from tailwart.stalwart.settings.declaration import NAMES, from_environment
 from tailwart.stalwart.settings.inputs import MailboxSettings
@@ -48,19 +51,17 @@ def mailbox_host(environment: Environment) -> Iterator[HostRunner]:
             remedy="set MAILBOX_SSH in .env",
         )
     data = ssh_data(environment, environment.mailbox_ssh)
-    inventory = Inventory((["mailbox"], {}), mailbox=([("mailbox", data)], {}))
+    inventory = Inventory(([host_name("mailbox")], {}), mailbox=([(host_name("mailbox"), data)], {}))
     # With one host, any failure must stop the run: by default connect_all continues without the failed host.
     state = State(inventory, Config(FAIL_PERCENT=0))
+    host = inventory.get_host("mailbox")
     try:
         connect_all(state)
-    except PyinfraError as problem:
-        raise TailwartError(
-            "the mailbox host cannot be reached",
-            seen=str(problem),
-            expected=f"SSH to {environment.mailbox_ssh}",
-            remedy="check MAILBOX_SSH, SSH_KEY and SSH_KNOWN_HOSTS in .env",
+    except PyinfraError:
+        raise cast("HostConnector", host.connector).problem or TailwartError(
+            "the mailbox host cannot be reached"
         ) from None
     try:
-        yield HostRunner(inventory.get_host("mailbox"))
+        yield HostRunner(host)
     finally:
         disconnect_all(state)

@@ -6,13 +6,13 @@ from collections.abc import Generator
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.environment import Environment
 from tailwart.facts import ahead
 from tailwart.facts.host import observe
 from tailwart.hosts.watch import Watch
+from tailwart.operations.guard import operation
 from tailwart.operations.remote import HostRunner, command
 from tailwart.plan import render
 from tailwart.runner import Runner

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.host import Host
-from pyinfra.api.operation import operation
 
 from tailwart.environment import Environment
+from tailwart.operations.guard import operation
 from tailwart.operations.plane import Prepared, expect_plan, plan_and_apply
 from tailwart.tailnet import credentials
 from tailwart.tailnet.policy import Policy

@@ -40,16 +40,16 @@ def environment() -> Environment:
 
 def connect(environment: Environment, target: SshTarget) -> Host:
     """A testinfra host over one kept SSH connection, with the same key and known hosts as the deploy."""
-    options = []
+    options = ["-o", "StrictHostKeyChecking=yes"]
     if environment.ssh_known_hosts:
-        known_hosts = Path(environment.ssh_known_hosts).expanduser()
-        options += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+        options += ["-o", f"UserKnownHostsFile={Path(environment.ssh_known_hosts).expanduser()}"]
     address = f"[{target.host}]" if ":" in target.host else target.host
     return testinfra.get_host(
         f"ssh://{target.user}@{address}:{target.port}",
         ssh_identity_file=str(Path(environment.ssh_key).expanduser()) if environment.ssh_key else None,
-        ssh_extra_args=shlex.join(options) or None,
+        ssh_extra_args=shlex.join(options),
         controlpersist=30,
+        sudo=target.user != "root",
     )
 
 

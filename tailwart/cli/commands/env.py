@@ -30,6 +30,30 @@ def check(*, as_json: bool) -> None:
     say("Next: pyinfra inventory.py deploy.py --dry --diff")
 
 
+def trust(*, yes: bool) -> None:
+    """Print every host's key, ask, write the new ones. Raises TailwartError when a key changed or a host is away."""
+    from tailwart.connectors.trust import shown_key  # pyinfra, which the other commands do not need
+
+    hosts = [host for role in roles(load().environment) for host in role.hosts if "ssh_hostname" in host[1]]
+    found = [shown_key(name, data) for name, data in hosts]
+    for item in found:
+        say(f"{item.name:<10} {item.describe()}")
+    new = [item for item in found if item.new]
+    if new and not yes:
+        say("Compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on each host's console.", err=True)
+        click.confirm(f"Trust {', '.join(item.name for item in new)}?", abort=True, err=True)
+    for item in new:
+        item.remember()
+        say(f"{item.name} is trusted: {item.known_hosts}")
+    problems = [item.problem for item in found if item.problem is not None]
+    if problems:
+        first, *others = problems
+        for problem in others:
+            say(f"Error: {problem}", err=True)
+        raise first
+    say("Next: pyinfra inventory.py deploy.py --dry --diff")
+
+
 def example() -> None:
     """Print `.env.example`."""
     say(render_example(), nl=False)

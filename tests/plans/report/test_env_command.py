@@ -67,6 +67,6 @@ def test_an_unreachable_host_ends_with_host_setting_and_remedy(tmp_path: Path) -
     )
     failed = run(path, "pyinfra", "-y", "inventory.py", "deploy.py")
     assert failed.returncode == 1
-    tail = "\n".join(failed.stderr.splitlines()[-5:])
+    tail = "\n".join(failed.stderr.splitlines()[-7:])
     for part in ("Failed: edge-1: connect over SSH", "EDGE_1_SSH", "ssh -p 9 root@127.0.0.1 true"):
         assert part in tail, failed.stderr

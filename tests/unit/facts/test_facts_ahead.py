@@ -14,7 +14,6 @@ from pyinfra.api.config import Config
 from pyinfra.api.connect import connect_all
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
-from pyinfra.api.operation import operation
 from pyinfra.api.operations import run_ops
 from pyinfra.api.state import State, StateStage
 from pyinfra.connectors.fake import FakeConnector
@@ -22,9 +21,10 @@ from pyinfra.context import ctx_host, ctx_state
 
 from tailwart.errors import TailwartError
 from tailwart.facts import ahead
-from tailwart.facts.host import HostFact, expect, forget, observe
+from tailwart.facts.host import expect, forget, observe
 from tailwart.hosts.report import HEADER, TRAILER, HostReport
 from tailwart.hosts.watch import Watch
+from tailwart.operations.guard import operation
 from tailwart.operations.plane import Prepared, expect_plan, plan_and_apply
 from tailwart.plan.model import Plan
 
@@ -260,4 +260,5 @@ def test_a_host_that_cannot_be_read_fails_in_its_turn(run: Run, caplog: pytest.L
         run.execute()
     assert seen == [(False, "")]
     assert run.state.failed_hosts == {host}
-    assert f"could not load fact: {HostFact.name}" in caplog.text
+    assert "the host's state cannot be read" in caplog.text
+    assert "no shell" in caplog.text
