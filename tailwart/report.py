@@ -23,7 +23,7 @@ from tailwart.environment.load import edge_key
 from tailwart.errors import TailwartError
 from tailwart.inventory import Role
 from tailwart.plan.model import MASK
-from tailwart.printing import say, style, unstyled
+from tailwart.printing import say, style
 
 _OUTPUT_LINES = 6
 _PASSWORD = re.compile(r'("password": )"(?:[^"\\]|\\.)+"')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import click
+
 from tailwart.environment import load, selected_path
 from tailwart.environment.example import render_example
 from tailwart.inventory import roles
