@@ -54,5 +54,13 @@ mailbox_metrics = False
 #     mailbox_bans = {"login": {"failures": 20, "within": "1d", "for": "15m"}}
 mailbox_bans: dict[str, dict[str, Any]] = {}
 
+# Any other object of the server, in its own terms: kinds, in them objects by name, in them fields (docs/objects.md).
+# `tailwart settings describe` lists kinds and fields; secrets are names of .env keys that begin with SECRET_.
+#     stalwart_objects = {
+#         "Email": {"maxMessageSize": "50M"},
+#         "WebHook": {"https://example.net/hook": {"signatureKey": {"env": "SECRET_HOOK"}}},
+#     }
+stalwart_objects: dict[str, Any] = {}
+
 # True allows the blob store to move (S3_ENDPOINT, S3_BUCKET), and accepts that mail already stored becomes unreadable.
 mailbox_blob_store_may_move = False

@@ -275,6 +275,12 @@ def _vhost_paths(value: object) -> object:
     return webpaths.serves(value) if isinstance(value, str) else value
 
 
+def _one_line(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().isprintable():
+        raise ValueError("one line of printable characters; a longer text fits into a file on the mailbox host")
+    return value
+
+
 def _pattern(pattern: re.Pattern[str], expected: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.match(value):
@@ -322,6 +328,11 @@ MailServices = Annotated[Services, BeforeValidator(_services)]
 VhostPaths = Annotated[tuple[str, ...], BeforeValidator(_vhost_paths)]
 Ttl = Annotated[int, BeforeValidator(_ttl)]
 HostLabel = Annotated[str, _pattern(_NAME, "a short name: a lower-case letter, then letters, digits and hyphens")]
+SECRET_PREFIX = "SECRET_"  # noqa: S105 - begins the keys of secrets of the operator's own naming
+SecretName = Annotated[
+    str, _pattern(re.compile(r"SECRET_[A-Z0-9][A-Z0-9_]*\Z"), "SECRET_ and then capital letters, digits, underscores")
+]
+SecretLine = Annotated[SecretStr, AfterValidator(_one_line)]
 LocalPart = Annotated[
     str, _pattern(_LOCAL_PART, "the part before the @: lower-case letters, digits, dots, hyphens, plus, underscore")
 ]

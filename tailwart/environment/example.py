@@ -38,8 +38,15 @@ def render_example() -> str:
                     for a, i in Edge.model_fields.items()
                     if a != "name"
                 ]
-    return "\n".join(blocks) + "\n"
+    return "\n".join([*blocks, _SECRETS]) + "\n"
 
+
+_SECRETS = f"""\
+# --- Secrets {"-" * 93}
+# Further secrets, as many as you like, under names that begin with SECRET_: what stalwart_objects in
+# group_data/mailbox.py refers to as {{"env": "SECRET_<NAME>"}}. Each is a variable of the server's container.
+# Example: change-me-ldap
+# SECRET_LDAP="""
 
 _SHOWN = {
     "STALWART_ADMIN_PASSWORD", "ACCOUNTS", "MAILBOX_SSH", "EDGES", "TS_OAUTH_CLIENT_ID", "TS_OAUTH_CLIENT_SECRET",

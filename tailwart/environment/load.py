@@ -21,7 +21,7 @@ from tailwart.environment.model import Account, Edge, Environment
 from tailwart.environment.problems import EnvironmentProblems, Problem
 from tailwart.environment.rules import contradictions
 from tailwart.errors import TailwartError
-from tailwart.fields import example_of, is_secret
+from tailwart.fields import SECRET_PREFIX, example_of, is_secret
 
 DEFAULT_PATH = ".env"
 PATH_VARIABLE = "TAILWART_ENV"
@@ -133,6 +133,7 @@ def _document(raw: Mapping[str, str]) -> dict[str, Any]:
     """The flat keys as the nested document that the model describes; an empty value counts as not set."""
     document: dict[str, Any] = {name: raw[name.upper()] for name in Environment.model_fields if raw.get(name.upper())}
     document["provider_keys"] = {name: raw[name.upper()] for name in providers.settings() if raw.get(name.upper())}
+    document["secrets"] = {key: value for key, value in raw.items() if key.startswith(SECRET_PREFIX) and value}
     document["edges"] = [{"name": name, **_group(raw, Edge, edge_key(name, ""))} for name in _names(raw, "EDGES")]
     document["accounts"] = [
         {"name": name, **_group(raw, Account, account_key(name, ""))} for name in _names(raw, "ACCOUNTS")
@@ -144,7 +145,8 @@ def settings() -> dict[str, FieldInfo]:
     """Every key of a `.env` that is not one edge's or one account's own, in the order of `.env.example`."""
     found: dict[str, FieldInfo] = {}
     for name, info in Environment.model_fields.items():
-        found |= providers.settings() if name == "provider_keys" else {name: info}
+        if name != "secrets":  # they have no names of their own
+            found |= providers.settings() if name == "provider_keys" else {name: info}
     return {name.upper(): info for name, info in found.items()}
 
 
@@ -184,6 +186,8 @@ def _shown(key: str, info: FieldInfo | None, value: str | None, message: str) ->
 
 def _locate(location: tuple[int | str, ...], document: Mapping[str, Any]) -> tuple[str, FieldInfo | None, str | None]:
     first = str(location[0])
+    if first == "secrets" and len(location) >= 2:
+        return str(location[1]), Environment.model_fields[first], None
     if first in {"edges", "accounts"} and len(location) >= 3:
         item = document[first][int(location[1])]
         attribute = str(location[2])
@@ -235,6 +239,6 @@ def _known(raw: Mapping[str, str]) -> dict[str, FieldInfo]:
 def _unknown(raw: Mapping[str, str]) -> Iterator[str]:
     known = _known(raw)
     for key in raw:
-        if key not in known:
+        if key not in known and not key.startswith(SECRET_PREFIX):
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
             yield f"{key} is not a setting" + (f"; did you mean {near[0]}?" if near else "")

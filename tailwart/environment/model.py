@@ -74,6 +74,7 @@ class Environment(BaseModel):
     """All settings of one installation, read from one `.env`; attribute names are the keys in lower case.
 
     ``provider_keys`` holds the keys of DNS providers by those names; what each is, `tailwart.providers` knows.
+    ``secrets`` holds the keys that begin with SECRET_: what `stalwart_objects` refers to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -272,6 +273,7 @@ class Environment(BaseModel):
     )
     dns_ttl: v.Ttl = _key("DNS", "TTL of our records, seconds.", "3600", 3600)
     provider_keys: Mapping[str, SecretStr] = Field(default_factory=dict)
+    secrets: Mapping[v.SecretName, v.SecretLine] = Field(default_factory=dict, json_schema_extra={"secret": True})
 
     acme_directory: v.SecureUrl | None = _key(
         "Certificates",

@@ -100,6 +100,7 @@ def _secrets(environment: Environment, key: str) -> tuple[str, ...]:
         environment.webhook_token,
         environment.metrics_password,
         *environment.provider_secrets,
+        *environment.secrets.values(),
     )
     return (key, key.partition("?")[0], *(value.get_secret_value() for value in values if value is not None))
 

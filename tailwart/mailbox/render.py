@@ -163,6 +163,7 @@ def secret_values(environment: Environment) -> dict[str, str]:
         names.ENV_WEBHOOK_TOKEN: environment.webhook_token,
         names.ENV_METRICS: environment.metrics_password,
         **{variable.name: variable.value for variable in environment.dns_variables},
+        **environment.secrets,
     }
     return {name: value.get_secret_value() for name, value in secrets.items() if value is not None}
 

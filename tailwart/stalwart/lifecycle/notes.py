@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
 from tailwart.runner import Runner
+from tailwart.stalwart.objects.notes import Notes
+from tailwart.stalwart.objects.notes import parse as parse_objects
 from tailwart.stalwart.settings.fingerprints import Fingerprints, parse
 
 # Prints the start of the process that runs now.
@@ -33,6 +35,7 @@ class HostNotes:
     started_at: str
     image: str
     fingerprints: Fingerprints
+    objects: Notes
 
     @property
     def running(self) -> bool:
@@ -58,6 +61,7 @@ def read_script(mark: str, directory: str = names.DIRECTORY) -> str:
         f"echo {mark} restart; cat {directory}/{names.RESTART_REQUIRED} 2>/dev/null\n"
         f"echo {mark} reload; [ -f {directory}/{names.RELOAD_REQUIRED} ] && echo yes\n"
         f"echo {mark} fingerprints; cat {directory}/{names.FINGERPRINTS} 2>/dev/null; echo\n"
+        f"echo {mark} objects; cat {directory}/{names.OBJECTS} 2>/dev/null; echo\n"
         f"container=$(docker inspect --format {state} {names.CONTAINER} 2>/dev/null)\n"
         f'echo {mark} container; echo "$container"; echo {mark} end\n'
     )
@@ -87,6 +91,7 @@ def parse_notes(stdout: str, mark: str) -> HostNotes:
         started_at=started if status == "running" else "",
         image=image,
         fingerprints=parse(text("fingerprints")),
+        objects=parse_objects(text("objects")),
     )
 
 

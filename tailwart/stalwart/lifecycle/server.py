@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
@@ -21,7 +21,9 @@ from tailwart.runner import Runner
 from tailwart.stalwart.accounts.passwords import all_hashed
 from tailwart.stalwart.lifecycle import notes, probing, server_schema, version
 from tailwart.stalwart.lifecycle.certificate_orders import CERTIFICATE_READ, Certificate, certificates, obtain, to_order
+from tailwart.stalwart.lifecycle.declared_objects import DeclaredObjects
 from tailwart.stalwart.lifecycle.notes import HostNotes
+from tailwart.stalwart.objects.resolving import Resolved
 from tailwart.stalwart.protocol import orders
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, Login, login, parse, quoted, stored_login
@@ -50,6 +52,7 @@ class Observed:
     login: Login
     planned: SettingsPlan
     certificates: tuple[Certificate, ...] = ()
+    resolved: Resolved = field(default_factory=lambda: Resolved(()))
 
     @property
     def orders(self) -> list[str]:
@@ -64,6 +67,7 @@ class Observed:
             self.live is None
             or self.planned
             or self.orders
+            or self.resolved.unfinished
             or host.restart_since
             or host.reload_due
             or host.bootstrap_pending
@@ -104,6 +108,7 @@ class Server:
         self._check = check
         self._desired = desired(settings)
         self._reading = reading(settings) + (CERTIFICATE_READ if settings.acme else ())
+        self._objects = DeclaredObjects(run, settings, self._desired, base, directory)
 
     def observe(self) -> Observed:
         """Read everything and plan, in one command on the host. Nothing is changed.
@@ -114,25 +119,31 @@ class Server:
         mark = secrets.token_hex(12)
         accepted = stored_login(self._directory)
         transport = self._transport(accepted)
-        inside, stdin, answer_mark = transport.command(Client.bodies(self._reading))
+        calls = self._reading + self._objects.reading()
+        inside, stdin, answer_mark = transport.command(Client.bodies(calls))
         script = notes.read_script(mark, self._directory) + notes.EXIT_UNLESS_RUNNING + inside
         done = self._run(script, stdin=stdin, timeout=180)
         head, _, tail = done.stdout.partition(f"{mark} end")
         host = notes.parse_notes(head + f"{mark} end\n", mark)
         if not host.running:
-            return Observed(host, None, accepted, self._plan(None, host))
-        responses = parse(tail.lstrip("\n"), done.stderr, answer_mark, len(Client.bodies(self._reading)))
+            return Observed(host, None, accepted, self._plan(Resolved(self._desired), Live({}), host))
+        responses = parse(tail.lstrip("\n"), done.stderr, answer_mark, len(Client.bodies(calls)))
+        client = Client(transport)
         try:
-            live = Client(transport).read(self._reading, responses)
+            live = client.read(calls, responses)
         except LoginRefused:
             accepted = self._second_login(host)
-            live = Client(self._transport(accepted)).read(self._reading)
+            client = Client(self._transport(accepted))
+            live = client.read(calls)
+        resolved, live = self._objects.resolved(live, host.objects, host.fingerprints, accepted, client)
         found = tuple(certificates(self._settings, live))
-        return Observed(host, live, accepted, self._plan(live, host), found)
+        return Observed(host, live, accepted, self._plan(resolved, live, host), found, resolved)
 
-    def _plan(self, live: Live | None, host: HostNotes) -> SettingsPlan:
-        planned = plan(self._desired, live or Live({}), host.fingerprints)
-        return replace(planned, warnings=guards.warnings(self._settings, planned.changes, live or Live({})))
+    def _plan(self, resolved: Resolved, live: Live, host: HostNotes) -> SettingsPlan:
+        planned = plan(resolved.desired, live, host.fingerprints)
+        changes = (*planned.changes, *resolved.deletions)
+        warnings = guards.warnings(self._settings, changes, live)
+        return replace(planned, changes=changes, unmanaged=(*planned.unmanaged, *resolved.released), warnings=warnings)
 
     def _second_login(self, host: HostNotes) -> Login:
         """The login of `.env`, when the stored one is refused: someone changed it on the server and in the file."""
@@ -169,6 +180,7 @@ class Server:
             )
         outcome = Outcome()
         host, planned = observed.host, observed.planned
+        self._objects.finish(observed.resolved)
         changes = self._checked(observed) if planned else []
         restart = self._write(observed, observed.live, changes, outcome)
         if not host.initialised or host.bootstrap_pending:
@@ -238,6 +250,7 @@ class Server:
         guards.data_store(Client(self._transport(observed.login)), self._settings)
         guards.before_writing(self._run, self._settings, early, live)
         self._check(observed.host)
+        self._objects.before_writing(observed.resolved, observed.host.objects, early)
         before = ""
         if planned.post_apply is not PostApply.NOTHING:
             before = notes.remember(restart, self._directory)
@@ -246,6 +259,7 @@ class Server:
             apply(Client(transport), early, live, self._hashes(early), outcome)
         finally:
             self._note_passwords(observed.host, outcome)
+            self._objects.after_writing(observed.resolved, outcome.created)
         return restart
 
     @staticmethod
@@ -254,7 +268,7 @@ class Server:
 
     def _note_passwords(self, host: HostNotes, outcome: Outcome) -> None:
         written = {item.secret_name: item.password for item in outcome.passwords if item.password is not None}
-        if written:
+        if written := written | outcome.secrets:
             marks = host.fingerprints.having(written)
             notes.write(self._run, names.FINGERPRINTS, marks.dump(), self._directory)
 

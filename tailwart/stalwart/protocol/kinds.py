@@ -178,6 +178,11 @@ def reads(kinds: Iterable[str]) -> tuple[Call, ...]:
     return tuple(kind.read() for kind in _KINDS if not kind.on_demand or kind.name in declared)
 
 
+def post_apply_of(kind: str, fields: Iterable[str]) -> PostApply:
+    """The post-apply action of a write to an object of any kind; a reload where nothing else is known."""
+    return KINDS.get(kind, Kind(kind)).post_apply_of(fields)
+
+
 REFERENCES: Mapping[str, str] = {
     "domainId": "Domain",
     "defaultDomainId": "Domain",

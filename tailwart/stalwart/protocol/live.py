@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 from tailwart.network import BY_PORT
 from tailwart.stalwart.protocol.jmap import SINGLETON
 from tailwart.stalwart.protocol.kinds import KINDS, Object
 from tailwart.stalwart.protocol.values import Ref
 
+Labels = Mapping[tuple[str, str], str]
+"""(kind, id) → the name that the declaration gives an object; it comes before the name that its fields give."""
+
 
 class Live:
-    """One reading of the server. Kinds that are not in `KINDS` (tasks, certificates) have objects but no names."""
+    """One reading of the server. Kinds outside `KINDS` (tasks, certificates) have objects, but only those of `labels`
+    have names.
+    """
 
-    def __init__(self, objects: Mapping[str, tuple[Object, ...]]) -> None:
+    def __init__(self, objects: Mapping[str, tuple[Object, ...]], labels: Labels = MappingProxyType({})) -> None:
         self.objects = objects
+        self.labels = labels
+
+    def labelled(self, labels: Labels) -> Live:
+        """The same reading under these names."""
+        return Live(self.objects, labels)
 
     def of(self, kind: str) -> tuple[Object, ...]:
         """The objects of one kind; empty when it was not read."""
@@ -28,16 +39,17 @@ class Live:
             (kind, str(item["id"])): self.key(kind, item)
             for kind, found in self.objects.items()
             for item in found
-            if kind in KINDS
+            if kind in KINDS or (kind, str(item["id"])) in self.labels
         }
 
     @cached_property
     def _first(self) -> dict[Ref, Object]:
         found: dict[Ref, Object] = {}
         for kind, items in self.objects.items():
-            if kind in KINDS:
-                for item in sorted(items, key=_project_names_first):
-                    found.setdefault(Ref(kind, self.key(kind, item)), item)
+            labelled = [item for item in items if (kind, str(item["id"])) in self.labels]
+            rest = sorted(items, key=_project_names_first) if kind in KINDS else ()
+            for item in (*labelled, *rest):
+                found.setdefault(Ref(kind, self.key(kind, item)), item)
         return found
 
     def get(self, ref: Ref) -> Object | None:
@@ -51,6 +63,9 @@ class Live:
 
     def key(self, kind: str, item: Object) -> str:
         """An object's natural key: it stays the same when the object is created again."""
+        label = self.labels.get((kind, str(item["id"])))
+        if label is not None:
+            return label
         return SINGLETON if KINDS[kind].singleton else KINDS[kind].key(item, self._domains)
 
     @cached_property

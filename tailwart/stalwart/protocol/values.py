@@ -3,17 +3,20 @@
 JMAP carries sets as ``{"a": true}`` and lists as ``{"0": …}``, fills in defaults, and rewrites some strings
 (``ops@example.org`` comes back as ``mailto:ops@example.org``). Desired objects are therefore written with Python's own
 types: a ``frozenset`` must match exactly, a ``tuple`` is an ordered list, a ``Bag`` an unordered one, and a ``dict``
-holds only the managed properties: whatever else the server has in that object is left alone.
+holds only the managed properties: whatever else the server has in that object is left alone. ``Entries`` is a map
+whose entries are all managed, and a ``Secret`` a text that the server masks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
 TYPE = "@type"
+MASKED = "****"
+"""What the server returns in the place of a secret."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,6 +53,24 @@ class Bag(tuple[Any, ...]):
     __slots__ = ()
 
 
+class Entries(dict[str, Any]):
+    """A map of free keys (HTTP headers), managed as a whole: an entry that is not in it is removed."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that nobody may read. `name` is that of its fingerprint; `written`: it is the one written last."""
+
+    name: str
+    text: str = field(repr=False)
+    written: bool = False
+
+    def __str__(self) -> str:
+        return MASKED
+
+
 Resolve = Callable[[Ref], str | None]
 
 
@@ -77,25 +98,37 @@ def same(desired: Any, live: Any, resolve: Resolve) -> bool:
     same({"port": 25}, {"port": 25, "name": "smtp"}, resolve)  # True: only the managed properties count
     same(frozenset({"a"}), {"a": True, "b": True}, resolve)    # False: a set must match exactly
     """
-    if isinstance(desired, (Ref, PublicText)):
+    if isinstance(desired, (Ref, PublicText, Secret)):
         return _same_one(desired, live, resolve)
+    if isinstance(desired, (frozenset, tuple)):
+        return _same_members(desired, live, resolve)
+    if isinstance(desired, Mapping):
+        return _same_properties(desired, live, resolve)
+    return bool(canonical(desired) == canonical(live))
+
+
+def _same_members(desired: frozenset[Any] | tuple[Any, ...], live: Any, resolve: Resolve) -> bool:
     if isinstance(desired, frozenset):
         return _same_set(desired, live, resolve)
     if isinstance(desired, Bag):
         return _same_bag(desired, live, resolve)
-    if isinstance(desired, tuple):
-        items = listed(live)
-        return len(items) == len(desired) and all(
-            same(one, other, resolve) for one, other in zip(desired, items, strict=True)
-        )
-    if isinstance(desired, Mapping):
-        return isinstance(live, Mapping) and all(
-            same(value, live.get(name), resolve) for name, value in desired.items()
-        )
-    return bool(canonical(desired) == canonical(live))
+    items = listed(live)
+    return len(items) == len(desired) and all(
+        same(one, other, resolve) for one, other in zip(desired, items, strict=True)
+    )
 
 
-def _same_one(desired: Ref | PublicText, live: Any, resolve: Resolve) -> bool:
+def _same_properties(desired: Mapping[str, Any], live: Any, resolve: Resolve) -> bool:
+    if isinstance(desired, Entries) and not live:
+        return not desired
+    if not isinstance(live, Mapping) or (isinstance(desired, Entries) and live.keys() != desired.keys()):
+        return False
+    return all(same(value, live.get(name), resolve) for name, value in desired.items())
+
+
+def _same_one(desired: Ref | PublicText | Secret, live: Any, resolve: Resolve) -> bool:
+    if isinstance(desired, Secret):
+        return bool(live == desired.text) or (live == MASKED and desired.written)
     if isinstance(desired, PublicText):
         return live in (desired.text, desired.as_object())
     return live is not None and resolve(desired) == live
@@ -176,8 +209,8 @@ def encode(desired: Any, resolve: Resolve) -> Any:
         if found is None:
             raise KeyError(desired)
         return found
-    if isinstance(desired, PublicText):
-        return desired.as_object()
+    if isinstance(desired, (PublicText, Secret)):
+        return desired.as_object() if isinstance(desired, PublicText) else desired.text
     if isinstance(desired, frozenset):
         return {encode(item, resolve): True for item in sorted(desired, key=str)}
     if isinstance(desired, tuple):
@@ -187,15 +220,43 @@ def encode(desired: Any, resolve: Resolve) -> Any:
     return desired
 
 
+def differing(path: str, desired: Any, live: Any, resolve: Resolve) -> Iterator[tuple[str, Any]]:
+    """What must be sent to make a value as desired, by property path; nothing when it is.
+
+    Inside an object only the properties that differ are sent: the others may hold secrets that come back masked, and
+    writing the mask would destroy them. Sets, lists and maps are sent whole, and so is an object of another `@type`.
+
+    dict(differing("rate", {"count": 5}, {"count": 1, "period": 60000}, resolve)) == {"rate/count": 5}
+    """
+    inside = isinstance(desired, Mapping) and not isinstance(desired, Entries) and isinstance(live, Mapping)
+    if inside and desired.get(TYPE, live.get(TYPE)) == live.get(TYPE):
+        for name, value in desired.items():
+            if name != TYPE:
+                yield from differing(f"{path}/{name}", value, live.get(name), resolve)
+    elif not same(desired, live, resolve):
+        yield path, desired
+
+
 def references(desired: Any) -> set[Ref]:
     """Every `Ref` inside a value."""
-    if isinstance(desired, Ref):
-        return {desired}
+    return {found for found in leaves(desired) if isinstance(found, Ref)}
+
+
+def secrets_of(desired: Any) -> set[Secret]:
+    """Every `Secret` inside a value."""
+    return {found for found in leaves(desired) if isinstance(found, Secret)}
+
+
+def leaves(desired: Any) -> Iterator[Any]:
+    """Every single value inside a value."""
     if isinstance(desired, Mapping):
-        return {found for value in desired.values() for found in references(value)}
-    if isinstance(desired, (frozenset, tuple)):
-        return {found for value in desired for found in references(value)}
-    return set()
+        for value in desired.values():
+            yield from leaves(value)
+    elif isinstance(desired, (frozenset, tuple)):
+        for value in desired:
+            yield from leaves(value)
+    else:
+        yield desired
 
 
 def merged(desired: Any, encoded: Any, live: Any) -> Any:
@@ -204,6 +265,8 @@ def merged(desired: Any, encoded: Any, live: Any) -> Any:
     Only within one variant: a changed `@type` has other properties, and the old ones would be refused. Sets and lists
     are managed as a whole.
     """
+    if isinstance(desired, Entries):
+        return encoded
     if isinstance(desired, Mapping) and isinstance(live, Mapping) and desired.get(TYPE) == live.get(TYPE):
         return {**live, **encoded}
     return encoded
@@ -213,8 +276,8 @@ def shown(desired: Any, keys: Callable[[str], str] = str) -> Any:
     """A value for the operator: sets as sorted lists, references by name; `keys` turns an id into a name."""
     if isinstance(desired, Ref):
         return desired.key
-    if isinstance(desired, PublicText):
-        return desired.text
+    if isinstance(desired, (PublicText, Secret)):
+        return desired.text if isinstance(desired, PublicText) else MASKED
     if isinstance(desired, frozenset):
         return sorted(str(shown(item)) for item in desired)
     if isinstance(desired, tuple):

@@ -11,7 +11,7 @@ from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.failures import SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import MAX_OBJECTS, Answer, Call
 from tailwart.stalwart.protocol.live import Live
-from tailwart.stalwart.protocol.values import Ref, Resolve, references
+from tailwart.stalwart.protocol.values import Ref, Resolve, references, secrets_of
 from tailwart.stalwart.settings.documents import creation, update
 from tailwart.stalwart.settings.planning import ObjectChange
 
@@ -21,10 +21,14 @@ _OPTIONAL_REFERENCES = frozenset({"memberGroupIds", "certificateManagement", "dn
 
 @dataclass(slots=True)
 class Outcome:
-    """What was written so far. `failures` are sentences on refused objects, `remedies` what to do about each."""
+    """What was written so far. `failures` are sentences on refused objects, `remedies` what to do about each.
+
+    `secrets` are those that were written inside other values, by the names of their fingerprints.
+    """
 
     created: dict[Ref, str] = field(default_factory=dict)
     passwords: list[ObjectChange] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     remedies: list[str] = field(default_factory=list)
 
@@ -149,3 +153,5 @@ def _note(answer: Answer, by_token: Mapping[str, ObjectChange], live: Live, outc
 def _written(change: ObjectChange, outcome: Outcome) -> None:
     if change.password is not None:
         outcome.passwords.append(change)
+    for value in change.values.values():
+        outcome.secrets |= {secret.name: secret.text for secret in secrets_of(value)}

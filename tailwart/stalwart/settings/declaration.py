@@ -40,6 +40,7 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
         blob_store_may_move=group_data.switch("mailbox_blob_store_may_move"),
         data_store=_data_store(environment),
         terms=terms,
+        objects=group_data.objects(),
     )
     _check_addresses(settings)
     check(

@@ -18,9 +18,11 @@ class DesiredObject:
 
     `fields` are managed: compared and repaired, by property or property path (`quotas/maxDiskQuota`). `at_creation` is
     sent once; later changes to it are left alone. `late` fields are written after the restart (see `Server.apply`).
-    `masked` fields are never shown. `password` is compared by fingerprint: the server returns only `****`.
+    `masked` fields are never shown. `password` is compared by fingerprint: the server returns only `****`. `exact`
+    fields come from `stalwart_objects`: empty ones are sent as well, and of objects only what differs. An object that
+    is `declared` there alone may be of any kind.
 
-    Raises ValueError for a kind that is not in `KINDS`: it would never be read, and so be created on every run.
+    Raises ValueError for another kind that is not in `KINDS`: it would never be read, and so be created on every run.
     """
 
     kind: str
@@ -31,9 +33,11 @@ class DesiredObject:
     masked: frozenset[str] = frozenset()
     password: SecretStr | None = None
     why: str = ""
+    exact: frozenset[str] = frozenset()
+    declared: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
+        if self.kind not in KINDS and not self.declared:
             raise ValueError(f"{self.kind} is not in KINDS (protocol/kinds.py)")
 
     @property

@@ -21,6 +21,7 @@ GROUP_DATA = {
     "mailbox_metrics": "True: Prometheus metrics on 8080, which only the tailnet reaches",
     "mailbox_bans": "bans: {login | recipient | loiter | scan: {failures?, within?, for?}}, times like 15m, 1h, 1d",
     "mailbox_blob_store_may_move": "True: accept that messages in the old blob store become unreadable",
+    "stalwart_objects": "any object of the server: a mapping of kinds to their objects (docs/objects.md)",
 }
 MOVED = {"mailbox_optional_listeners": "MAIL_SERVICES in .env"}
 IP_LOOKUPS = ("v4ThenV6", "v6ThenV4", "v4Only", "v6Only")
@@ -67,6 +68,13 @@ class GroupData:
         if unknown := [reason for reason in given if reason not in known]:
             raise _invalid("mailbox_bans", unknown[0], f"one of {', '.join(known)}")
         return tuple(_ban(ban, given.get(ban.reason, {})) for ban in BANS)
+
+    def objects(self) -> Mapping[str, Any]:
+        """`stalwart_objects` as it is written; it is checked against the schema of the server that is to take it."""
+        value = self._data.get("stalwart_objects") or {}
+        if not isinstance(value, Mapping):
+            raise _invalid("stalwart_objects", type(value).__name__, GROUP_DATA["stalwart_objects"])
+        return value
 
     def switch(self, key: str) -> bool:
         """The value of a switch; absent means False."""

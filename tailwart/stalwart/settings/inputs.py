@@ -107,6 +107,8 @@ class MailboxSettings:
     terms: Terms = field(default_factory=Terms)
     # What config.json says of the data store, as the server returns it; empty: not compared.
     data_store: Mapping[str, Any] = field(default_factory=dict)
+    # `stalwart_objects` of group_data/mailbox.py, in the server's own terms.
+    objects: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def holders(self) -> tuple[AccountInput | GroupInput | ListInput, ...]:

@@ -9,9 +9,9 @@ from typing import Any
 from tailwart.errors import TailwartError
 from tailwart.network import BY_PORT
 from tailwart.plan.model import Action, Change, FieldChange, Plan
-from tailwart.stalwart.protocol.kinds import KINDS, MARK, Object, PostApply, ports
+from tailwart.stalwart.protocol.kinds import KINDS, MARK, Object, PostApply, ports, post_apply_of
 from tailwart.stalwart.protocol.live import Live
-from tailwart.stalwart.protocol.values import TYPE, Ref, at, same, shown
+from tailwart.stalwart.protocol.values import TYPE, Ref, at, differing, same, secrets_of, shown
 from tailwart.stalwart.settings.desired import SMARTHOST
 from tailwart.stalwart.settings.desired_object import DesiredObject
 from tailwart.stalwart.settings.fingerprints import Fingerprints
@@ -54,7 +54,7 @@ class SettingsPlan:
     @property
     def post_apply(self) -> PostApply:
         """The heaviest post-apply action of these changes."""
-        found = {KINDS[change.ref.kind].post_apply_of(change.values) for change in self.changes}
+        found = {post_apply_of(change.ref.kind, change.values) for change in self.changes}
         return next((action for action in reversed(PostApply) if action in found), PostApply.NOTHING)
 
     def __bool__(self) -> bool:
@@ -86,10 +86,10 @@ def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> 
         early = {path: value for path, value in desired.fields.items() if path not in desired.late}
         if secret is None:
             early = {path: value for path, value in early.items() if not path.startswith(CREDENTIAL)}
-        values = {**desired.at_creation, **{path: value for path, value in early.items() if _worth_sending(value)}}
-        yield ObjectChange(
-            Action.CREATE, desired.ref, None, values, password=secret, masked=desired.masked, why=desired.why
-        )
+        sent = {path: value for path, value in early.items() if path in desired.exact or _worth_sending(value)}
+        values = {**desired.at_creation, **sent}
+        masked = _masked(desired, values, fingerprints)
+        yield ObjectChange(Action.CREATE, desired.ref, None, values, password=secret, masked=masked, why=desired.why)
         if desired.late:
             afterwards = {path: desired.fields[path] for path in sorted(desired.late)}
             yield ObjectChange(Action.UPDATE, desired.ref, None, afterwards, masked=desired.masked, late=True)
@@ -109,7 +109,7 @@ def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> 
                 values,
                 found,
                 password,
-                desired.masked,
+                _masked(desired, values, fingerprints),
                 late,
                 desired.why,
             )
@@ -118,12 +118,25 @@ def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> 
 def _changed(desired: DesiredObject, found: Object, live: Live, has_password: bool) -> dict[str, Any]:
     if TYPE in desired.fields and desired.fields[TYPE] != found.get(TYPE):
         # Another variant has other properties: all desired ones are sent with the new type.
-        return {path: value for path, value in desired.fields.items() if _worth_sending(value)}
-    return {
-        path: value
-        for path, value in desired.fields.items()
-        if not same(value, at(found, path), live.resolve) and (has_password or not path.startswith(CREDENTIAL))
+        return {path: value for path, value in desired.fields.items() if path in desired.exact or _worth_sending(value)}
+    changed: dict[str, Any] = {}
+    for path, value in desired.fields.items():
+        if path in desired.exact:
+            changed |= differing(path, value, found.get(path), live.resolve)
+        elif not same(value, at(found, path), live.resolve) and (has_password or not path.startswith(CREDENTIAL)):
+            changed[path] = value
+    return changed
+
+
+def _masked(desired: DesiredObject, values: Mapping[str, Any], fingerprints: Fingerprints) -> frozenset[str]:
+    """The fields that are not shown: those with a secret, and those that the last declaration had a secret in."""
+    written = tuple(fingerprints.written)
+    secret = {
+        path
+        for path, value in values.items()
+        if secrets_of(value) or any(name.startswith(f"{desired.kind}/{desired.key}/{path}") for name in written)
     }
+    return desired.masked | secret
 
 
 def _worth_sending(value: Any) -> bool:
