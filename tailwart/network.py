@@ -19,6 +19,11 @@ TAILNET_V6 = IPv6Network("fd7a:115c:a1e0::/48")
 TAILNET_RANGES = (str(TAILNET_V4), str(TAILNET_V6))
 """Where the edges' connections come from; no rendered file holds an address of these ranges (lesson 6)."""
 
+LOOPBACK = ("127.0.0.1", "::1")
+"""From where the deploy itself asks the server, inside the mailbox's namespace."""
+INSIDE = (*LOOPBACK, *TAILNET_RANGES)
+"""Where an administrator's password counts."""
+
 
 class Exposure(StrEnum):
     """From where a service can be reached."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwart.errors import TailwartError
+from tailwart.network import INSIDE
 from tailwart.stalwart.accounts.passwords import hashed
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.failures import SettingsError, refused, remedy
@@ -97,14 +98,16 @@ class Accounts:
         self._set("create", address, {"create": {"account": document}})
 
     def add_administrator(self, address: str, password: str) -> None:
-        """A new administrator with this password."""
+        """A new administrator with this password, which counts from the tailnet alone."""
         name, _, domain = address.partition("@")
         document = {
             TYPE: "User",
             "name": name,
             "domainId": self._domain(domain),
             "roles": {TYPE: "Admin"},
-            "credentials": {"0": {TYPE: "Password", "secret": hashed(password)}},
+            "credentials": {
+                "0": {TYPE: "Password", "secret": hashed(password), "allowedIps": dict.fromkeys(INSIDE, True)}
+            },
         }
         self._set("create", address, {"create": {"account": document}})
 
@@ -119,12 +122,12 @@ class Accounts:
             self._update(address, patch)
 
     def set_password(self, address: str, password: str) -> None:
-        """Replace the password; app passwords and keys of the account stay."""
+        """Replace the password; app passwords and keys stay, and so do the networks that the password counts in."""
         held = self.find(address).get("credentials")
         index = next((key for key, item in (held or {}).items() if item.get(TYPE) == "Password"), None)
         secret = hashed(password)
         patch: dict[str, Any] = {"credentials": {"0": {TYPE: "Password", "secret": secret}}}
-        if len(held or {}) > 1 and index is not None:
+        if index is not None:
             patch = {f"credentials/{index}/secret": secret}
         self._update(address, patch)
 

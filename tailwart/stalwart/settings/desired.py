@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.mailbox import names
-from tailwart.network import HTTPS, TAILNET_RANGES
+from tailwart.network import HTTPS, INSIDE, TAILNET_RANGES
 from tailwart.providers.definition import DnsField, Variable
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.kinds import MARK, reads
@@ -17,6 +17,7 @@ from tailwart.stalwart.settings import perimeter
 from tailwart.stalwart.settings.desired_object import DesiredObject, combined
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput, MailboxSettings
 from tailwart.stalwart.settings.terms import model as terms
+from tailwart.stalwart.settings.terms.sign_in import EVERYONE, PASSWORD_NETWORKS
 
 
 def desired(settings: MailboxSettings) -> tuple[DesiredObject, ...]:
@@ -109,6 +110,10 @@ def _account(settings: MailboxSettings, account: AccountInput) -> DesiredObject:
     }
     if account.description is not None:
         fields["description"] = account.description
+    named = settings.terms.mailbox_sign_in.passwords_from if settings.terms.mailbox_sign_in else {}
+    if account.admin and not {account.address, EVERYONE} & named.keys():
+        # JMAP carries administration as well as mail, so a public JMAP must not take an administrator's login.
+        fields[PASSWORD_NETWORKS] = frozenset(INSIDE)
     return DesiredObject("Account", account.address, fields, at_creation={TYPE: "User"}, password=account.password)
 
 

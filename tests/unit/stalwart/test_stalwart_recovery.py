@@ -35,7 +35,7 @@ def locked_out(tmp_path: Path) -> Iterator[Callable[[], SimulatedHost]]:
         host.deploy(settings())
         for item in host.server.objects["Account"].values():
             if item["name"] == "admin":
-                item["credentials"] = {"0": {"@type": "Password", "secret": FORGOTTEN}}
+                item["credentials"]["0"]["secret"] = FORGOTTEN
         host.commands = 0
         return host
 

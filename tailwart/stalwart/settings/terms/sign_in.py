@@ -7,14 +7,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationInfo
 
+from tailwart.network import LOOPBACK
 from tailwart.stalwart.protocol.jmap import SINGLETON
 from tailwart.stalwart.settings.desired_object import DesiredObject
 from tailwart.stalwart.settings.terms.fields import Count, Networks, Term, address
 
 EVERYONE = "everyone"
 PASSWORD_NETWORKS = "credentials/[Password]/allowedIps"  # noqa: S105 - a property path, not a password
-# The deploy itself signs in from the mailbox's own namespace.
-_OWN = ("127.0.0.1", "::1")
 
 
 def _who(value: object, info: ValidationInfo) -> str:
@@ -24,7 +23,8 @@ def _who(value: object, info: ValidationInfo) -> str:
 class SignInTerms(Term):
     """`passwords_from`: networks in which an account's own password counts; app passwords count everywhere.
 
-    Keys are addresses of declared accounts, or "everyone" for all of them; None lifts the restriction.
+    Keys are addresses of declared accounts, or "everyone" for all of them; None lifts the restriction. Administrators
+    that neither names sign in from the tailnet alone.
     """
 
     passwords_from: Mapping[Annotated[str, BeforeValidator(_who)], Networks | None] = {}
@@ -36,7 +36,7 @@ def objects(terms: SignInTerms, addresses: Iterable[str]) -> Iterator[DesiredObj
     for address_ in addresses:
         if address_ in terms.passwords_from or EVERYONE in terms.passwords_from:
             networks = terms.passwords_from.get(address_, terms.passwords_from.get(EVERYONE))
-            allowed = frozenset((*networks, *_OWN) if networks else ())
+            allowed = frozenset((*networks, *LOOPBACK) if networks else ())
             yield DesiredObject("Account", address_, {PASSWORD_NETWORKS: allowed})
     if terms.app_passwords:
         yield DesiredObject("Authentication", SINGLETON, {"maxAppPasswords": terms.app_passwords})
