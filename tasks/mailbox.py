@@ -31,7 +31,7 @@ def deploy() -> None:
     # An uninitialised store needs a bootstrap credential for its first start.
     stalwart.prepare_bootstrap(name="Mailbox: credential for the first start", watch=watch)
 
-    compose.up(name="Mailbox: sidecar and Stalwart up and healthy", project=project)
+    compose.up(name="Mailbox: sidecar and Stalwart up and healthy", project=project, around=stalwart.queue_held)
 
     # After the first start, or it would start a Stalwart whose files are still being written.
     systemd.activate(name="Mailbox: Stalwart follows its sidecar", unit=FOLLOWER, watch=watch)

@@ -19,6 +19,7 @@ def settings() -> None:
       tailwart settings apply         make the server as declared
       tailwart settings export -o x   what the server holds, without secrets
       tailwart settings compat        whether the running release takes what is declared
+      tailwart settings restart       a restart that delays no mail
 
     Signs of a plan: + create, ~ update, - delete, ! warning. Objects listed as unmanaged are not declared, and stay as
     they are.
@@ -77,3 +78,16 @@ def compat(as_json: bool) -> None:
     from tailwart.cli.commands import settings as commands
 
     commands.compat(as_json=as_json)
+
+
+@settings.command()
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def restart(yes: bool) -> None:
+    """Restart Stalwart without delaying mail.
+
+    Pauses the queue, waits up to 30 seconds for what is being delivered, restarts, and resumes. Messages that a crash
+    left locked are released: they are delivered at once instead of after ten minutes.
+    """
+    from tailwart.cli.commands import settings as commands
+
+    commands.restart(yes=yes)

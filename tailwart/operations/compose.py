@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Generator, Iterable
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.context import ctx_host
@@ -30,10 +30,14 @@ from tailwart.runner import Runner
 
 
 @operation()
-def up(project: ComposeProject) -> Generator[FunctionCommand, None, None]:
+def up(
+    project: ComposeProject,
+    around: Callable[[Runner, Callable[[str], None]], AbstractContextManager[None]] | None = None,
+) -> Generator[FunctionCommand, None, None]:
     """Bring ``project`` up and wait until every container runs and is healthy; no change where that is so already.
 
-    Its files must have been put there before, by `hostfiles.put` with ``project.watch``.
+    Its files must have been put there before, by `hostfiles.put` with ``project.watch``. ``around`` surrounds what
+    replaces containers: it may prepare them for their end, and look after their successors.
     """
     host = ctx_host.get()
     report = observe(host, project.watch)
@@ -48,7 +52,12 @@ def up(project: ComposeProject) -> Generator[FunctionCommand, None, None]:
         host.noop(f"{project.name} is up to date")
         return
     announce(host, f"{project.name}: " + "; ".join(reasons))
-    yield command(host, partial(bring_up, project=project), f"bring up {project.name}")
+
+    def work(run: Runner) -> None:
+        with around(run, host.log) if around else nullcontext():
+            bring_up(run, project)
+
+    yield command(host, work, f"bring up {project.name}")
 
 
 def bring_up(run: Runner, project: ComposeProject) -> None:

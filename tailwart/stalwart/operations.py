@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import AbstractContextManager
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
@@ -18,7 +19,8 @@ from tailwart.plan import render
 from tailwart.runner import Runner
 from tailwart.stalwart.lifecycle.assembly import server
 from tailwart.stalwart.lifecycle.bootstrap import prepare, reported
-from tailwart.stalwart.lifecycle.server import Observed
+from tailwart.stalwart.lifecycle.queue import Queue, held
+from tailwart.stalwart.lifecycle.server import Log, Observed
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.declaration import NAMES, from_environment
 from tailwart.stalwart.settings.inputs import MailboxSettings
@@ -29,6 +31,11 @@ _SETTINGS = "Stalwart's settings"
 def expect(host: Host, environment: Environment) -> None:
     """`apply_settings` will ask the server."""
     ahead.announce(host, _SETTINGS, lambda: _observed(host, environment))
+
+
+def queue_held(run: Runner, log: Log) -> AbstractContextManager[None]:
+    """For `compose.up`: mail that is being delivered ends before the container is replaced, and nothing rests."""
+    return held(Queue(run, log=log))
 
 
 @operation()

@@ -111,6 +111,20 @@ def compat(*, as_json: bool) -> None:
         sys.exit(1)
 
 
+def restart(*, yes: bool) -> None:
+    """Ask, and restart the server with its queue held."""
+    environment = load().environment
+    desired = declared(environment)
+    with mailbox_host(environment) as run:
+        plane = server(run, run.host, environment, desired, lambda text: say(text, err=True))
+        if plane.observe().live is None:
+            raise _no_server("to restart")
+        if not yes:
+            click.confirm("Restart Stalwart? Clients reconnect; mail waits some seconds.", abort=True, err=True)
+        plane.restart()
+    say("Restarted. Next: tailwart settings plan")
+
+
 def _no_server(purpose: str) -> TailwartError:
     return TailwartError(
         f"there is no running server {purpose}",

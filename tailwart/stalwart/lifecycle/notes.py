@@ -25,7 +25,7 @@ class HostNotes:
     """What the notes say, and which process runs.
 
     `started_at` is empty when no container runs, `restart_since` is the start of the process that a noted restart
-    replaces; both are times in the form of `docker inspect`.
+    replaces, `paused_since` that of the process whose queue was paused; all are times in the form of `docker inspect`.
     """
 
     initialised: bool
@@ -36,6 +36,7 @@ class HostNotes:
     image: str
     fingerprints: Fingerprints
     objects: Notes
+    paused_since: str = ""
 
     @property
     def running(self) -> bool:
@@ -45,6 +46,11 @@ class HostNotes:
     def restart_due(self) -> bool:
         """A restart is noted and has not happened yet."""
         return bool(self.restart_since) and self.restart_since == self.started_at
+
+    @property
+    def queue_paused(self) -> bool:
+        """The queue was paused for a restart that did not happen: a pause ends with its process."""
+        return bool(self.paused_since) and self.paused_since == self.started_at
 
 
 EXIT_UNLESS_RUNNING = 'case $container in "running "*) ;; *) exit 0 ;; esac\n'
@@ -60,6 +66,7 @@ def read_script(mark: str, directory: str = names.DIRECTORY) -> str:
         f"echo {mark} bootstrap; grep -c . {directory}/{names.BOOTSTRAP_ENV} 2>/dev/null\n"
         f"echo {mark} restart; cat {directory}/{names.RESTART_REQUIRED} 2>/dev/null\n"
         f"echo {mark} reload; [ -f {directory}/{names.RELOAD_REQUIRED} ] && echo yes\n"
+        f"echo {mark} paused; cat {directory}/{names.QUEUE_PAUSED} 2>/dev/null\n"
         f"echo {mark} fingerprints; cat {directory}/{names.FINGERPRINTS} 2>/dev/null; echo\n"
         f"echo {mark} objects; cat {directory}/{names.OBJECTS} 2>/dev/null; echo\n"
         f"container=$(docker inspect --format {state} {names.CONTAINER} 2>/dev/null)\n"
@@ -92,6 +99,7 @@ def parse_notes(stdout: str, mark: str) -> HostNotes:
         image=image,
         fingerprints=parse(text("fingerprints")),
         objects=parse_objects(text("objects")),
+        paused_since=text("paused"),
     )
 
 
@@ -131,3 +139,20 @@ def replaced(directory: str = names.DIRECTORY) -> str:
 def forget(directory: str = names.DIRECTORY) -> str:
     """A shell command that removes both notes: a proven restart has read the settings again as well."""
     return f"rm -f {directory}/{names.RESTART_REQUIRED} {directory}/{names.RELOAD_REQUIRED}"
+
+
+def remember_pause(directory: str = names.DIRECTORY) -> str:
+    """A shell command that notes a pause of the queue before it is ordered, and prints the process it is for.
+
+    It succeeds without a word where no server runs or where this directory is not there yet.
+    """
+    return (
+        f"started=$({_STARTED} 2>/dev/null); "
+        f'[ -z "$started" ] || [ ! -f {directory}/{names.INITIALISED} ] || '
+        f'{{ echo "$started" | {place(names.QUEUE_PAUSED, directory)} && echo "$started"; }}'
+    )
+
+
+def forget_pause(directory: str = names.DIRECTORY) -> str:
+    """A shell command that removes the note of a pause."""
+    return f"rm -f {directory}/{names.QUEUE_PAUSED}"

@@ -20,14 +20,16 @@ from tailwart.releases import SUPPORTED
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.passwords import all_hashed
 from tailwart.stalwart.lifecycle import notes, probing, server_schema, version
+from tailwart.stalwart.lifecycle.activation import Activation
 from tailwart.stalwart.lifecycle.certificate_orders import CERTIFICATE_READ, Certificate, certificates, obtain, to_order
 from tailwart.stalwart.lifecycle.declared_objects import DeclaredObjects
 from tailwart.stalwart.lifecycle.notes import HostNotes
+from tailwart.stalwart.lifecycle.queue import Queue
 from tailwart.stalwart.objects.resolving import Resolved
 from tailwart.stalwart.protocol import orders
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, Login, login, parse, quoted, stored_login
-from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError, refused, remedy
+from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.kinds import PostApply
 from tailwart.stalwart.protocol.live import Live
@@ -70,6 +72,7 @@ class Observed:
             or self.resolved.unfinished
             or host.restart_since
             or host.reload_due
+            or host.queue_paused
             or host.bootstrap_pending
             or not host.initialised
         )
@@ -106,6 +109,8 @@ class Server:
         self._base = base
         self._log = log
         self._check = check
+        self._queue = Queue(run, directory=directory, base=base, log=log)
+        self._activation = Activation(run, self._queue, directory, base, log)
         self._desired = desired(settings)
         self._reading = reading(settings) + (CERTIFICATE_READ if settings.acme else ())
         self._objects = DeclaredObjects(run, settings, self._desired, base, directory)
@@ -180,23 +185,32 @@ class Server:
             )
         outcome = Outcome()
         host, planned = observed.host, observed.planned
+        if host.queue_paused:
+            self._log("resuming the queue: an earlier run paused it for a restart that did not happen")
+            self._queue.resume()
         self._objects.finish(observed.resolved)
         changes = self._checked(observed) if planned else []
         restart = self._write(observed, observed.live, changes, outcome)
         if not host.initialised or host.bootstrap_pending:
             self._leave_bootstrap(host)
         elif restart or host.restart_due:
-            self._log("restarting Stalwart: it binds sockets and builds routes only at the start of its process")
-            self._do(f"docker restart {names.CONTAINER}", "Stalwart cannot be restarted")
+            self._log("restarting Stalwart: part of what was written counts only from the start of its process")
+            self._activation.restart()
         if not host.initialised or host.bootstrap_pending or restart or host.restart_since:
-            self._prove_restart()
+            ports = {int(item.key) for item in self._desired if item.kind == "NetworkListener"}
+            self._activation.prove(ports, self._settings.env.mail_services.public)
         self._renew_credentials(observed, outcome)
         late = [change for change in changes if change.late]
         accepted = stored_login(self._directory)
         if late:
             apply(Client(self._transport(accepted)), late, observed.live, {}, outcome)
         if planned.post_apply is PostApply.RELOAD or host.reload_due:
-            self._reload(Client(self._transport(accepted)), observed.live)
+            reloads = orders.RELOADS if host.reload_due else planned.reloads
+            self._activation.reload(
+                Client(self._transport(accepted)), observed.live, reloads, planned.orders_afterwards
+            )
+        elif planned.orders_afterwards:
+            Client(self._transport(accepted)).call(planned.orders_afterwards)
         outcome.raise_failures()
         if self._settings.acme:
             client = Client(self._transport(accepted))
@@ -207,6 +221,10 @@ class Server:
 
     def _pause(self) -> None:
         self._run("sleep 3", timeout=30)
+
+    def restart(self) -> None:
+        """Restart the server with its queue held; what a crash left locked is released."""
+        self._activation.restart()
 
     def schema(self, observed: Observed) -> Schema | None:
         """The running server's schema, None when it publishes none; see `server_schema.read`."""
@@ -226,7 +244,7 @@ class Server:
                 expected=f"a Stalwart {SUPPORTED.name}",
                 remedy="set STALWART_IMAGE to a release that is tested (docs/upgrade.md)",
             )
-        return running, schema, compat.everything(self._desired, schema, running)
+        return running, schema, compat.everything(observed.resolved.desired, schema, running)
 
     def _checked(self, observed: Observed) -> list[ObjectChange]:
         """The planned changes in the form of the running server; nothing is written when it would refuse one."""
@@ -275,14 +293,17 @@ class Server:
     def _leave_bootstrap(self, host: HostNotes) -> None:
         if not host.initialised:
             self._prove_administrator()
-            self._do(
+            self._activation.do(
                 f"{notes.remember(True, self._directory)} "
                 f"&& echo yes | {notes.place(names.INITIALISED, self._directory)}",
                 _NOTES_FAILED,
             )
         self._log("restarting Stalwart without its recovery variables: left in place, they are a back door")
         notes.write(self._run, names.BOOTSTRAP_ENV, "", self._directory)
-        self._recreate()
+        if host.initialised:
+            self._activation.recreate(self._recreate)
+        else:
+            self._recreate()
 
     def _prove_administrator(self) -> None:
         """The administrator's own login must work before the one of the first start is removed."""
@@ -302,38 +323,7 @@ class Server:
         if observed.host.initialised and admin.password and (changed or observed.login.text):
             self._prove_administrator()
 
-    def _prove_restart(self) -> None:
-        probing.wait_until_live(self._run, self._base)
-        if not self._run(notes.replaced(self._directory), timeout=60).ok:
-            # The process that was noted still runs: the restart above did not replace it.
-            self._do(f"docker restart {names.CONTAINER}", "Stalwart cannot be restarted")
-            probing.wait_until_live(self._run, self._base)
-        desired = {int(item.key) for item in self._desired if item.kind == "NetworkListener"}
-        probing.prove_sockets(self._run, desired)
-        if unproven := probing.prove_trust(self._run, self._settings.env.mail_services.public):
-            self._log(unproven)
-        self._do(notes.forget(self._directory), _NOTES_FAILED)
-
-    def _reload(self, client: Client, live: Live) -> None:
-        (answer,) = client.call([orders.action(orders.RELOAD_SETTINGS)])
-        for error in (answer.arguments.get("notCreated") or {}).values():
-            raise SettingsError(
-                "everything is written, but Stalwart does not reload its settings while one object is invalid",
-                seen=refused("run", "Action", "ReloadSettings", error, live.names),
-                remedy=f"{remedy(error)}; then run the deploy again: the reload is still due",
-            )
-        self._do(notes.forget(self._directory), _NOTES_FAILED)
-
     def _read_back(self) -> None:
         observed = self.observe()
         for change in observed.planned.document(observed.live or Live({})).changes:
             self._log(f"the server returns another value than was written: {change.kind} {change.name}")
-
-    def _do(self, script: str, failure: str) -> None:
-        done = self._run(script, timeout=180)
-        if not done.ok:
-            raise TailwartError(
-                failure,
-                seen=done.stderr.strip()[-300:] or "no output",
-                remedy="check the disk and the Docker engine of the mailbox host, then run this again",
-            )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
+from tailwart.stalwart.protocol.effects import PostApply, post_apply_of
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.values import TYPE, canonical, members_of
 
@@ -22,14 +22,6 @@ WEBHOOK_HEADER = "X-Tailwart-Webhook"
 
 Object = Mapping[str, Any]
 """One object as the server returns it."""
-
-
-class PostApply(StrEnum):
-    """The post-apply action of a write, in ascending order of weight."""
-
-    NOTHING = ""
-    RELOAD = "reload"
-    RESTART = "restart"
 
 
 Key = Callable[[Object, Mapping[str, str]], str]
@@ -81,8 +73,8 @@ def _webhook(item: Object, _: Mapping[str, str]) -> str:
 class Kind:
     """What the settings plane knows of one kind.
 
-    `key` stays the same when an object is created again. `post_apply` follows every write, and a restart follows one
-    of `restart_fields`. A plan deletes objects of `retirable` kinds only, by the rules of `settings/planning.py`.
+    `key` stays the same when an object is created again. What a write brings about is in `protocol/effects.py`. A plan
+    deletes objects of `retirable` kinds only, by the rules of `settings/planning.py`.
     The server creates objects of `server_made` kinds by itself: they are neither exported nor listed as unmanaged.
     An `on_demand` kind is read only by installations that declare one of its objects: a reading stays one request, and
     the hundreds of objects that the server brings along (spam rules) are not listed as unmanaged.
@@ -91,8 +83,6 @@ class Kind:
     name: str
     key: Key = _name
     singleton: bool = False
-    post_apply: PostApply = PostApply.RELOAD
-    restart_fields: frozenset[str] = frozenset()
     retirable: bool = False
     server_made: bool = False
     on_demand: bool = False
@@ -103,7 +93,7 @@ class Kind:
 
     def post_apply_of(self, fields: Iterable[str]) -> PostApply:
         """The post-apply action of a write to these fields."""
-        return self.post_apply if self.restart_fields.isdisjoint(fields) else PostApply.RESTART
+        return post_apply_of(self.name, frozenset(fields))
 
 
 # Read and written where the operator's terms name one of their settings (settings/terms).
@@ -129,30 +119,26 @@ _DECLARED_SINGLETONS = (
 )
 
 # Each kind comes after those it refers to: the export is carried out in the order of its lines.
-#
-# No post-apply action for accounts, domains and the like: the server looks them up at each use. A restart for what is
-# built once, at the start of the process (lesson 12): a reload does not rebind sockets, does not rebuild routes, and
-# leaves bodies in the blob store of before.
 _KINDS = (
     Kind("DnsServer", _described),
     Kind("AcmeProvider", _property("directory")),
-    Kind("Domain", post_apply=PostApply.NOTHING),
-    Kind("Account", _address, post_apply=PostApply.NOTHING),
-    Kind("MailingList", _address, post_apply=PostApply.NOTHING),
-    Kind("DkimSignature", _signature, post_apply=PostApply.NOTHING, retirable=True, server_made=True),
-    Kind("NetworkListener", _listener, post_apply=PostApply.RESTART, retirable=True),
-    Kind("MtaRoute", post_apply=PostApply.RESTART, retirable=True),
+    Kind("Domain"),
+    Kind("Account", _address),
+    Kind("MailingList", _address),
+    Kind("DkimSignature", _signature, retirable=True, server_made=True),
+    Kind("NetworkListener", _listener, retirable=True),
+    Kind("MtaRoute", retirable=True),
     Kind("AllowedIp", _network, retirable=True),
     Kind("Tracer", _property(TYPE)),
-    Kind("SystemSettings", singleton=True, restart_fields=frozenset({"proxyTrustedNetworks"})),
-    Kind("BlobStore", singleton=True, post_apply=PostApply.RESTART),
+    Kind("SystemSettings", singleton=True),
+    Kind("BlobStore", singleton=True),
     Kind("InMemoryStore", singleton=True),
-    Kind("MtaOutboundStrategy", singleton=True, post_apply=PostApply.RESTART),
+    Kind("MtaOutboundStrategy", singleton=True),
     Kind("Metrics", singleton=True),
     Kind("Http", singleton=True),
     Kind("Security", singleton=True),
     Kind("SpamPyzor", singleton=True),
-    Kind("PublicKey", _described, post_apply=PostApply.NOTHING, retirable=True, on_demand=True),
+    Kind("PublicKey", _described, retirable=True, on_demand=True),
     Kind("Directory", _described, retirable=True, on_demand=True),
     Kind("SieveSystemScript", retirable=True, on_demand=True),
     Kind("SieveUserScript", retirable=True, on_demand=True),
@@ -176,11 +162,6 @@ def reads(kinds: Iterable[str]) -> tuple[Call, ...]:
     """The calls that read what every installation has, and all objects of these kinds."""
     declared = set(kinds)
     return tuple(kind.read() for kind in _KINDS if not kind.on_demand or kind.name in declared)
-
-
-def post_apply_of(kind: str, fields: Iterable[str]) -> PostApply:
-    """The post-apply action of a write to an object of any kind; a reload where nothing else is known."""
-    return KINDS.get(kind, Kind(kind)).post_apply_of(fields)
 
 
 REFERENCES: Mapping[str, str] = {

@@ -10,6 +10,11 @@ from tailwart.stalwart.protocol.values import TYPE
 
 RELOAD_SETTINGS = "ReloadSettings"
 RELOAD_BANS = "ReloadBlockedIps"
+RELOAD_CERTIFICATES = "ReloadTlsCertificates"
+RELOAD_LOOKUPS = "ReloadLookupStores"
+RELOADS = (RELOAD_SETTINGS, RELOAD_BANS, RELOAD_CERTIFICATES, RELOAD_LOOKUPS)
+"""Between them everything that a server can read again without a restart."""
+
 PAUSE_QUEUE = "PauseMtaQueue"
 RESUME_QUEUE = "ResumeMtaQueue"
 
@@ -24,6 +29,11 @@ _NOW: Mapping[str, str] = {TYPE: "Pending"}
 def action(name: str) -> Call:
     """The call that makes the server do this at once."""
     return Call("Action", "set", {"create": {"now": {TYPE: name}}})
+
+
+def name_of(call: Call) -> str:
+    """What an order is called: its action, or the kind of its task."""
+    return next((str(item.get(TYPE)) for item in (call.arguments.get("create") or {}).values()), "?")
 
 
 def maintenance(what: str) -> Call:
@@ -46,7 +56,7 @@ def _maintenance(what: str) -> dict[str, Any]:
 
 
 ORDERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    *(("Action", {TYPE: name}) for name in (RELOAD_SETTINGS, RELOAD_BANS, PAUSE_QUEUE, RESUME_QUEUE)),
+    *(("Action", {TYPE: name}) for name in (*RELOADS, PAUSE_QUEUE, RESUME_QUEUE)),
     *(("Task", _maintenance(what)) for what in (RELEASE_QUEUE_LOCKS, RESET_RATE_LIMITERS)),
     ("Task", renewal("a")),
     ("Task", key_rotation("a")),

@@ -13,7 +13,7 @@ from typing import Any
 from tailwart import releases
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action
-from tailwart.stalwart.protocol.kinds import KINDS, Object
+from tailwart.stalwart.protocol.kinds import Object
 from tailwart.stalwart.protocol.orders import ORDERS
 from tailwart.stalwart.protocol.values import PublicText, Ref
 from tailwart.stalwart.schema.checking import Problem, problems
@@ -86,7 +86,8 @@ class _Hashes(dict[str, str]):
 
 def everything(desired: Sequence[DesiredObject], schema: Schema, version: str = "") -> list[Mismatch]:
     """What this server would refuse of all that is declared and ordered, whatever it holds now."""
-    changes = adapted((_as_new(item) for item in desired), schema, version)
+    singletons = {kind.name for kind in schema.kinds.values() if kind.singleton}
+    changes = adapted((_as_new(item, item.kind in singletons) for item in desired), schema, version)
     orders = (
         Mismatch(Ref(kind, str(document["@type"])), each)
         for kind, document in ORDERS
@@ -95,7 +96,7 @@ def everything(desired: Sequence[DesiredObject], schema: Schema, version: str = 
     return [*mismatches(changes, schema), *orders]
 
 
-def _as_new(item: DesiredObject) -> ObjectChange:
+def _as_new(item: DesiredObject, singleton: bool) -> ObjectChange:
     """The change that makes the object from nothing; a singleton is there already, in some other variant."""
     values = {
         path: value
@@ -103,7 +104,7 @@ def _as_new(item: DesiredObject) -> ObjectChange:
         if value is not None and value not in ((), frozenset())
     }
     password = item.password.get_secret_value() if item.password else None
-    action = Action.UPDATE if KINDS[item.kind].singleton else Action.CREATE
+    action = Action.UPDATE if singleton else Action.CREATE
     live: Object = {}
     return ObjectChange(action, item.ref, None, values, live, password, item.masked)
 

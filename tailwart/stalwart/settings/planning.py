@@ -9,7 +9,9 @@ from typing import Any
 from tailwart.errors import TailwartError
 from tailwart.network import BY_PORT
 from tailwart.plan.model import Action, Change, FieldChange, Plan
-from tailwart.stalwart.protocol.kinds import KINDS, MARK, Object, PostApply, ports, post_apply_of
+from tailwart.stalwart.protocol.effects import Effect, effects_of
+from tailwart.stalwart.protocol.jmap import Call
+from tailwart.stalwart.protocol.kinds import KINDS, MARK, Object, PostApply, ports
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, Ref, at, differing, same, secrets_of, shown
 from tailwart.stalwart.settings.desired import SMARTHOST
@@ -54,8 +56,24 @@ class SettingsPlan:
     @property
     def post_apply(self) -> PostApply:
         """The heaviest post-apply action of these changes."""
-        found = {post_apply_of(change.ref.kind, change.values) for change in self.changes}
+        found = {row.action for row in self._effects}
         return next((action for action in reversed(PostApply) if action in found), PostApply.NOTHING)
+
+    @property
+    def _effects(self) -> tuple[Effect, ...]:
+        touched = (row for change in self.changes for row in effects_of(change.ref.kind, _written(change)))
+        return tuple(dict.fromkeys(touched))
+
+    @property
+    def reloads(self) -> tuple[str, ...]:
+        """The orders that make the server read what these changes write."""
+        return tuple(dict.fromkeys(row.reload for row in self._effects if row.action is PostApply.RELOAD))
+
+    @property
+    def orders_afterwards(self) -> tuple[Call, ...]:
+        """What else must be ordered, once the server has read its objects again."""
+        removed = {change.ref.kind for change in self.changes if change.action is Action.DELETE}
+        return tuple(call for row in self._effects if removed & set(row.kinds) for call in row.after_removal)
 
     def __bool__(self) -> bool:
         return bool(self.changes)
@@ -65,6 +83,13 @@ class SettingsPlan:
         names = {identifier: name for (_, identifier), name in live.names.items()}
         changes = tuple(_shown_change(change, names) for change in self.changes)
         return Plan("stalwart", changes, self.unmanaged, self.warnings, self.post_apply.value)
+
+
+def _written(change: ObjectChange) -> frozenset[str]:
+    """The fields that a change writes; empty for a creation or removal, which touch all of them."""
+    return (
+        frozenset(path.partition("/")[0] for path in change.values) if change.action is Action.UPDATE else frozenset()
+    )
 
 
 def plan(desired: Sequence[DesiredObject], live: Live, fingerprints: Fingerprints) -> SettingsPlan:

