@@ -8,6 +8,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="A JSON document in
 _diff = click.option("--diff/--no-diff", default=True, show_default=True, help="Show the unified diff of the file.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
+_unmarked = click.option(
+    "--unmarked", is_flag=True, help="With --remove: also what looks like a managed entry and has lost its mark."
+)
+
 
 @click.group()
 def tailnet() -> None:
@@ -21,12 +25,13 @@ def tailnet() -> None:
 @_json
 @_diff
 @click.option("--remove", is_flag=True, help="Plan the removal of all managed entries.")
+@_unmarked
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there is something to change.")
-def plan(as_json: bool, diff: bool, remove: bool, exit_code: bool) -> None:
+def plan(as_json: bool, diff: bool, remove: bool, unmarked: bool, exit_code: bool) -> None:
     """Show what `apply` would write. The server validates it; nothing is changed."""
     from tailwart.cli.commands import tailnet as commands
 
-    commands.plan(as_json=as_json, diff=diff, remove=remove, exit_code=exit_code)
+    commands.plan(as_json=as_json, diff=diff, remove=remove, unmarked=unmarked, exit_code=exit_code)
 
 
 @tailnet.command()
@@ -34,11 +39,12 @@ def plan(as_json: bool, diff: bool, remove: bool, exit_code: bool) -> None:
 @_json
 @_diff
 @click.option("--remove", is_flag=True, help="Take all managed entries out of the file, before giving the system up.")
-def apply(yes: bool, as_json: bool, diff: bool, remove: bool) -> None:
+@_unmarked
+def apply(yes: bool, as_json: bool, diff: bool, remove: bool, unmarked: bool) -> None:
     """Write the managed entries into the live file; a snapshot of it goes to _backup/tailnet/ first."""
     from tailwart.cli.commands import tailnet as commands
 
-    commands.apply(yes=yes, as_json=as_json, diff=diff, remove=remove)
+    commands.apply(yes=yes, as_json=as_json, diff=diff, remove=remove, unmarked=unmarked)
 
 
 @tailnet.command()

@@ -8,7 +8,7 @@ and whether a person or a group exists is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,8 +56,9 @@ class PolicyTest:
 class Desired:
     """All managed entries of one installation.
 
-    ``scope`` is its domain, which keeps the installations on one tailnet apart. Without entries, `Desired(scope)` asks
-    for the removal of all managed entries of that installation.
+    ``scope`` is its domain, which keeps the installations on one tailnet apart. ``removing`` asks for the removal of
+    all managed entries of that installation; the others then tell what has lost its mark, which goes only when
+    ``unmarked`` says so. ``given`` are the tags whose owners the settings name one by one.
     """
 
     scope: str
@@ -66,6 +67,13 @@ class Desired:
     tag_owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
     tests: tuple[PolicyTest, ...] = ()
+    given: frozenset[str] = frozenset()
+    removing: bool = False
+    unmarked: bool = False
+
+    def owns(self, tag: str) -> bool:
+        """Whether the owners of a tag have to be right; a tag of others, a smarthost's say, only has to exist."""
+        return tag in (self.mailbox, self.edge) or tag in self.given
 
     def granted(self, source: str, tag: str) -> set[int]:
         """The TCP ports that the managed grants open from a source to a tag."""
@@ -75,15 +83,30 @@ class Desired:
 def desired(environment: Environment) -> Desired:
     """The desired state of one installation."""
     grants = tuple(_grants(environment))
+    everybody, owners = tag_owners(environment.tag_owners)
     tags = dict.fromkeys([environment.tag_edge, environment.tag_stalwart, *(grant.tag for grant in grants)])
     return Desired(
         scope=environment.domain,
         mailbox=environment.tag_stalwart,
         edge=environment.tag_edge,
-        tag_owners={tag: tuple(environment.tag_owners) for tag in tags},
+        tag_owners={tag: owners.get(tag, everybody) for tag in tags},
+        given=frozenset(owners),
         grants=grants,
         tests=tuple(_tests(environment, grants)),
     )
+
+
+def tag_owners(texts: Sequence[str]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """TAG_OWNERS: the owners of every tag, and those of the tags that are named (`tag:mail=group:postmasters`).
+
+    >>> tag_owners(["autogroup:admin", "tag:mail=group:a", "tag:mail=group:b"])
+    (('autogroup:admin',), {'tag:mail': ('group:a', 'group:b')})
+    """
+    everybody = tuple(text for text in texts if "=" not in text)
+    named: dict[str, tuple[str, ...]] = {}
+    for tag, _, owner in (text.partition("=") for text in texts if "=" in text):
+        named[tag] = (*named.get(tag, ()), owner)
+    return everybody or ("autogroup:admin",), named
 
 
 def _grants(env: Environment) -> Iterator[Grant]:

@@ -1,13 +1,14 @@
 """HuJSON (JSON with `//` and `/* */` comments and trailing commas) as a concrete syntax tree over the text.
 
 The tree only points into the text: nothing is ever printed back from it, so whatever an edit does not replace keeps
-every byte, comments, order, line ends and byte order mark included. None of the Python libraries for JSON5, Hjson or
+every byte, comments, order and line ends included. None of the Python libraries for JSON5, Hjson or
 JSONC that keep comments does that: they regenerate white space, or are not maintained.
 
-The grammar is that of the policy server's own parser: strict JSON otherwise, so single quotes, unquoted keys or a
-missing comma are errors here as they are there.
+The grammar is that of the policy server's own parser: strict JSON otherwise, so single quotes, unquoted keys, a missing
+comma, a byte order mark, a `//` comment without a line end behind it, white space of Unicode's and half a surrogate
+pair are errors here as they are there.
 
-    >>> document = Document('{"tests": [1, /* two */ 2,], } // end')
+    >>> document = Document('{"tests": [1, /* two */ 2,], } // end\\n')
     >>> value(document.root)
     {'tests': [1, 2]}
     >>> document.comments(0, len(document.text))
@@ -26,10 +27,12 @@ from tailwart.errors import TailwartError
 
 BYTE_ORDER_MARK = "\ufeff"
 MAX_DEPTH = 100
-_TRIVIA = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_TRIVIA = re.compile(r"(?:[ \t\r\n]+|//[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?![\w.+-])")
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Kind = Literal["object", "array", "string", "other"]
 
@@ -134,7 +137,9 @@ class _Parser:
         self._depth = 0
 
     def document(self) -> Node | None:
-        start = self._trivia(1 if self._text.startswith(BYTE_ORDER_MARK) else 0)
+        if self._text.startswith(BYTE_ORDER_MARK):
+            raise self._error("a byte order mark in front; save the file as UTF-8 without one", 0)
+        start = self._trivia(0)
         if start == len(self._text):
             return None
         root = self._value(start)
@@ -148,6 +153,8 @@ class _Parser:
         assert match is not None, "the pattern matches the empty string"
         if self._text.startswith("/*", match.end()):
             raise self._error("a comment that is never closed", match.end())
+        if self._text.startswith("//", match.end()):
+            raise self._error("a // comment without a line end behind it", match.end())
         return match.end()
 
     def _value(self, position: int) -> Node:
@@ -171,6 +178,8 @@ class _Parser:
             scalar = json.loads(match.group())
         except ValueError:
             raise self._error(f"an invalid escape in the string {match.group()[:40]}", position) from None
+        if _SURROGATE.search(scalar):
+            raise self._error(f"half a surrogate pair in the string {match.group()[:40]}", position)
         return Node("string", position, match.end(), scalar)
 
     def _composite(self, position: int, opening: str) -> Node:

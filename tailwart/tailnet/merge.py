@@ -1,7 +1,6 @@
 """The managed entries merged into the live text: added, updated in place, removed; every other byte stays.
 
-Meaning decides, not spelling: an entry that already equals a desired one stays as it is, whoever wrote it and in
-whatever order. A merge that would change an unmanaged entry is refused, with the line.
+What is to be done, `tailwart.tailnet.sections` plans; here it is done to the text.
 
     >>> from tailwart.tailnet.desired import Grant
     >>> grant = Grant("smarthost", ("tag:a",), "tag:b", (587,))
@@ -16,35 +15,30 @@ whatever order. A merge that would change an unmanaged entry is refused, with th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from tailwart.errors import TailwartError
-from tailwart.plan.model import Action, Change, FieldChange
+from tailwart.plan.model import Change
 from tailwart.tailnet import splice
 from tailwart.tailnet.desired import Desired
 from tailwart.tailnet.policy import Entry, Mark, Policy, Section
+from tailwart.tailnet.sections import SectionPlan, plan_sections
 from tailwart.tailnet.splice import Splice
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The new text, the changes, and the unmanaged entries that already equal desired ones (``satisfied``)."""
+    """The new text and the changes.
+
+    ``satisfied`` are the unmanaged entries that count as desired ones, ``kept`` the managed ones that have to stay,
+    and ``unmarked`` those that a removal finds equal to managed ones, and leaves.
+    """
 
     text: str
     changes: tuple[Change, ...]
     satisfied: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _DesiredEntry:
-    """One desired entry: the name in its mark, its content, and why it is there."""
-
-    name: str
-    content: Any
-    why: str = ""
+    kept: tuple[str, ...] = ()
+    unmarked: tuple[str, ...] = ()
 
 
 def merge(text: str, desired: Desired) -> Merged:
@@ -53,199 +47,140 @@ def merge(text: str, desired: Desired) -> Merged:
 
 
 def merge_into(policy: Policy, desired: Desired) -> Merged:
-    """The text of a parsed policy with the desired entries.
-
-    Raises `TailwartError` for a desired tag that an unmanaged entry defines with other owners, and for a copied mark.
-    """
+    """The text of a parsed policy with the desired entries. Raises `TailwartError` as `plan_sections` does."""
     live = policy.text
     if policy.document.root is None:
         policy = Policy(_with_root(policy.text))
-    grants = [_DesiredEntry(grant.name, grant.as_policy(), grant.why) for grant in desired.grants]
-    tests = [_DesiredEntry(test.name, test.as_policy()) for test in desired.tests]
-    plans = [
-        _tag_owners(policy, desired),
-        _listed(policy.grants, "grant", grants, desired.scope),
-        _listed(policy.tests, "policy test", tests, desired.scope),
-    ]
-    changes = tuple(change for plan in plans for change in plan.changes)
-    satisfied = tuple(line for plan in plans for line in plan.satisfied)
-    if not changes:
-        return Merged(live, (), satisfied)
-    # Removals and updates first, then additions on the new text: each step's splices stay independent.
-    removals = _removals(policy, plans)
-    stripped = Policy(splice.apply(policy.text, removals)) if removals else policy
-    return Merged(splice.apply(stripped.text, _additions(stripped, plans, desired.scope)), changes, satisfied)
+    plans = plan_sections(policy, desired)
+    text = live
+    if any(plan.changes for plan in plans):
+        # Removals and updates first, then additions on the new text: each step's splices stay independent.
+        removals = _removals(policy, plans, desired)
+        stripped = Policy(splice.apply(policy.text, removals)) if removals else policy
+        text = splice.apply(stripped.text, _additions(stripped, plans, desired.scope))
+    return Merged(
+        text,
+        tuple(change for plan in plans for change in plan.changes),
+        tuple(line for plan in plans for line in plan.satisfied),
+        tuple(line for plan in plans for line in plan.kept),
+        tuple(line for plan in plans for line in plan.unmarked),
+    )
 
 
 def _with_root(text: str) -> str:
     return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{{}}\n"
 
 
-@dataclass(slots=True)
-class _SectionPlan:
-    section: Section
-    changes: list[Change]
-    satisfied: list[str]
-    remove: list[int]
-    replace: list[tuple[Entry, str]]
-    add: list[str]
-
-
-def _tag_owners(policy: Policy, desired: Desired) -> _SectionPlan:
-    plan = _SectionPlan(policy.tag_owners, [], [], [], [], [])
-    mark = Mark(desired.scope)
-    current: dict[str, Entry] = {}
-    for entry in policy.tag_owners.entries:
-        if entry.key in desired.tag_owners:
-            if entry.key in current:
-                raise _refused(entry, entry.key, "is defined a second time", f"line {current[entry.key].line}")
-            current[entry.key] = entry
-        elif entry.mark == mark:
-            plan.remove.append(entry.index)
-            plan.changes.append(
-                Change(Action.DELETE, "tag owner", entry.key, (FieldChange("owners", entry.value, None),))
-            )
-    for tag, owners in desired.tag_owners.items():
-        found = current.get(tag)
-        if found is None:
-            plan.add.append(f"{json.dumps(tag)}: {mark} {_rendered(list(owners))}")
-            plan.changes.append(Change(Action.CREATE, "tag owner", tag, (FieldChange("owners", None, list(owners)),)))
-        elif not _same(found.value, list(owners)):
-            if found.mark != mark:
-                raise _refused(found, tag, "belongs to other owners", _rendered(found.value), _rendered(list(owners)))
-            plan.replace.append((found, _rendered(list(owners))))
-            changed = FieldChange("owners", found.value, list(owners))
-            plan.changes.append(Change(Action.UPDATE, "tag owner", tag, (changed,)))
-        elif found.mark != mark:
-            plan.satisfied.append(f"line {found.line}: {tag} has these owners already")
-    return plan
-
-
-def _refused(entry: Entry, tag: str, problem: str, seen: str, expected: str = "one definition") -> TailwartError:
-    return TailwartError(
-        f"Line {entry.line} of the policy: the tag {tag} {problem}, so nothing was written",
-        seen=seen,
-        expected=expected,
-        remedy="choose another tag (TAG_… in .env), or make TAG_OWNERS and that line agree",
-    )
-
-
-def _listed(section: Section, kind: str, desired: list[_DesiredEntry], scope: str) -> _SectionPlan:
-    plan = _SectionPlan(section, [], [], [], [], [])
-    by_name: dict[str, list[Entry]] = {}
-    for entry in section.entries:
-        if entry.mark is not None and entry.mark.scope == scope:
-            by_name.setdefault(entry.mark.name, []).append(entry)
-    names = {one.name for one in desired}
-    for name, entries in by_name.items():
-        if len(entries) > 1 and any(not _same(entry.value, entries[0].value) for entry in entries):
-            raise TailwartError(
-                f"Different entries of the policy bear the mark {Mark(scope, name)}, so nothing was written",
-                seen=f"lines {', '.join(str(entry.line) for entry in entries)}",
-                expected="the mark on one entry only",
-                remedy="remove the mark from the copy",
-            )
-        if name not in names:
-            for entry in entries:
-                plan.remove.append(entry.index)
-                plan.changes.append(Change(Action.DELETE, kind, name, _fields(entry.value, None)))
-    for one in desired:
-        _plan_entry(plan, kind, one, by_name.get(one.name, []), scope)
-    return plan
-
-
-def _plan_entry(plan: _SectionPlan, kind: str, desired: _DesiredEntry, found: list[Entry], scope: str) -> None:
-    rendered = _marked(desired.content, Mark(scope, desired.name))
-    if found:
-        if not _same(found[0].value, desired.content):
-            plan.replace += [(entry, rendered) for entry in found]
-            fields = _fields(found[0].value, desired.content)
-            plan.changes.append(Change(Action.UPDATE, kind, desired.name, fields, desired.why))
-        return
-    for entry in plan.section.entries:
-        if entry.mark is None and _same(entry.value, desired.content):
-            plan.satisfied.append(f"line {entry.line}: already equals {desired.name}")
-            return
-    plan.add.append(rendered)
-    plan.changes.append(Change(Action.CREATE, kind, desired.name, _fields(None, desired.content), desired.why))
-
-
-def _fields(old: Any, new: Any) -> tuple[FieldChange, ...]:
-    before, after = (content if isinstance(content, dict) else {} for content in (old, new))
-    keys = dict.fromkeys([*after, *before])
-    return tuple(
-        FieldChange(key, before.get(key), after.get(key)) for key in keys if not _same(before.get(key), after.get(key))
-    )
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equality by meaning: lists are sets, and names of fields match in any case."""
-    if isinstance(one, list) and isinstance(other, list):
-        return sorted(map(_canonical, one)) == sorted(map(_canonical, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        left, right = ({key.lower(): content for key, content in side.items()} for side in (one, other))
-        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
-    return bool(one == other)
-
-
-def _canonical(content: Any) -> str:
-    return json.dumps(content, sort_keys=True)
-
-
-def _rendered(content: Any) -> str:
-    return json.dumps(content, ensure_ascii=False)
-
-
-def _marked(content: dict[str, Any], mark: Mark) -> str:
-    return "{" + str(mark) + " " + _rendered(content).removeprefix("{")
-
-
-def _removals(policy: Policy, plans: Sequence[_SectionPlan]) -> list[Splice]:
+def _removals(policy: Policy, plans: Sequence[SectionPlan], desired: Desired) -> list[Splice]:
     splices = []
     root = policy.document.root
     whole: list[int] = []
     for plan in plans:
-        node = plan.section.node
+        section, node = plan.section, plan.section.node
         if node is None:
             continue
-        if plan.remove and not plan.add and _created_by_merge(policy, plan.section, len(plan.remove)):
-            assert plan.section.index is not None, "a section with a node has an index"
-            whole.append(plan.section.index)
-            continue
-        for entry, text in plan.replace:
-            start = entry.item.node.start
-            splices.append(Splice(start, entry.item.end, text))
-        if plan.remove:
-            splices += splice.remove(policy.document, node, plan.remove)
+        emptied = bool(plan.remove) and not plan.add and _only_ours_left(policy, section, len(plan.remove))
+        if emptied and section.was_null:
+            splices.append(_null_again(policy, section))
+        elif emptied and section.managed:
+            assert section.index is not None, "a section with a node has an index"
+            whole.append(section.index)
+        else:
+            splices += [Splice(entry.item.node.start, entry.item.end, text) for entry, text in plan.replace]
+            splices += [_marked_anew(policy, entry, mark) for entry, mark in plan.hand_over]
+            if plan.remove:
+                keep = {index: _owners_comments(policy, section, index) for index in plan.remove}
+                splices += splice.remove(policy.document, node, plan.remove, keep)
+            if plan.remove and desired.removing and not _marked_left(section, plan.remove):
+                splices += _without_marks(policy, section)
     if whole and root is not None:
         splices += splice.remove(policy.document, root, whole)
     return splices
 
 
-def _created_by_merge(policy: Policy, section: Section, removed: int) -> bool:
-    """Whether a merge created this section and all that is left in it is removed: no other entry, no other comment."""
-    node = section.node
-    if node is None or not section.managed or removed != len(node.items):
+def _only_ours_left(policy: Policy, section: Section, removed: int) -> bool:
+    """Whether all that is left in a section is removed, and no other comment stands in it."""
+    if section.node is None or section.index is None or policy.document.root is None:
         return False
-    comments = policy.document.comments(node.start, node.end)
-    return len(comments) == sum(entry.mark is not None for entry in section.entries)
+    if removed != len(section.node.items):
+        return False
+    item = policy.document.root.items[section.index]
+    comments = policy.document.comments(item.start, item.end)
+    return len(comments) == len(section.marks) + sum(entry.mark is not None for entry in section.entries)
 
 
-def _additions(policy: Policy, plans: Sequence[_SectionPlan], scope: str) -> list[Splice]:
+def _marked_left(section: Section, removed: Sequence[int]) -> bool:
+    """Whether entries with a mark stay in a section: those of another installation, or tags that are still in use."""
+    return any(entry.mark is not None and entry.index not in removed for entry in section.entries)
+
+
+def _null_again(policy: Policy, section: Section) -> Splice:
+    (start, _) = _marks_of(policy, section)[0]
+    assert section.node is not None, "only a section with entries is emptied"
+    return Splice(start, section.node.end, "null")
+
+
+def _marked_anew(policy: Policy, entry: Entry, mark: Mark) -> Splice:
+    assert entry.item.key is not None, "only the owners of a tag are handed over"
+    found = policy.document.comments(entry.item.key.end, entry.item.end)
+    start, comment = next(each for each in found if each[1] == str(entry.mark))
+    return Splice(start, start + len(comment), str(mark))
+
+
+def _without_marks(policy: Policy, section: Section) -> list[Splice]:
+    """The marks of a section that stays, each with the blank behind it, taken out."""
+    text = policy.text
+    return [Splice(start, end + (text[end] == " "), "") for start, end in _marks_of(policy, section)]
+
+
+def _marks_of(policy: Policy, section: Section) -> list[tuple[int, int]]:
+    assert section.index is not None, "a section with marks has an index"
+    assert policy.document.root is not None, "a section has a root around it"
+    item = policy.document.root.items[section.index]
+    assert item.key is not None, "sections are members"
+    found = policy.document.comments(item.key.end, item.node.start)
+    marks = [str(mark) for mark in section.marks]
+    return [(start, start + len(comment)) for start, comment in found if comment in marks]
+
+
+def _owners_comments(policy: Policy, section: Section, index: int) -> str:
+    """The comments between the key of an entry and its value that are not marks."""
+    entry = section.entries[index]
+    if entry.item.key is None:
+        return ""
+    comments = (comment for _, comment in policy.document.comments(entry.item.key.end, entry.item.node.start))
+    kept = [comment.rstrip("\r") for comment in comments if comment != str(entry.mark)]
+    line_comments = [comment for comment in kept if comment.startswith("//")]
+    return " ".join([*(comment for comment in kept if comment not in line_comments), *line_comments])
+
+
+def _additions(policy: Policy, plans: Sequence[SectionPlan], scope: str) -> list[Splice]:
     document = policy.document
     assert document.root is not None, "a root was added to an empty file"
     sections = {section.name: section for section in (policy.tag_owners, policy.grants, policy.tests)}
     splices, members = [], []
-    indent = splice.item_indent(document, document.root)
-    inner = document.newline + indent + splice.indent_unit(document)
     for plan in plans:
         if not plan.add:
             continue
         section = sections[plan.section.name]
         if section.node is not None:
             splices += splice.insert(document, section.node, plan.add)
+        elif section.null is not None:
+            null = section.null
+            body = f"{Mark(scope).of_null} {_body(policy, section.name, plan.add)}"
+            splices.append(Splice(null.start, null.end, body))
         else:
-            opening, closing = "{}" if section.name == "tagOwners" else "[]"
-            items = "".join(f"{inner}{item}," for item in plan.add)
-            members.append(f'"{section.name}": {Mark(scope)} {opening}{items}{document.newline}{indent}{closing}')
+            members.append(f'"{section.name}": {Mark(scope)} {_body(policy, section.name, plan.add)}')
     return splices + splice.insert(document, document.root, members)
+
+
+def _body(policy: Policy, name: str, items: Sequence[str]) -> str:
+    """A new section's value, laid out as the file is."""
+    document = policy.document
+    opening, closing = "{}" if name == "tagOwners" else "[]"
+    if splice.on_one_line(document):
+        return opening + ", ".join(items) + closing
+    assert document.root is not None, "a root was added to an empty file"
+    indent = splice.item_indent(document, document.root)
+    inner = document.newline + indent + splice.indent_unit(document)
+    return opening + "".join(f"{inner}{item}," for item in items) + document.newline + indent + closing

@@ -5,7 +5,8 @@ in `grants` and `tests`, `"tag:x": /* tailwart:example.org */ […]` in `tagOwne
 when its owner sorts the file, survives the server's formatter (which keeps comments), and can never end up on a
 neighbour, as a comment line above could. The domain keeps two installations on one tailnet apart. When a tool strips
 all comments, an entry that equals a desired one still counts, and nothing is ever added twice. A section that a merge
-created carries a mark between its key and its `[` or `{`, and is removed again when it is empty.
+created carries a mark between its key and its `[` or `{`, and is removed again when it is empty; one that stands in the
+place of a `null` carries the mark `null`, and becomes one again.
 
 Section and field names match in any case, as with the server (old files say `ACLs`, `TagOwners`).
 """
@@ -20,8 +21,9 @@ from typing import Any
 from tailwart.errors import TailwartError
 from tailwart.tailnet.hujson import Document, Item, Node, value
 
+_NULL = "null"
 _MARK = re.compile(r"/\*\s*tailwart:([^\s/*]+)(?:/([^\s/*]+))?\s*\*/")
-_READ_ONLY = ("hosts", "ipsets")
+_READ_ONLY = ("hosts", "ipsets", "groups", "postures", "ssh", "nodeAttrs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class Mark:
 
     def __str__(self) -> str:
         return f"/* tailwart:{self.scope}{'/' if self.name else ''}{self.name} */"
+
+    @property
+    def of_null(self) -> Mark:
+        """The mark of a section that stands in the place of a `null`."""
+        return Mark(self.scope, _NULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +66,26 @@ class Entry:
 class Section:
     """One section; ``node`` and ``index`` (in the root object) are None when the file lacks it.
 
-    ``managed`` tells that a merge created it.
+    ``null`` is the node of one whose value is `null`, which has no entries, and means the same as none. ``marks`` are
+    those between its key and its bracket: a merge created it, or put it in the place of a `null`.
     """
 
     name: str
     node: Node | None = None
     index: int | None = None
-    managed: bool = False
+    null: Node | None = None
+    marks: tuple[Mark, ...] = ()
     entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def managed(self) -> bool:
+        """Whether a merge created it."""
+        return any(mark.name != _NULL for mark in self.marks)
+
+    @property
+    def was_null(self) -> bool:
+        """Whether a merge put it in the place of a `null`."""
+        return any(mark.name == _NULL for mark in self.marks)
 
 
 class Policy:
@@ -87,11 +106,26 @@ class Policy:
         self.tests = self._section("tests", "array")
         self.hosts = self._section("hosts", "object")
         self.ipsets = self._section("ipsets", "object")
+        self.groups = self._section("groups", "object")
+        self.postures = self._section("postures", "object")
+        self.ssh = self._section("ssh", "array")
+        self.node_attrs = self._section("nodeAttrs", "array")
 
     @property
     def text(self) -> str:
         """The text that was parsed."""
         return self.document.text
+
+    @property
+    def allows_all(self) -> bool:
+        """Whether it has no rules at all, not even an empty list of them: the server then allows everything."""
+        return self.acls.node is None and self.grants.node is None
+
+    def value(self, name: str) -> Any:
+        """The value of a member of the root object, by its name in any case; None when there is none."""
+        items = self.document.root.items if self.document.root else []
+        found = [item for item in items if item.key is not None and str(item.key.scalar).lower() == name.lower()]
+        return value(found[-1].node) if found else None
 
     def _section(self, name: str, kind: str) -> Section:
         section = Section(name)
@@ -99,20 +133,25 @@ class Policy:
         for index, item in members:
             if item.key is None or str(item.key.scalar).lower() != name.lower():
                 continue
-            if name in _READ_ONLY and item.node.kind != kind:
-                continue  # for the server to judge: only names are read there
-            if section.node is not None:
+            if name in _READ_ONLY and (item.node.kind != kind or section.index is not None):
+                continue  # for the server to judge: it is only read here
+            if section.index is not None:
+                first = self.document.root.items[section.index] if self.document.root else item
                 raise TailwartError(
-                    f"The policy defines {name!r} twice: lines {self.document.line(section.node.start)} and"
+                    f"The policy defines {name!r} twice: lines {self.document.line(first.start)} and"
                     f" {self.document.line(item.start)}",
                     expected="one section: which of two counts is not defined",
                     remedy="join the two in the admin console, then run again",
                 )
+            section.index = index
+            if item.node.kind == "other" and item.node.scalar is None:
+                section.null = item.node
+                continue
             if item.node.kind != kind:
                 expected = "an object, { … }" if kind == "object" else "a list, [ … ]"
                 raise _misfit(self.document, item.node, name, expected)
-            section.node, section.index = item.node, index
-            section.managed = bool(_marks(self.document, item.key.end, item.node.start))
+            section.node = item.node
+            section.marks = tuple(_marks(self.document, item.key.end, item.node.start))
         if section.node is not None:
             section.entries = list(self._entries(section.node))
         return section

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tailwart.errors import TailwartError
-from tailwart.plan.model import Plan
+from tailwart.plan.model import Action, Plan
 from tailwart.tailnet import snapshots
 from tailwart.tailnet.client import Conflict, OutcomeUnknown, PolicyClient, PolicyFile, Verdict
 from tailwart.tailnet.desired import Desired, PolicyTest
 from tailwart.tailnet.hujson import value
 from tailwart.tailnet.merge import merge_into
 from tailwart.tailnet.policy import Policy
+from tailwart.tailnet.removal import INSIST, consequences, nothing_marked
 from tailwart.tailnet.wide import WideRule, wide_rules, without_broken
 
 MAX_ROUNDS = 3
@@ -32,7 +33,8 @@ _OPEN_WAY = re.compile(r'(?:address "|-> )([^"\s]+:\d+)"?.*(?:want: Drop|expecte
 class PolicyPlan:
     """What would be written: the live file, the new ``text``, the changes, and the wide rules of the live file.
 
-    True when there is something to write. ``refusal`` is the server's, when it does not accept the new text.
+    True when there is something to write. ``refusal`` says why nothing may be: the server does not accept the new text,
+    or a removal would pass over entries that have lost their marks, which ``unmarked`` names.
     """
 
     live: PolicyFile
@@ -40,6 +42,7 @@ class PolicyPlan:
     plan: Plan
     wide: tuple[WideRule, ...]
     refusal: TailwartError | None = None
+    unmarked: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.plan)
@@ -71,7 +74,7 @@ class Push:
         """
         live = self.client.read()
         planned = make_plan(live, self.desired, self.acknowledged)
-        if not planned:
+        if not planned or planned.refusal is not None:
             return planned
         verdict = self.client.validate(planned.text)
         if verdict:
@@ -92,10 +95,10 @@ class Push:
         cause = ""
         for _ in range(MAX_ROUNDS):
             planned = planned or self.prepare()
-            if not planned:
-                return planned
             if planned.refusal is not None:
                 raise planned.refusal
+            if not planned:
+                return planned
             log(f"snapshot from before the write: {snapshots.save(planned.live.text, self.backup)}")
             try:
                 self.client.write(planned.text, planned.live.etag)
@@ -144,7 +147,7 @@ def make_plan(
     Raises `TailwartError` as `merge_into` does.
     """
     policy = Policy(live.text)
-    tests, broken = without_broken(policy, desired)
+    tests, broken = (desired.tests, ()) if desired.removing else without_broken(policy, desired)
     notes = [_skipped(test, tag, port, f"line {rule.line} ({rule.label})") for test, tag, port, rule in broken]
     kept = []
     for test in tests:
@@ -153,20 +156,25 @@ def make_plan(
         if test.accept or deny:
             kept.append(replace(test, deny=deny))
     merged = merge_into(policy, replace(desired, tests=tuple(kept)))
-    wide = wide_rules(policy, desired, acknowledged)
+    wide = () if desired.removing else wide_rules(policy, desired, acknowledged)
     warnings = [str(one) for one in wide if not one.acknowledged]
-    if merged.changes and desired.grants and policy.acls.node is None and policy.grants.node is None:
+    if merged.changes and desired.grants and policy.allows_all and not desired.removing:
         warnings.append(
             "the file has neither acls nor grants, which allows everything; with the first grant everything else closes"
         )
+    if any(change.action is Action.DELETE for change in merged.changes):
+        warnings += consequences(policy, Policy(merged.text))
+    refusal = nothing_marked(merged.unmarked) if merged.unmarked and not (merged.changes or merged.kept) else None
+    if merged.unmarked and refusal is None:
+        warnings += [f"{line}: has no mark, and stays; {INSIST} takes it too" for line in merged.unmarked]
     known = [str(one) for one in wide if one.acknowledged]
     plan = Plan(
         PLANE,
         merged.changes,
-        unmanaged=(*merged.satisfied, *known, *_other_installations(policy, desired)),
+        unmanaged=(*merged.satisfied, *merged.kept, *known, *_other_installations(policy, desired)),
         warnings=(*warnings, *notes),
     )
-    return PolicyPlan(live, merged.text, plan, wide)
+    return PolicyPlan(live, merged.text, plan, wide, refusal, merged.unmarked)
 
 
 def replace_whole(client: PolicyClient, live: PolicyFile, text: str, log: Callable[[str], None]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import SecretStr
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.tailnet.client import Credentials, PolicyClient
-from tailwart.tailnet.desired import Desired, desired
+from tailwart.tailnet.desired import desired
 from tailwart.tailnet.push import Push
 
 
@@ -27,9 +29,12 @@ def client(environment: Environment) -> PolicyClient:
     return PolicyClient(str(environment.ts_api_url), credentials)
 
 
-def push(environment: Environment, *, remove: bool = False) -> Push:
-    """The push of the installation's entries; with ``remove``, the push that takes them out."""
-    entries = Desired(environment.domain) if remove else desired(environment)
+def push(environment: Environment, *, remove: bool = False, unmarked: bool = False) -> Push:
+    """The push of the installation's entries; with ``remove``, the push that takes them out.
+
+    With ``unmarked``, it also takes out those that have lost their marks.
+    """
+    entries = replace(desired(environment), removing=remove, unmarked=unmarked)
     return Push(client(environment), entries, tuple(environment.ts_acknowledged))
 
 

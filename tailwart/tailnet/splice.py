@@ -7,24 +7,29 @@ was. That needs rules for commas and line ends, and they are the same in both di
   gets items with trailing commas; one without gets the missing comma and a last item without one.
 - An empty container on one line is opened up, its items with trailing commas; one that already spans lines gets items
   without a trailing comma. So on removal the comma tells whether the line end was inserted with the items.
+- A text that is one line stays one.
 
-    >>> document = Document('{"a": [1]} // kept')
+Removing leaves no blanks at the end of a line that were not there.
+
+    >>> document = Document('{"a": [1]} /* kept */')
     >>> print(apply(document.text, insert(document, document.root, ['"b": 2'])))
-    {"a": [1], "b": 2} // kept
+    {"a": [1], "b": 2} /* kept */
     >>> print(apply(document.text, remove(document, document.root, {0})))
-    {} // kept
+    {} /* kept */
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tailwart.tailnet.hujson import Document, Item, Node
 
 _SAME_LINE_COMMENTS = re.compile(r"(?:[ \t]*/\*[^\n]*?\*/)*(?:[ \t]*//[^\r\n]*(?:\r(?!\n)[^\r\n]*)*)?")
 _LINE_END = re.compile(r"\r?\n")
+_BLANK_LINE_END = re.compile(r"[ \t]*(?=\r?\n)")
+_COMMENT_ON_THE_LINE = re.compile(r"[ \t]*(?=//|/\*[^\n]*?\*/)")
 DEFAULT_INDENT = "\t"
 
 
@@ -46,6 +51,12 @@ def apply(text: str, splices: Sequence[Splice]) -> str:
         pieces += [text[position : splice.start], splice.replacement]
         position = splice.end
     return "".join([*pieces, text[position:]])
+
+
+def on_one_line(document: Document) -> bool:
+    """Whether the whole value of a text stands on one line, as a program writes it that does not indent."""
+    root = document.root
+    return root is not None and bool(root.items) and "\n" not in document.text[root.start : root.end]
 
 
 def indent_unit(document: Document) -> str:
@@ -81,12 +92,14 @@ def insert(document: Document, container: Node, items: Sequence[str]) -> list[Sp
     behind = last.end if last.comma is None else last.comma + 1
     place = _behind_comments(document, behind)
     own_line = _own_line_indent(document, last) is not None or "//" in document.text[behind:place]
+    if own_line:
+        place = _behind_blanks(document, place)
     prefix = document.newline + item_indent(document, container) if own_line else " "
     if last.comma is not None:
         return [Splice(place, place, "".join(f"{prefix}{item}," for item in items))]
     added = ",".join(f"{prefix}{item}" for item in items)
     if place == behind:
-        return [Splice(behind, behind, "," + added)]
+        return [Splice(behind, behind, f",{added}")]
     return [Splice(behind, behind, ","), Splice(place, place, added)]
 
 
@@ -95,33 +108,75 @@ def _insert_into_empty(document: Document, container: Node, items: Sequence[str]
     base = line_indent(document, container.start)
     prefix = document.newline + base + indent_unit(document)
     if "\n" in document.text[place : container.end]:
+        place = _behind_blanks(document, place)
         return Splice(place, place, ",".join(f"{prefix}{item}" for item in items))
+    if on_one_line(document):
+        return Splice(place, place, (" " if place > container.start + 1 else "") + ", ".join(items))
     return Splice(place, place, "".join(f"{prefix}{item}," for item in items) + document.newline + base)
 
 
-def remove(document: Document, container: Node, doomed: Collection[int]) -> list[Splice]:
-    """Splices that take the items with the indexes ``doomed`` out of an object or array; comments around them stay."""
+def remove(
+    document: Document, container: Node, doomed: Collection[int], keep: Mapping[int, str] | None = None
+) -> list[Splice]:
+    """Splices that take the items with the indexes ``doomed`` out of an object or array; comments around them stay.
+
+    ``keep`` are texts of comments inside an item that stay in its place.
+    """
     splices = []
     survivors = [index for index in range(len(container.items)) if index not in doomed]
     last = container.items[-1]
     for index in sorted(doomed):
         item = container.items[index]
-        start = item.start - _removable_space(document, container, index, doomed)
-        if item.comma is None:
-            splices.append(Splice(start, item.end, ""))
-        elif item.comma == item.end:
-            splices.append(Splice(start, item.comma + 1, ""))
+        detached = _has_detached_comma(document, item)
+        end = item.end if detached else _behind_comma(item)
+        kept = (keep or {}).get(index, "")
+        if kept:
+            ended = _BLANK_LINE_END.match(document.text, end)
+            kept += document.newline if "//" in kept and not ended else ""
+            splices.append(Splice(item.start, end, kept))
         else:
-            splices += [Splice(start, item.end, ""), Splice(item.comma, item.comma + 1, "")]
+            start = item.start - _removable_space(document, container, index, doomed)
+            comment = _COMMENT_ON_THE_LINE.match(document.text, end)
+            if comment and _own_line_indent(document, item) is not None:
+                start, end = item.start, comment.end()
+            elif document.text[start] in "\r\n" and (blanks := _BLANK_LINE_END.match(document.text, end)):
+                end = blanks.end()
+            splices.append(Splice(start, end, ""))
+        if detached:
+            comma = _behind_comma(item) - 1
+            between = index > 0 and index - 1 not in doomed and any(other > index for other in survivors)
+            before = container.items[index - 1].comma if between else None
+            # Where commas lead their lines, the comma of the item before stands beside this one.
+            superfluous = before if before is not None and "\n" in document.text[item.end : comma] else comma
+            splices.append(Splice(superfluous, superfluous + 1, ""))
     if len(container.items) - 1 in doomed and last.comma is None and survivors:
-        comma = container.items[survivors[-1]].comma
-        assert comma is not None, "an item that is not the last has a comma"
-        splices.append(Splice(comma, comma + 1, ""))
+        left_over = container.items[survivors[-1]].comma
+        assert left_over is not None, "an item that is not the last has a comma"
+        splices.append(Splice(left_over, left_over + 1, ""))
     if not survivors and last.comma is not None and not _line_comment_within(document, container):
         opened_up = document.newline + _base_indent(document, container)
-        if document.text.startswith(opened_up, last.comma + 1):
-            splices.append(Splice(last.comma + 1, last.comma + 1 + len(opened_up), ""))
-    return splices
+        behind = _behind_blanks(document, last.comma + 1)
+        if document.text.startswith(opened_up, behind):
+            splices.append(Splice(behind, behind + len(opened_up), ""))
+    return list(_tidied(document.text, splices))
+
+
+def _tidied(text: str, splices: Sequence[Splice]) -> Iterator[Splice]:
+    """The splices of a removal, so widened that they leave no blanks in front of a line end."""
+    joined: list[Splice] = []
+    for one in sorted(splices, key=lambda one: (one.start, one.end)):
+        if joined and joined[-1].end == one.start and not joined[-1].replacement and not one.replacement:
+            joined[-1] = Splice(joined[-1].start, one.end, "")
+        else:
+            joined.append(one)
+    for one in joined:
+        if one.replacement or not _LINE_END.match(text, one.end) or text[one.start] in "\r\n":
+            yield one
+            continue
+        start = len(text[: one.start].rstrip(" \t"))
+        if text[:start].endswith("\n"):
+            start -= 2 if text[:start].endswith("\r\n") else 1
+        yield Splice(start, one.end, "")
 
 
 def _removable_space(document: Document, container: Node, index: int, doomed: Collection[int]) -> int:
@@ -150,15 +205,20 @@ def _line_ends_behind(document: Document, container: Node, index: int, doomed: C
     """
     items = container.items
     while index + 1 in doomed and not document.comments(items[index].end, items[index + 1].start):
-        if _has_detached_comma(items[index]):
+        if _has_detached_comma(document, items[index]):
             return False
         index += 1
-    after = items[index].end if items[index].comma is None else items[index].end + 1
-    return not _has_detached_comma(items[index]) and bool(_LINE_END.match(document.text, after))
+    after = _behind_comma(items[index])
+    return not _has_detached_comma(document, items[index]) and bool(_BLANK_LINE_END.match(document.text, after))
 
 
-def _has_detached_comma(item: Item) -> bool:
-    return item.comma is not None and item.comma != item.end
+def _has_detached_comma(document: Document, item: Item) -> bool:
+    """Whether more than blanks stand between an item and its comma."""
+    return item.comma is not None and bool(document.text[item.end : item.comma].strip(" \t"))
+
+
+def _behind_comma(item: Item) -> int:
+    return item.end if item.comma is None else item.comma + 1
 
 
 def _base_indent(document: Document, container: Node) -> str:
@@ -178,6 +238,12 @@ def _line_comment_within(document: Document, container: Node) -> bool:
         strict=True,
     )
     return any(comment.startswith("//") for gap in gaps for _, comment in document.comments(*gap))
+
+
+def _behind_blanks(document: Document, offset: int) -> int:
+    """Behind the blanks at the end of a line, so that they stay where they are."""
+    match = _BLANK_LINE_END.match(document.text, offset)
+    return match.end() if match else offset
 
 
 def _behind_comments(document: Document, offset: int) -> int:

@@ -141,7 +141,7 @@ def _policy_file(app: Flask, guard: _Guard, store: PolicyStore) -> None:
     def validate_policy() -> Response:
         text = request.get_data().decode()
         try:
-            document = hujson.parse(text.removeprefix("\ufeff"))
+            document = hujson.parse(text)
             if isinstance(document, list):
                 store.check(store.text(), tests=document)
             else:
@@ -205,7 +205,7 @@ def _policy(text: str) -> Response:
     if "application/hujson" in request.headers.get("Accept", ""):
         answer = Response(text.encode(), content_type="application/hujson")
     else:
-        answer = jsonify(hujson.parse(text.removeprefix("\ufeff")))
+        answer = jsonify(hujson.parse(text))
     answer.headers["ETag"] = etag(text)
     return answer
 

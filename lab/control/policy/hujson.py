@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 _TOKEN = re.compile(
-    r"""(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<comma>,)|(?P<close>[\]}])|(?P<space>\s+)|(?P<other>.)""",
+    r"""(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<comment>//[^\n]*(?=\n)|/\*.*?\*/)|(?P<comma>,)|(?P<close>[\]}])|(?P<space>\s+)|(?P<other>.)""",
     re.DOTALL,
 )
 
@@ -20,11 +20,16 @@ class SyntaxProblem(Exception):
 
 
 def parse(text: str) -> Any:
-    """The value of `text`. Raises SyntaxProblem; duplicate members are one, as on the server."""
+    """The value of `text`. Raises SyntaxProblem; duplicate members, a byte order mark, a comment at the end
+    that no line end closes and half a surrogate pair are problems, as on the server."""
     try:
-        return json.loads(_standard(text), object_pairs_hook=_unique)
+        value = json.loads(_standard(text), object_pairs_hook=_unique)
+        json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise SyntaxProblem(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except UnicodeEncodeError as error:
+        raise SyntaxProblem(f"invalid surrogate pair: {error}") from error
+    return value
 
 
 def _standard(text: str) -> str:

@@ -64,8 +64,7 @@ class PolicyStore:
     def check(self, text: str, tests: list[dict[str, Any]] | None = None) -> Translation:
         """Validates `text`, with `tests` in place of its own when given. Raises Rejected."""
         try:
-            # A byte order mark in front is dropped by what reads the file for headscale.
-            policy = hujson.parse(text.removeprefix("\ufeff"))
+            policy = hujson.parse(text)
             if tests is not None and isinstance(policy, dict):
                 policy["tests"] = tests
             translation = translate(policy, self._headscale.nodes())

@@ -31,9 +31,9 @@ class Finding:
     remedy: str = ""
 
 
-def plan(*, as_json: bool, diff: bool, remove: bool, exit_code: bool) -> None:
-    """Print the plan. Raises `TailwartError` when the server refuses it, exits with 2 for changes if asked to."""
-    planned = push(load().environment, remove=remove).prepare()
+def plan(*, as_json: bool, diff: bool, remove: bool, unmarked: bool, exit_code: bool) -> None:
+    """Print the plan. Raises `TailwartError` when it is refused, exits with 2 for changes if asked to."""
+    planned = push(load().environment, remove=remove, unmarked=unmarked).prepare()
     _show(planned, as_json, diff)
     if planned.refusal is not None:
         raise planned.refusal
@@ -43,10 +43,14 @@ def plan(*, as_json: bool, diff: bool, remove: bool, exit_code: bool) -> None:
         sys.exit(2)
 
 
-def apply(*, yes: bool, as_json: bool, diff: bool, remove: bool) -> None:
+def apply(*, yes: bool, as_json: bool, diff: bool, remove: bool, unmarked: bool) -> None:
     """Print the plan, ask unless ``yes``, and carry it out. Raises `TailwartError` as `Push.apply` does."""
-    pushed = push(load().environment, remove=remove)
+    environment = load().environment
+    pushed = push(environment, remove=remove, unmarked=unmarked)
     planned = pushed.prepare()
+    if planned.unmarked and not yes and not as_json and _takes_unmarked(planned):
+        pushed = push(environment, remove=remove, unmarked=True)
+        planned = pushed.prepare()
     _show(planned, as_json, diff)
     if planned.refusal is not None:
         raise planned.refusal
@@ -56,6 +60,13 @@ def apply(*, yes: bool, as_json: bool, diff: bool, remove: bool) -> None:
         click.confirm("Write this to the tailnet's policy?", abort=True, err=True)
     pushed.apply(planned, lambda line: say(line, err=True))
     say("Written and read back. Next: tailwart tailnet matrix", err=True)
+
+
+def _takes_unmarked(planned: PolicyPlan) -> bool:
+    say("These look like managed entries, and have no mark:")
+    for line in planned.unmarked:
+        say(f"  {line}")
+    return click.confirm("Remove them too?", err=True)
 
 
 def test(*, as_json: bool) -> None:

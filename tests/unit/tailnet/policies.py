@@ -26,7 +26,7 @@ DESIRED = Desired(
         PolicyTest("from-stalwart", "tag:stalwart", (("tag:mail", 587),), (("tag:reverse-proxy", 22),)),
     ),
 )
-NOTHING = Desired("example.org")
+NOTHING = Desired("example.org", removing=True)
 
 DEFAULT_POLICY = """// Example/default ACLs for unrestricted connections.
 {
@@ -124,6 +124,5 @@ def policies(draw: st.DrawFn) -> str:
         fixed["tagOwners"] = draw(composite(newline, 1, as_object=True, fixed=owners))
     if draw(st.booleans()):
         fixed["tests"] = draw(composite(newline, 1, as_object=False))
-    mark = draw(st.sampled_from(["", "", "\ufeff"]))
     root = draw(composite(newline, 2, as_object=True, fixed=fixed))
-    return mark + draw(trivia(newline)) + root + draw(trivia(newline))
+    return draw(trivia(newline)) + root + draw(trivia(newline))

@@ -56,7 +56,6 @@ SHAPES: dict[str, str] = {
     "nobody may": '{"acls": []}',
     "comments everywhere": _COMMENTED,
     "comments with CRLF": _COMMENTED.replace("\n", "\r\n"),
-    "byte order mark": "\ufeff" + _COMMENTED,
     "minified": f'{{{_BASE},"acls":[{_RULE}],"grants":[{_GRANT}]}}'.replace(" ", ""),
     "plain JSON, two spaces": f'{{\n  {_BASE},\n  "grants": [\n    {_GRANT}\n  ]\n}}',
     "JSON without a final newline": f'{{\n    {_BASE},\n    "acls": [\n        {_RULE}\n    ]\n}}',

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from tailwart.cli.tailnet import tailnet
 from tailwart.errors import TailwartError
+from tailwart.tailnet.hujson import Document, value
 from tests.unit.tailnet.policies import DEFAULT_POLICY
 from tests.unit.tailnet.policy_api import CREDENTIALS, PolicyApi, serving
 
@@ -131,3 +132,21 @@ def test_without_a_credential_the_setting_is_named(api: PolicyApi, project: Path
     result = run("plan")
     assert isinstance(result.exception, TailwartError)
     assert "TS_OAUTH_CLIENT_ID" in str(result.exception)
+
+
+def test_remove_offers_entries_that_have_lost_their_marks(api: PolicyApi) -> None:
+    run("apply", "--yes")
+    root = Document(api.text).root
+    assert root is not None
+    api.text = stripped = json.dumps(value(root), indent=2)
+    for arguments in (("plan", "--remove"), ("apply", "--remove", "--yes")):
+        refused = run(*arguments)
+        assert isinstance(refused.exception, TailwartError)
+        assert "--remove --unmarked" in str(refused.exception)
+    declined = run("apply", "--remove", answer="n\n")
+    assert "edge-to-mailbox" in declined.output
+    assert isinstance(declined.exception, TailwartError)
+    assert api.text == stripped
+    assert run("apply", "--remove", answer="y\ny\n").exit_code == 0
+    assert "tag:" not in api.text
+    assert run("plan", "--remove").output.startswith("tailnet: no changes")

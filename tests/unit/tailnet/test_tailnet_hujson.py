@@ -12,13 +12,13 @@ from tests.unit.tailnet.policies import NO_DEADLINE, policies
 
 
 def test_reads_comments_and_trailing_commas() -> None:
-    document = Document('// a\n{"a": /* b */ [1, 2.5e3, true, null, "x\\u00e9//",], /* c */ }\r\n// end')
+    document = Document('// a\n{"a": /* b */ [1, 2.5e3, true, null, "x\\u00e9//",], /* c */ }\r\n// end\n')
     assert document.root is not None
     assert value(document.root) == {"a": [1, 2500.0, True, None, "xé//"]}
 
 
 def test_a_text_of_comments_has_no_root() -> None:
-    assert Document("\ufeff// nothing here\n/* yet */").root is None
+    assert Document("// nothing here\n/* yet */").root is None
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,14 @@ def test_a_text_of_comments_has_no_root() -> None:
         ("{} {}", 1, 4),
         ("{ /* never closed }", 1, 3),
         ("<!DOCTYPE html>", 1, 1),
+        ("\ufeff{}", 1, 1),
+        ("{} // the end", 1, 4),
+        ("{}\n/* the end", 2, 1),
+        ("{\u2028}", 1, 2),
+        ('{"a"\u2028: 1}', 1, 5),
+        ("{}\u2028", 1, 3),
+        ("{\xa0}", 1, 2),
+        ('{"a": "\\ud800"}', 1, 7),
         ("[" * 5000, 1, 101),
     ],
 )

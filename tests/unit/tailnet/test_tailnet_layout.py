@@ -1,0 +1,123 @@
+"""The text around the managed entries: comments of the owner's, `null` sections, blanks, and the file's own layout."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwart.errors import TailwartError
+from tailwart.tailnet.merge import merge
+from tests.unit.tailnet.policies import DESIRED, NO_DEADLINE, NOTHING, policies
+
+OWNERS_NOTE = "/* reviewed by alice */"
+TRAILING = re.compile(r"[ \t]+(?=\r?\n)")
+
+
+@pytest.mark.parametrize("section", ["tagOwners", "grants", "tests"])
+@pytest.mark.parametrize("null", ["null", " null ", "null /* none yet */"])
+def test_a_null_section_is_empty_and_null_again_after_removal(section: str, null: str) -> None:
+    text = f'{{\n\t"{section}": {null},\n\t"acls": [], // none\n}}\n'
+    merged = merge(text, DESIRED)
+    assert merged.changes
+    assert merge(merged.text, DESIRED).changes == ()
+    assert merge(merged.text, NOTHING).text == text
+
+
+def test_a_null_twice_is_one_definition_too_many() -> None:
+    with pytest.raises(TailwartError, match="twice: lines 1 and 2"):
+        merge('{"grants": null,\n"Grants": []}', DESIRED)
+
+
+def test_a_comment_of_the_owner_between_key_and_bracket_stays() -> None:
+    text = merge("{\n}\n", DESIRED).text
+    for name in ("tagOwners", "grants", "tests"):
+        text = re.sub(f'("{name}": /\\* tailwart[^*]*\\*/)', rf"\1 {OWNERS_NOTE}", text)
+    left = merge(text, NOTHING).text
+    assert left.count(OWNERS_NOTE) == 3
+    assert "tailwart" not in left
+    assert merge(left, NOTHING).text == left
+
+
+@pytest.mark.parametrize("note", [OWNERS_NOTE, "// reviewed by alice\n\t\t\t"])
+def test_a_comment_of_the_owner_beside_the_owners_of_a_tag_stays(note: str) -> None:
+    text = merge('{\n\t"tagOwners": {\n\t\t"tag:x": ["group:a"],\n\t},\n\t"acls": [],\n}\n', DESIRED).text
+    marked = '"tag:mail": /* tailwart:example.org */ '
+    assert marked in text
+    left = merge(text.replace(marked, f"{marked}{note}"), NOTHING).text
+    assert note.strip() in left
+    assert '"tag:mail"' not in left
+    changed = replace(DESIRED, tag_owners={**DESIRED.tag_owners, "tag:mail": ("group:ops",)})
+    assert note.strip() in merge(text.replace(marked, f"{marked}{note}"), changed).text
+
+
+def test_a_section_that_the_owner_has_begun_to_use_keeps_no_mark() -> None:
+    text = merge("{\n}\n", DESIRED).text
+    own = '{"src": ["group:a"], "dst": ["tag:x"], "ip": ["*"]},'
+    left = merge(
+        text.replace('"grants": /* tailwart:example.org */ [', f'"grants": /* tailwart:example.org */ [{own}'), NOTHING
+    ).text
+    assert own in left
+    assert "tailwart" not in left
+
+
+@given(policies(), st.data())
+@NO_DEADLINE
+def test_removal_leaves_no_blanks_at_line_ends(text: str, data: st.DataObject) -> None:
+    """Also when an editor has put blanks behind the managed entries, or their commas elsewhere."""
+    clean = TRAILING.sub("", text)
+    merged = merge(clean, DESIRED).text
+    blanks = data.draw(st.sampled_from(["", " ", "  \t"]))
+    moved = re.sub(
+        r"(^[ \t]*\{/\* tailwart:example\.org/[^\n]*?\})(,?)(?=\r?\n)", rf"\1{blanks}\2{blanks}", merged, flags=re.M
+    )
+    left = merge(moved, NOTHING).text
+    assert TRAILING.sub("", left) == left
+    assert TRAILING.sub("", left) == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("[\n\ta,\n\tX, // mine\n\tb,\n]", "[\n\ta,\n\t// mine\n\tb,\n]"),
+        ("[\n\ta,\n\tX /* mine */,\n]", "[\n\ta,\n\t/* mine */\n]"),
+        ("[\n\ta,\n\tX  ,  \n\tb,\n]", "[\n\ta,\n\tb,\n]"),
+        ("[\n    a\n  , X\n  ]", "[\n    a\n  ]"),
+        ("[\n    a\n  , X\n  , b\n  ]", "[\n    a\n  , b\n  ]"),
+        ("[a, X ]", "[a ]"),
+    ],
+)
+def test_what_stands_around_a_removed_entry_keeps_its_place(text: str, left: str) -> None:
+    mark = '{/* tailwart:example.org/gone */ "src": ["tag:x"]}'
+    filled = text.replace("a", '{"src": ["1"]}').replace("b", '{"src": ["2"]}').replace("X", mark)
+    filled = filled.replace("m{", "m").replace("mine", "MINE")
+    expected = left.replace("a", '{"src": ["1"]}').replace("b", '{"src": ["2"]}').replace("mine", "MINE")
+    assert merge(f'{{"grants": {filled}}}', NOTHING).text == f'{{"grants": {expected}}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"acls":[{"action":"accept","src":["group:a"],"dst":["tag:x:22"]}]}',
+        '{"tagOwners":{"tag:x":["group:a"]},"grants":[],"acls":[]}',
+        '{"tagOwners": {}, "grants": null, "tests": [ ]}\n',
+    ],
+)
+def test_a_file_of_one_line_stays_one(text: str) -> None:
+    merged = merge(text, DESIRED).text
+    assert merged.count("\n") == text.count("\n")
+    assert merge(merged, NOTHING).text == text
+
+
+def test_values_begin_where_those_of_the_other_members_do() -> None:
+    members = "".join(f'\t\t{key.ljust(24)} ["group:a"],\n' for key in ('"tag:a":', '"tag:much-longer-name":'))
+    text = f'{{\n\t"tagOwners": {{\n{members}\t}},\n}}\n'
+    merged = merge(text, DESIRED).text
+    column = text.splitlines()[2].index("[")
+    lines = [line for line in merged.splitlines() if line.startswith('\t\t"tag:')]
+    assert len(lines) == 5
+    assert {min(line.find(sign) for sign in ("[", "/*") if sign in line) for line in lines} == {column}
+    assert merge(merged, NOTHING).text == text
