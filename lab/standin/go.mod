@@ -11,6 +11,7 @@ require (
 	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6
 	github.com/emersion/go-smtp v0.24.0
 	github.com/expr-lang/expr v1.17.7
+	github.com/foxcpp/go-sieve v0.0.0-20240130002450-72d6b002882a
 	github.com/jackc/pgx/v5 v5.7.6
 	github.com/mholt/acmez/v3 v3.1.4
 	github.com/miekg/dns v1.1.68
@@ -44,4 +45,5 @@ require (
 	golang.org/x/sys v0.39.0 // indirect
 	golang.org/x/text v0.32.0 // indirect
 	golang.org/x/tools v0.39.0 // indirect
+	rsc.io/binaryregexp v0.2.0 // indirect
 )

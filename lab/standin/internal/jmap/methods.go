@@ -17,6 +17,8 @@ type context struct {
 	who       *directory.Identity
 	responses []any
 	created   map[string]string
+	// subject is the account whose keys a call is about.
+	subject string
 }
 
 func (c *context) answer(name string, body any, id string) {
@@ -41,6 +43,13 @@ func (c *context) run(call []json.RawMessage) {
 		c.answer(name, args, id)
 		return
 	}
+	if body, ok := c.mail(name, args); ok {
+		if body["type"] != nil && body["accountId"] == nil {
+			name = "error"
+		}
+		c.answer(name, body, id)
+		return
+	}
 	object, verb, _ := strings.Cut(name, "/")
 	kind := c.server.Registry.Schema.Kind(strings.TrimPrefix(object, "x:"))
 	if !strings.HasPrefix(object, "x:") || kind == nil || !slices.Contains([]string{"get", "set", "query"}, verb) || (kind.Singleton && verb == "query") {
@@ -50,6 +59,9 @@ func (c *context) run(call []json.RawMessage) {
 	if !kind.Personal && !c.who.Admin {
 		c.answer("error", map[string]any{"type": "forbidden", "description": "You are not authorized to perform this action"}, id)
 		return
+	}
+	if kind.Name == "AppPassword" || kind.Name == "ApiKey" {
+		c.subject = c.target(args)
 	}
 	var body map[string]any
 	switch verb {

@@ -12,7 +12,15 @@ import (
 	"tailwart.lab/standin/internal/schema"
 )
 
-func (c *context) account() map[string]any { return c.server.Registry.Get("Account", c.who.ID) }
+// account is that of whoever asks; for keys, the one that an administrator names.
+func (c *context) account() map[string]any { return c.server.Registry.Get("Account", c.owner()) }
+
+func (c *context) owner() string {
+	if c.subject != "" {
+		return c.subject
+	}
+	return c.who.ID
+}
 
 func (c *context) hasPassword() bool {
 	credentials, _ := c.account()["credentials"].(map[string]any)
@@ -53,10 +61,10 @@ func (c *context) setKeys(kind *schema.Kind, changes registry.Changes, body map[
 			continue
 		}
 		id := nextKeyID(account)
-		text := password.NewAPIKey("API_", c.who.ID, id)
+		text := password.NewAPIKey("API_", c.owner(), id)
 		value["secret"] = password.Fingerprint(text)
 		if kind.Name == "AppPassword" {
-			text = password.NewAPIKey("app_", c.who.ID, id)
+			text = password.NewAPIKey("app_", c.owner(), id)
 			value["secret"] = password.Hash(text)
 		}
 		held[id] = value
@@ -84,7 +92,7 @@ func (c *context) setKeys(kind *schema.Kind, changes registry.Changes, body map[
 		delete(held, id)
 		results.Destroyed = append(results.Destroyed, id)
 	}
-	if _, err := c.server.Registry.Put("Account", c.who.ID, account); err != nil {
+	if _, err := c.server.Registry.Put("Account", c.owner(), account); err != nil {
 		return methodError("serverFail", "Data store error")
 	}
 	c.report(results, body)

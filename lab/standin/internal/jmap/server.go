@@ -14,6 +14,7 @@ import (
 
 	"tailwart.lab/standin/internal/directory"
 	"tailwart.lab/standin/internal/registry"
+	"tailwart.lab/standin/internal/sieve"
 )
 
 // Limits of one request, as the session announces them.
@@ -50,6 +51,9 @@ type Server struct {
 	Registry  *registry.Registry
 	Directory *directory.Directory
 	Backend   Backend
+	// Sieve holds people's scripts.
+	Sieve *sieve.Scripts
+	blobs uploads
 	// State is the session state; it changes with every start.
 	State string
 	// StandIn is the value of the X-Stand-In header.

@@ -132,7 +132,12 @@ func (q *Queue) deliverLocal(m *Message, queue string, r *Recipient, body []byte
 		}
 		quotas, _ := account.Value["quotas"].(map[string]any)
 		quota, _ := quotas["maxDiskQuota"].(float64)
-		_, msg, err := q.Mail.Append(account.ID, "INBOX", message, nil, time.Now(), int64(quota))
+		wanted, err := q.Sieve.Run(account.ID, m.From, r.Address, message)
+		if err != nil {
+			q.Log.Info("Sieve runtime error", "sieve.runtime-error", q.fields(m, queue, "reason", err.Error())...)
+		}
+		outside = append(outside, wanted.Redirect...)
+		msg, err := q.file(account.ID, wanted.Mailboxes, message, int64(quota))
 		if errors.Is(err, mailstore.ErrQuota) {
 			// The sender is told when the message expires: until then there may be room again.
 			return temporary("Mailbox over quota.")
@@ -158,6 +163,22 @@ func (q *Queue) deliverLocal(m *Message, queue string, r *Recipient, body []byte
 	q.Log.Info("DSN success notification", "delivery.dsn-success", q.fields(m, queue, "to", r.Address, "hostname", "localhost", "code", 250, "details", "OK")...)
 	q.Log.Info("Delivery completed", "delivery.completed", q.fields(m, queue, "elapsed", trace.Raw("0ms"))...)
 	return nil
+}
+
+// file puts a message into mailboxes; into the inbox where one does not exist.
+func (q *Queue) file(account string, mailboxes []string, message []byte, quota int64) (mailstore.Message, error) {
+	var last mailstore.Message
+	for _, name := range mailboxes {
+		_, stored, err := q.Mail.Append(account, name, message, nil, time.Now(), quota)
+		if errors.Is(err, mailstore.ErrNoMailbox) {
+			_, stored, err = q.Mail.Append(account, "INBOX", message, nil, time.Now(), quota)
+		}
+		if err != nil {
+			return last, err
+		}
+		last = stored
+	}
+	return last, nil
 }
 
 // settle notes the outcome of an attempt for its recipients.

@@ -17,6 +17,7 @@ import (
 	"tailwart.lab/standin/internal/ids"
 	"tailwart.lab/standin/internal/mailstore"
 	"tailwart.lab/standin/internal/registry"
+	"tailwart.lab/standin/internal/sieve"
 	"tailwart.lab/standin/internal/store"
 	"tailwart.lab/standin/internal/trace"
 )
@@ -66,6 +67,7 @@ type Queue struct {
 	Log       *trace.Log
 	Clock     *ids.Clock
 	Hostname  func() string
+	Sieve     *sieve.Scripts
 	// OnTraffic is told about each local delivery (rate keys of the in-memory store).
 	OnTraffic func(account string)
 

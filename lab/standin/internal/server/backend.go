@@ -67,6 +67,7 @@ func (s *Server) reload() *registry.Error {
 	s.useHTTP()
 	s.dir.ReloadSecurity()
 	s.log.Configure(s.reg.Values("Tracer"))
+	s.hooks.Configure(s.reg.Values("WebHook"))
 	s.log.Info("Settings reloaded", "server.settings-reloaded")
 	return nil
 }

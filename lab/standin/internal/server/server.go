@@ -25,11 +25,13 @@ import (
 	"tailwart.lab/standin/internal/queue"
 	"tailwart.lab/standin/internal/registry"
 	"tailwart.lab/standin/internal/schema"
+	"tailwart.lab/standin/internal/sieve"
 	"tailwart.lab/standin/internal/sign"
 	"tailwart.lab/standin/internal/smtpd"
 	"tailwart.lab/standin/internal/store"
 	"tailwart.lab/standin/internal/tlscert"
 	"tailwart.lab/standin/internal/trace"
+	"tailwart.lab/standin/internal/webhook"
 	"tailwart.lab/standin/internal/zone"
 )
 
@@ -50,6 +52,7 @@ type Server struct {
 	zone      *zone.Writer
 	acme      *acme.Manager
 	listeners network.Set
+	hooks     webhook.Senders
 	// blobStore is the x:BlobStore that is in use: read at start and at a reload.
 	blobStore atomic.Pointer[map[string]any]
 	// storeCode is the event that failures of the configured store are logged as.
@@ -124,8 +127,10 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 	s.zone = &zone.Writer{Registry: s.reg, Certificates: s.certs, Hostname: s.hostname}
 	s.acme = &acme.Manager{Registry: s.reg, Certificates: s.certs, Zone: s.zone, Log: s.log}
 	s.signer = &sign.Signer{Registry: s.reg, Log: s.log}
-	s.queue = &queue.Queue{Data: s.data, Blobs: s.mail.Blobs, Mail: s.mail, Registry: s.reg, Directory: s.dir, Log: s.log, Clock: clock,
+	s.queue = &queue.Queue{Data: s.data, Blobs: s.mail.Blobs, Mail: s.mail, Registry: s.reg, Directory: s.dir, Log: s.log, Clock: clock, Sieve: &sieve.Scripts{Data: s.data},
 		Hostname: s.hostname, OnTraffic: func(account string) { s.memory.Count("delivery", account) }}
+	s.log.Heard = s.hooks.Tell
+	s.hooks.Configure(s.reg.Values("WebHook"))
 	s.installHooks()
 	s.log.Configure(s.reg.Values("Tracer"))
 	s.openListeners()
@@ -187,7 +192,7 @@ func (s *Server) useStores() {
 func (s *Server) openListeners() {
 	state := make([]byte, 4)
 	rand.Read(state)
-	api := &jmap.Server{Registry: s.reg, Directory: s.dir, Backend: s, State: hex.EncodeToString(state), StandIn: s.name(), Schema: jmap.Describe(s.reg.Schema)}
+	api := &jmap.Server{Registry: s.reg, Directory: s.dir, Backend: s, Sieve: s.queue.Sieve, State: hex.EncodeToString(state), StandIn: s.name(), Schema: jmap.Describe(s.reg.Schema)}
 	s.mux = s.web(api)
 	options := network.Options{
 		Log: s.log, TLS: s.certs.Config(), Banned: s.dir.Banned,

@@ -33,6 +33,8 @@ type Log struct {
 	// early keeps what was logged before the tracers were known.
 	early []event
 	ready bool
+	// Heard is told about every event, whatever the tracers want.
+	Heard func(code string, fields []any)
 }
 
 type event struct {
@@ -88,6 +90,9 @@ func (l *Log) Info(title, code string, fields ...any) { l.Emit("info", title, co
 func (l *Log) Emit(level, title, code string, fields ...any) {
 	e := event{levels[level], fmt.Sprintf("%s %s %s (%s) %s\n", time.Now().UTC().Format("2006-01-02T15:04:05Z"),
 		strings.ToUpper(level), title, code, Fields(fields...))}
+	if l.Heard != nil {
+		l.Heard(code, fields)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.ready {
@@ -104,6 +109,15 @@ func Fields(fields ...any) string {
 		parts = append(parts, fmt.Sprintf("%s = %s", fields[i], format(fields[i+1])))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Text is a value as it stands in a log line, without quotes.
+func Text(v any) string {
+	text, err := strconv.Unquote(format(v))
+	if err != nil {
+		return format(v)
+	}
+	return text
 }
 
 func format(v any) string {
