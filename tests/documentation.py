@@ -55,6 +55,29 @@ def commands(file: Path) -> list[Command]:
     return found
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """One heading of docs/recipes.md: the lines to paste, what the plan shows, and the lines that take them back."""
+
+    heading: str
+    paste: str
+    back: str
+    shown: str
+
+
+def recipes(file: Path = ROOT / "docs" / "recipes.md") -> dict[str, Recipe]:
+    """By heading; a part without lines to paste is none."""
+    found: dict[str, Recipe] = {}
+    for part in re.split(r"(?m)^###? ", file.read_text())[1:]:
+        heading, _, text = part.partition("\n")
+        blocks = re.findall(r"(?ms)^```(python|text)\n(.*?)^```$", text)
+        python = [block for language, block in blocks if language == "python"]
+        shown = next((block for language, block in blocks if language == "text"), "")
+        if python:
+            found[heading] = Recipe(heading, python[0], python[-1], shown)
+    return found
+
+
 def inline(text: str) -> list[str]:
     """What stands between single backticks."""
     return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"(?ms)^```.*?^```$", "", text))

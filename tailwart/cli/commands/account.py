@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -25,6 +28,9 @@ from tailwart.stalwart.protocol.container import ContainerTransport, stored_logi
 from tailwart.stalwart.settings.declaration import administrator_address
 from tailwart.stalwart.settings.groupdata import full_address
 from tailwart.stalwart.settings.inputs import MailboxSettings
+from tailwart.stalwart.settings.terms.fields import duration, text_or_file
+from tailwart.stalwart.settings.terms.fields import networks as parse_networks
+from tailwart.stalwart.settings.terms.sign_in import OWN_NETWORKS
 
 
 @dataclass
@@ -156,6 +162,81 @@ def disable(address: str, *, undo: bool, as_json: bool) -> None:
         session.accounts.set_disabled(address, not undo)
     said = "may sign in again" if undo else "cannot sign in any more; mail is still received"
     _done(as_json, address, said, "" if undo else f"Next: tailwart account disable --undo {address}")
+
+
+def app_password_add(address: str, name: str, *, expires: str | None, networks: Sequence[str], as_json: bool) -> None:
+    """Make an app password and sign in with it; the last line is the password."""
+    until = datetime.now(UTC) + timedelta(milliseconds=_parsed(duration, expires)) if expires else None
+    allowed = (*_parsed(parse_networks, list(networks)), *OWN_NETWORKS) if networks else ()
+    with _session() as session:
+        address = session.full(address)
+        secret = session.accounts.app_passwords(address).add(name, until, allowed)
+        services = session.declared.env.mail_services
+        prove_sign_in(session.run, address, secret, services)
+    if as_json:
+        say(json.dumps({"address": address, "name": name, "password": secret}))
+        return
+    say(f'{address} signed in over {sign_in_protocol(services)} with the app password "{name}". It is shown once:')
+    say(secret)
+
+
+def app_password_list(address: str, *, as_json: bool) -> None:
+    """Print an account's app passwords."""
+    with _session() as session:
+        address = session.full(address)
+        held = session.accounts.app_passwords(address).held()
+    if as_json:
+        say(json.dumps([item.document() for item in held], indent=2))
+        return
+    for item in held:
+        until = f"until {item.expires}" if item.expires else "no end"
+        where = f"  from {', '.join(item.networks)}" if item.networks else ""
+        say(f"{item.id:<4} {item.name:<24} since {item.created}  {until}{where}")
+    say(f"{len(held)} app passwords. Next: tailwart account app-password add {address} NAME")
+
+
+def app_password_revoke(address: str, name: str, *, as_json: bool) -> None:
+    """Destroy an app password."""
+    with _session() as session:
+        address = session.full(address)
+        gone = session.accounts.app_passwords(address).revoke(name)
+    _done(as_json, address, f'has no app password "{gone.name}" any more', "Connections that are open stay open.")
+
+
+def sieve(address: str, file: Path | None, *, remove: bool, as_json: bool) -> None:
+    """Set, remove or list an account's Sieve scripts."""
+    text = _parsed(text_or_file, file) if file and not remove else ""
+    with _session() as session:
+        address = session.full(address)
+        scripts = session.accounts.scripts(address)
+        if text:
+            scripts.activate(text)
+            said = f"has {file} as its active Sieve script"
+        elif remove:
+            said = "has the script no more" if scripts.remove() else "has no script of this command"
+        held = [] if text or remove else scripts.held()
+    if text or remove:
+        _done(as_json, address, said, "")
+    elif as_json:
+        say(json.dumps([{"name": item.name, "active": item.active} for item in held], indent=2))
+    else:
+        for item in held:
+            say(f"{item.name}{' (active)' if item.active else ''}")
+        say(f"{len(held)} scripts. Next: tailwart account sieve {address} FILE")
+
+
+_T = TypeVar("_T")
+_V = TypeVar("_V")
+
+
+def _parsed(parse: Callable[[_V], _T], value: _V) -> _T:
+    """An argument's value; raises TailwartError with what was expected."""
+    try:
+        return parse(value)
+    except ValueError as problem:
+        raise TailwartError(
+            "the argument is not valid", seen=str(value), expected=str(problem), remedy="give it in that form"
+        ) from None
 
 
 def _done(as_json: bool, address: str, said: str, after: str) -> None:

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwart.errors import TailwartError
+<<<<<<< HEAD
 from tailwart.network import INSIDE
+=======
+from tailwart.stalwart.accounts.app_passwords import AppPasswords
+>>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
 from tailwart.stalwart.accounts.passwords import hashed
+from tailwart.stalwart.accounts.scripts import Scripts
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.failures import SettingsError, refused, remedy
 from tailwart.stalwart.protocol.jmap import Call
 from tailwart.stalwart.protocol.kinds import Object
 from tailwart.stalwart.protocol.live import Live
-from tailwart.stalwart.protocol.values import TYPE, Ref, listed, members_of
+from tailwart.stalwart.protocol.values import TYPE, Ref, at, listed, members_of, placed
 
 _BLOCK = "authenticate"
 
@@ -122,6 +127,7 @@ class Accounts:
             self._update(address, patch)
 
     def set_password(self, address: str, password: str) -> None:
+<<<<<<< HEAD
         """Replace the password; app passwords and keys stay, and so do the networks that the password counts in."""
         held = self.find(address).get("credentials")
         index = next((key for key, item in (held or {}).items() if item.get(TYPE) == "Password"), None)
@@ -129,7 +135,25 @@ class Accounts:
         patch: dict[str, Any] = {"credentials": {"0": {TYPE: "Password", "secret": secret}}}
         if index is not None:
             patch = {f"credentials/{index}/secret": secret}
+=======
+        """Replace the password; app passwords, networks and a second factor of the account stay."""
+        account = self.find(address)
+        secret = hashed(password)
+        patch: dict[str, Any] = {"credentials": {"0": {TYPE: "Password", "secret": secret}}}
+        if at(account, "credentials/[Password]"):
+            patch = {placed("credentials/[Password]/secret", account): secret}
+        elif account.get("credentials"):
+            patch = {placed("credentials/[Password]", account): {TYPE: "Password", "secret": secret}}
+>>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
         self._update(address, patch)
+
+    def app_passwords(self, address: str) -> AppPasswords:
+        """The account's app passwords."""
+        return AppPasswords(self._client, address, str(self.find(address)["id"]))
+
+    def scripts(self, address: str) -> Scripts:
+        """The account's Sieve scripts."""
+        return Scripts(self._client, address, str(self.find(address)["id"]))
 
     def set_aliases(self, address: str, aliases: Sequence[str]) -> None:
         """Replace all aliases of the account."""

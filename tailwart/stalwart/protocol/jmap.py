@@ -7,7 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-USING = ("urn:ietf:params:jmap:core", "urn:stalwart:jmap")
+USING = (
+    "urn:ietf:params:jmap:core",
+    "urn:stalwart:jmap",
+    # For people's own scripts: RFC 9404, RFC 9661.
+    "urn:ietf:params:jmap:blob",
+    "urn:ietf:params:jmap:sieve",
+)
+STANDARD = ""
+"""The prefix of a method that is not Stalwart's own."""
 # The limits of the session document of 0.16.7: RFC 8620 section 2.
 MAX_CALLS = 16
 MAX_OBJECTS = 500
@@ -21,10 +29,11 @@ class Call:
     kind: str
     method: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = "x:"
 
     @property
     def name(self) -> str:
-        return f"x:{self.kind}/{self.method}"
+        return f"{self.prefix}{self.kind}/{self.method}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from tailwart.cli.commands import recover as recover_commands
 from tailwart.cli.commands import settings as settings_commands
 from tailwart.environment import load
 from tailwart.errors import TailwartError
+from tailwart.stalwart.accounts.signin import try_sign_in
 from tailwart.stalwart.protocol.container import stored_login
 from tailwart.stalwart.settings.declaration import from_environment
 from tests.plans.stalwart.stalwart_host import StalwartHost
@@ -129,3 +130,37 @@ def test_recover_asks_and_ends_with_the_next_step(commands: Commands) -> None:
     assert done.exit_code == 0, done.output
     assert "Next: tailwart settings plan" in done.output
     assert commands.run(settings.settings, "plan", "--exit-code").exit_code == 0
+
+
+def test_an_app_password_is_made_listed_and_revoked(commands: Commands) -> None:
+    made = commands.run(account.account, "app-password", "add", "alice", "phone", "--expires", "90d", "--json")
+    assert made.exit_code == 0, made.output
+    secret = json.loads(made.output)["password"]
+    assert try_sign_in(commands.host, "alice@example.org", secret) == "0"
+    again = commands.run(account.account, "app-password", "add", "alice", "phone")
+    assert 'has an app password "phone" already' in str(again.exception)
+    limited = commands.run(account.account, "app-password", "add", "alice", "laptop", "--from", "tailnet")
+    assert "signed in over IMAP" in limited.output
+    listed = commands.run(account.account, "app-password", "list", "alice", "--json").output
+    assert [item["name"] for item in json.loads(listed)] == ["phone", "laptop"]
+    assert "100.64.0.0/10" in listed
+    assert secret not in listed + "\n".join(commands.host.scripts)
+    wrong = commands.run(account.account, "app-password", "revoke", "alice", "tablet")
+    assert 'has no app password "tablet"' in str(wrong.exception)
+    assert commands.run(account.account, "app-password", "revoke", "alice", "phone").exit_code == 0
+    assert try_sign_in(commands.host, "alice@example.org", secret) == "67"
+    assert try_sign_in(commands.host, "alice@example.org", "alices own password") == "0"
+    assert commands.run(settings.settings, "plan", "--exit-code").exit_code == 0, "app passwords are no drift"
+
+
+def test_a_sieve_script_is_set_listed_and_removed(commands: Commands, tmp_path: Path) -> None:
+    script = tmp_path / "mine.sieve"
+    script.write_text("this is no script\n")
+    broken = commands.run(account.account, "sieve", "alice", str(script))
+    assert "invalidScript" in str(broken.exception)
+    script.write_text('require ["fileinto"];\nfileinto "Junk Mail";\n')
+    assert commands.run(account.account, "sieve", "alice", str(script)).exit_code == 0
+    assert commands.run(account.account, "sieve", "alice", str(script)).exit_code == 0, "again, changed or not"
+    assert "tailwart (active)" in commands.run(account.account, "sieve", "alice").output
+    assert "has the script no more" in commands.run(account.account, "sieve", "alice", "--remove").output
+    assert "has no script" in commands.run(account.account, "sieve", "alice", "--remove").output

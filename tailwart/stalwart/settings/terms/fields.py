@@ -169,14 +169,14 @@ def _whole(low: int, high: int) -> AfterValidator:
 
 
 def _decimal(low: float, high: float) -> BeforeValidator:
-    def check(value: object) -> float:
+    def check(value: object) -> int | float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise ValueError(f"a number from {low:g} to {high:g}")
-        return float(value)
+        return int(value) if float(value).is_integer() else float(value)
 
     return BeforeValidator(check)
 
 
-Score = Annotated[float, _decimal(-100, 100)]
-Threshold = Annotated[float, _decimal(0.1, 100)]
+Score = Annotated[int | float, _decimal(-100, 100)]
+Threshold = Annotated[int | float, _decimal(0.1, 100)]
 Count = Annotated[int, _whole(1, 1_000_000)]

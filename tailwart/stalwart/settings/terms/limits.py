@@ -13,7 +13,7 @@ from tailwart.stalwart.settings.desired_object import DesiredObject
 from tailwart.stalwart.settings.terms.fields import Count, Term
 
 # The server's own limits: whatever else goes through IMAP and JMAP must not shrink with the messages.
-_ATTACHMENT, _IMAP_REQUEST, _UPLOAD = 50_000_000, 52_428_800, 50_000_000
+_SMTP, _MESSAGE, _ATTACHMENT, _IMAP_REQUEST, _UPLOAD = 104_857_600, 75_000_000, 50_000_000, 52_428_800, 50_000_000
 
 
 def _message(value: int) -> int:
@@ -23,7 +23,10 @@ def _message(value: int) -> int:
 
 
 class LimitTerms(Term):
-    """`message`: the largest message, in and out. `mailbox`: of declared accounts without a quota of their own."""
+    """`message`: the largest message, in and out; None: the server's own limits.
+
+    `mailbox`: the quota of declared accounts that have none of their own.
+    """
 
     message: Annotated[Size, AfterValidator(_message)] | None = None
     mailbox: Size | None = None
@@ -34,10 +37,11 @@ class LimitTerms(Term):
 def objects(terms: LimitTerms) -> Iterator[DesiredObject]:
     """Limits that the terms name. One message size holds on every way in: SMTP, IMAP APPEND and JMAP."""
     data: dict[str, object] = {}
-    if terms.message:
-        size = terms.message
-        data["maxMessageSize"] = _always(size)
-        yield DesiredObject("Email", SINGLETON, {"maxMessageSize": size, "maxAttachmentSize": max(size, _ATTACHMENT)})
+    if terms.gives("message"):
+        size = terms.message or 0
+        data["maxMessageSize"] = _always(size or _SMTP)
+        attachment = max(size, _ATTACHMENT)
+        yield DesiredObject("Email", SINGLETON, {"maxMessageSize": size or _MESSAGE, "maxAttachmentSize": attachment})
         yield DesiredObject("Imap", SINGLETON, {"maxRequestSize": max(size, _IMAP_REQUEST)})
         yield DesiredObject("Jmap", SINGLETON, {"maxUploadSize": max(size, _UPLOAD), "uploadQuota": max(size, _UPLOAD)})
     if terms.messages_per_connection:

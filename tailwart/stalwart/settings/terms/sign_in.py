@@ -14,6 +14,11 @@ from tailwart.stalwart.settings.terms.fields import Count, Networks, Term, addre
 
 EVERYONE = "everyone"
 PASSWORD_NETWORKS = "credentials/[Password]/allowedIps"  # noqa: S105 - a property path, not a password
+<<<<<<< HEAD
+=======
+# The deploy itself signs in from the mailbox's own namespace.
+OWN_NETWORKS = ("127.0.0.1", "::1")
+>>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
 
 
 def _who(value: object, info: ValidationInfo) -> str:
@@ -36,7 +41,11 @@ def objects(terms: SignInTerms, addresses: Iterable[str]) -> Iterator[DesiredObj
     for address_ in addresses:
         if address_ in terms.passwords_from or EVERYONE in terms.passwords_from:
             networks = terms.passwords_from.get(address_, terms.passwords_from.get(EVERYONE))
+<<<<<<< HEAD
             allowed = frozenset((*networks, *LOOPBACK) if networks else ())
+=======
+            allowed = frozenset((*networks, *OWN_NETWORKS) if networks else ())
+>>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
             yield DesiredObject("Account", address_, {PASSWORD_NETWORKS: allowed})
     if terms.app_passwords:
         yield DesiredObject("Authentication", SINGLETON, {"maxAppPasswords": terms.app_passwords})

@@ -77,7 +77,7 @@ def objects(terms: SpamTerms) -> Iterator[DesiredObject]:
         if terms.gives(name):
             value = getattr(terms, name)
             # The server's way to say "never": a threshold of zero.
-            fields[field] = 0.0 if value is None and field.startswith("score") else value
+            fields[field] = 0 if value is None and field.startswith("score") else value
     if fields:
         yield DesiredObject("SpamSettings", SINGLETON, fields)
     if terms.trusted_senders:
