@@ -26,16 +26,12 @@ from tailwart.printing import say
 _COMMANDS = {
     "lab": ("lab.cli", "lab", "The whole system on this machine: up, down, status, ssh, logs, send, fetch."),
     "settings": ("tailwart.cli.settings", "settings", "Stalwart's settings: plan, apply, export."),
-<<<<<<< HEAD
-    "account": ("tailwart.cli.account", "account", "Mail accounts: list, add, passwd, alias, quota, disable."),
-    "bans": ("tailwart.cli.bans", "bans", "Addresses that the mail server refuses: list, lift."),
-=======
     "account": (
         "tailwart.cli.account",
         "account",
         "Mail accounts: list, add, passwd, alias, quota, disable, app-password, sieve.",
     ),
->>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
+    "bans": ("tailwart.cli.bans", "bans", "Addresses that the mail server refuses: list, lift."),
     "recover": ("tailwart.cli.recover", "recover", "Locked out: reset the administrator's password (lesson 17)."),
     "tailnet": ("tailwart.cli.tailnet", "tailnet", "The tailnet policy: plan, apply, test, restore, matrix."),
     "dns": ("tailwart.cli.dns", "dns", "The zone: plan, apply, check, snapshot, restore, zonefile, diff."),

@@ -15,7 +15,7 @@ import click
 
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
-from tailwart.network import SMTP, Services
+from tailwart.network import LOOPBACK, SMTP, Services
 from tailwart.printing import say
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.directory import Accounts, entries
@@ -30,7 +30,6 @@ from tailwart.stalwart.settings.groupdata import full_address
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tailwart.stalwart.settings.terms.fields import duration, text_or_file
 from tailwart.stalwart.settings.terms.fields import networks as parse_networks
-from tailwart.stalwart.settings.terms.sign_in import OWN_NETWORKS
 
 
 @dataclass
@@ -167,7 +166,7 @@ def disable(address: str, *, undo: bool, as_json: bool) -> None:
 def app_password_add(address: str, name: str, *, expires: str | None, networks: Sequence[str], as_json: bool) -> None:
     """Make an app password and sign in with it; the last line is the password."""
     until = datetime.now(UTC) + timedelta(milliseconds=_parsed(duration, expires)) if expires else None
-    allowed = (*_parsed(parse_networks, list(networks)), *OWN_NETWORKS) if networks else ()
+    allowed = (*_parsed(parse_networks, list(networks)), *LOOPBACK) if networks else ()
     with _session() as session:
         address = session.full(address)
         secret = session.accounts.app_passwords(address).add(name, until, allowed)

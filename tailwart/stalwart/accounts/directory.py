@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwart.errors import TailwartError
-<<<<<<< HEAD
 from tailwart.network import INSIDE
-=======
 from tailwart.stalwart.accounts.app_passwords import AppPasswords
->>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
 from tailwart.stalwart.accounts.passwords import hashed
 from tailwart.stalwart.accounts.scripts import Scripts
 from tailwart.stalwart.protocol.client import Client
@@ -127,15 +124,6 @@ class Accounts:
             self._update(address, patch)
 
     def set_password(self, address: str, password: str) -> None:
-<<<<<<< HEAD
-        """Replace the password; app passwords and keys stay, and so do the networks that the password counts in."""
-        held = self.find(address).get("credentials")
-        index = next((key for key, item in (held or {}).items() if item.get(TYPE) == "Password"), None)
-        secret = hashed(password)
-        patch: dict[str, Any] = {"credentials": {"0": {TYPE: "Password", "secret": secret}}}
-        if index is not None:
-            patch = {f"credentials/{index}/secret": secret}
-=======
         """Replace the password; app passwords, networks and a second factor of the account stay."""
         account = self.find(address)
         secret = hashed(password)
@@ -144,7 +132,6 @@ class Accounts:
             patch = {placed("credentials/[Password]/secret", account): secret}
         elif account.get("credentials"):
             patch = {placed("credentials/[Password]", account): {TYPE: "Password", "secret": secret}}
->>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
         self._update(address, patch)
 
     def app_passwords(self, address: str) -> AppPasswords:

@@ -63,6 +63,7 @@ def _of_terms(settings: MailboxSettings, only: Terms) -> Iterable[DesiredObject]
         only,
         services=settings.env.mail_services,
         addresses=[account.address for account in settings.accounts],
+        administrators={account.address for account in settings.accounts if account.admin},
         webhooks_signed=True,
         ldap_secret=True,
     )

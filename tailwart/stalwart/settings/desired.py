@@ -17,7 +17,7 @@ from tailwart.stalwart.settings import perimeter
 from tailwart.stalwart.settings.desired_object import DesiredObject, combined
 from tailwart.stalwart.settings.inputs import AccountInput, GroupInput, ListInput, MailboxSettings
 from tailwart.stalwart.settings.terms import model as terms
-from tailwart.stalwart.settings.terms.sign_in import EVERYONE, PASSWORD_NETWORKS
+from tailwart.stalwart.settings.terms.sign_in import PASSWORD_NETWORKS
 
 
 def desired(settings: MailboxSettings) -> tuple[DesiredObject, ...]:
@@ -49,6 +49,7 @@ def _objects(settings: MailboxSettings) -> Iterator[DesiredObject]:
         settings.terms,
         services=settings.env.mail_services,
         addresses=[account.address for account in settings.accounts],
+        administrators={account.address for account in settings.accounts if account.admin},
         webhooks_signed=settings.env.webhook_key is not None,
         ldap_secret=settings.env.ldap_bind_password is not None,
     )
@@ -111,7 +112,7 @@ def _account(settings: MailboxSettings, account: AccountInput) -> DesiredObject:
     if account.description is not None:
         fields["description"] = account.description
     named = settings.terms.mailbox_sign_in.passwords_from if settings.terms.mailbox_sign_in else {}
-    if account.admin and not {account.address, EVERYONE} & named.keys():
+    if account.admin and account.address not in named:
         # JMAP carries administration as well as mail, so a public JMAP must not take an administrator's login.
         fields[PASSWORD_NETWORKS] = frozenset(INSIDE)
     return DesiredObject("Account", account.address, fields, at_creation={TYPE: "User"}, password=account.password)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from tailwart.fields import Domain
 from tailwart.network import Services
@@ -63,12 +63,21 @@ class Terms(Term):
 
 
 def objects(
-    terms: Terms, *, services: Services, addresses: Iterable[str], webhooks_signed: bool, ldap_secret: bool
+    terms: Terms,
+    *,
+    services: Services,
+    addresses: Iterable[str],
+    administrators: Container[str],
+    webhooks_signed: bool,
+    ldap_secret: bool,
 ) -> Iterator[DesiredObject]:
-    """The desired objects of every topic that is set; `addresses` are those of the declared accounts."""
+    """The desired objects of every topic that is set.
+
+    `addresses` are those of the declared accounts, `administrators` those among them with that role.
+    """
     yield from domains.objects(terms.mailbox_domains or {})
     if terms.mailbox_sign_in is not None:
-        yield from sign_in.objects(terms.mailbox_sign_in, addresses)
+        yield from sign_in.objects(terms.mailbox_sign_in, addresses, administrators)
     yield from encryption.objects(terms.mailbox_encryption or {})
     if terms.mailbox_directory is not None:
         yield from directory.objects(terms.mailbox_directory, with_secret=ldap_secret)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationInfo
@@ -14,11 +14,6 @@ from tailwart.stalwart.settings.terms.fields import Count, Networks, Term, addre
 
 EVERYONE = "everyone"
 PASSWORD_NETWORKS = "credentials/[Password]/allowedIps"  # noqa: S105 - a property path, not a password
-<<<<<<< HEAD
-=======
-# The deploy itself signs in from the mailbox's own namespace.
-OWN_NETWORKS = ("127.0.0.1", "::1")
->>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
 
 
 def _who(value: object, info: ValidationInfo) -> str:
@@ -28,24 +23,21 @@ def _who(value: object, info: ValidationInfo) -> str:
 class SignInTerms(Term):
     """`passwords_from`: networks in which an account's own password counts; app passwords count everywhere.
 
-    Keys are addresses of declared accounts, or "everyone" for all of them; None lifts the restriction. Administrators
-    that neither names sign in from the tailnet alone.
+    Keys are addresses of declared accounts, or "everyone" for all but administrators; None lifts the restriction.
+    Administrators that are not named sign in from the tailnet alone.
     """
 
     passwords_from: Mapping[Annotated[str, BeforeValidator(_who)], Networks | None] = {}
     app_passwords: Count | None = None
 
 
-def objects(terms: SignInTerms, addresses: Iterable[str]) -> Iterator[DesiredObject]:
+def objects(terms: SignInTerms, addresses: Iterable[str], administrators: Container[str]) -> Iterator[DesiredObject]:
     """The restriction of each of these accounts that the terms name."""
     for address_ in addresses:
-        if address_ in terms.passwords_from or EVERYONE in terms.passwords_from:
+        everyone = EVERYONE in terms.passwords_from and address_ not in administrators
+        if address_ in terms.passwords_from or everyone:
             networks = terms.passwords_from.get(address_, terms.passwords_from.get(EVERYONE))
-<<<<<<< HEAD
             allowed = frozenset((*networks, *LOOPBACK) if networks else ())
-=======
-            allowed = frozenset((*networks, *OWN_NETWORKS) if networks else ())
->>>>>>> fae344c (Recipes: docs/recipes.md, pasted by tests and seen to act; app passwords and people's Sieve scripts as commands)
             yield DesiredObject("Account", address_, {PASSWORD_NETWORKS: allowed})
     if terms.app_passwords:
         yield DesiredObject("Authentication", SINGLETON, {"maxAppPasswords": terms.app_passwords})
