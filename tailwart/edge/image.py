@@ -21,6 +21,9 @@ L4_MODULE = "github.com/mholt/caddy-l4"
 USER_ID = 65532
 """The user Caddy runs as; in no range that Debian hands out."""
 
+PIDS = 512
+"""Threads that Caddy may have: a few more than processors, and those of its healthcheck."""
+
 _SPEAKER = "fetch-caddy: "
 _BUILDKIT = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
 
@@ -66,8 +69,8 @@ def reference(inputs: ImageInputs) -> str:
     return f"{REPOSITORY}:{digest[:16]}"
 
 
-def compose_file(image: str) -> str:
-    """compose.yaml of the project, running ``image``."""
+def compose_file(image: str, memory: int) -> str:
+    """compose.yaml of the project, running ``image`` with at most ``memory`` bytes."""
     return templates.render(
         "edge/compose.yaml.j2",
         image=image,
@@ -76,6 +79,8 @@ def compose_file(image: str) -> str:
         mount=MOUNT,
         uid=USER_ID,
         admin_socket=ADMIN_SOCKET,
+        memory=memory,
+        pids=PIDS,
     )
 
 

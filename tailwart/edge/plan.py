@@ -32,7 +32,7 @@ NOTHING = Probe(1, b"")
 class EdgePlan:
     """One edge host. ``caddyfile`` is the web Caddy's file, empty for a mail-only edge.
 
-    ``ipv6``: the host has a public IPv6 address and must listen on it (lesson 8).
+    ``ipv6``: the host has a public IPv6 address and must listen on it (lesson 8). ``memory``: bytes that Caddy may take.
     """
 
     routes: EdgeRoutes
@@ -40,6 +40,7 @@ class EdgePlan:
     membership: Membership
     caddyfile: str = ""
     ipv6: bool = False
+    memory: int = 512 * 1024 * 1024
 
     @property
     def files(self) -> tuple[HostFile, ...]:
@@ -49,7 +50,7 @@ class EdgePlan:
             for name, content in (
                 ("Dockerfile", image.dockerfile(self.inputs)),
                 ("fetch-caddy.sh", image.fetch_script()),
-                ("compose.yaml", image.compose_file(self.reference)),
+                ("compose.yaml", image.compose_file(self.reference, self.memory)),
                 ("caddy.json", render(self.routes)),
             )
         )
@@ -119,6 +120,7 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
         membership=Membership(environment.ts_tailnet, environment.tag_edge, environment.ts_login_server or ""),
         caddyfile=edge.web or "",
         ipv6=edge.ipv6 is not None,
+        memory=environment.edge_memory,
     )
 
 

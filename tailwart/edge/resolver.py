@@ -33,5 +33,7 @@ UNIT = units.path(
     script=HostFile(f"{DIRECTORY}/follow-resolver.sh", _SCRIPT, "0755"),
     changed="/etc/resolv.conf",
     unit=("After=docker.service",),
+    # The engine's directory of containers may be anywhere.
+    options=units.sandbox(writes=None),
     done=f'{_WORDS}; {_COPY}; [ -z "$copy" ] || {_SAME}',
 )

@@ -120,6 +120,9 @@ class Environment(BaseModel):
         None,
     )
 
+    stalwart_memory: v.Size = _key("Limits", "Memory that Stalwart may take, at least 256M.", "2G", "2G")
+    edge_memory: v.Size = _key("Limits", "Memory that an edge's Caddy may take, at least 64M.", "512M", "512M")
+
     ts_tailnet: v.Tailnet = _key("Tailnet", "MagicDNS name of the tailnet.", "tail1234.ts.net")
     stalwart_magic_name: v.Label = _key("Tailnet", "The mailbox's host name on the tailnet.", "stalwart", "stalwart")
     ts_oauth_client_id: str | None = _key(

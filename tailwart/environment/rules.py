@@ -16,6 +16,7 @@ def contradictions(env: Environment) -> Iterator[Problem]:
     yield from _tailnet(env)
     yield from _dns(env)
     yield from _names(env)
+    yield from _limits(env)
 
 
 def _demand(env: Environment, why: str, *attributes: str) -> Iterator[Problem]:
@@ -111,3 +112,10 @@ def _names(env: Environment) -> Iterator[Problem]:
     repeated = sorted({domain for domain in env.domains if env.domains.count(domain) > 1})
     if repeated:
         yield Problem("EXTRA_DOMAINS", "each domain once, without DOMAIN itself", ",".join(repeated))
+
+
+def _limits(env: Environment) -> Iterator[Problem]:
+    # Below these neither program starts, and a typo (2 for 2G) would only show as a container that is killed again and again.
+    for attribute, least in (("stalwart_memory", 256), ("edge_memory", 64)):
+        if getattr(env, attribute) < least << 20:
+            yield Problem(attribute.upper(), f"{least}M or more", str(getattr(env, attribute)))

@@ -118,6 +118,49 @@ def path(
     return replace(_triggered(f"{name}.path", trigger, _service(name, script, sections)), done=done)
 
 
+_SANDBOX = (
+    "NoNewPrivileges=yes",
+    "CapabilityBoundingSet=",
+    # Not `yes`: that leaves directories which root without capabilities may not even look into, and the docker command
+    # would complain about its configuration.
+    "ProtectHome=tmpfs",
+    "PrivateTmp=yes",
+    "PrivateDevices=yes",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "LockPersonality=yes",
+    "MemoryDenyWriteExecute=yes",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@privileged @resources",
+    "UMask=0077",
+)
+
+
+def sandbox(*, writes: Sequence[str] | None = (), network: bool = False) -> tuple[str, ...]:
+    """Lines of the section ``[Service]`` (systemd.exec(5)) that leave a script what it needs and take the rest.
+
+    ``writes`` are the paths that it may write; None: everything but /usr, /boot and /etc. Without ``network`` it reaches
+    Unix sockets alone, the engine's among them. Every unit of the deploy gets these lines, as part of its ``options``.
+    """
+    system = ("ProtectSystem=full",) if writes is None else ("ProtectSystem=strict", *_writable(writes))
+    reach = ("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",) if network else (
+        "RestrictAddressFamilies=AF_UNIX", "PrivateNetwork=yes", "IPAddressDeny=any",
+    )  # fmt: skip
+    return (*_SANDBOX, *system, *reach)
+
+
+def _writable(paths: Sequence[str]) -> tuple[str, ...]:
+    return (f"ReadWritePaths={' '.join(paths)}",) if paths else ()
+
+
 def drift(unit: Unit, report: HostReport) -> list[str]:
     """Why ``unit`` must be activated, in the operator's words; empty when it is up to date."""
     changed = [f"{file.path} changes" for file in pending(report, unit.files)[0]]

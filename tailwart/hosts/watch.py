@@ -73,6 +73,10 @@ _FINGERPRINT = " ".join(
         ".HostConfig.Sysctls",
         ".HostConfig.RestartPolicy",
         ".HostConfig.LogConfig",
+        ".HostConfig.ReadonlyRootfs",
+        ".HostConfig.Tmpfs",
+        ".HostConfig.Memory",
+        ".HostConfig.PidsLimit",
     )
 )
 

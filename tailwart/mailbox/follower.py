@@ -16,5 +16,5 @@ UNIT = units.service(
     script=HostFile(f"{names.DIRECTORY}/follow.sh", templates.text("mailbox/follow.sh"), "0755"),
     # The script ends whenever the engine closes its event stream, and must always come back.
     unit=("Wants=docker.service", "After=docker.service", "StartLimitIntervalSec=0"),
-    options=("Restart=always", "RestartSec=3"),
+    options=("Restart=always", "RestartSec=3", *units.sandbox(writes=(names.DIRECTORY,))),
 )

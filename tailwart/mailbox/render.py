@@ -20,13 +20,17 @@ HEALTH_ADDRESS = "127.0.0.1:9002"
 # reader is `tailwart.mailbox.failures`, which has the messages.
 NO_TAILNET = "no-tailnet"
 NO_STORE = "no-store"
+MEBIBYTE = 1024 * 1024
 
 _OAUTH_SECRET = "tskey-client-"  # noqa: S105 - the prefix that distinguishes an OAuth client's secret from an auth key
 
 
 @dataclass(frozen=True, slots=True)
 class ComposeValues:
-    """Everything the Compose template takes."""
+    """Everything the Compose template takes. Memory is in bytes; a process or thread counts one of the ``pids``.
+
+    tailscaled takes some 50 MB, Stalwart up to 512 threads for work that blocks beside those of its stores.
+    """
 
     project: str
     tailscale_image: str
@@ -39,6 +43,10 @@ class ComposeValues:
     stalwart_inputs: str
     ula_subnet: str
     ula_gateway: str
+    stalwart_memory: int
+    stalwart_pids: int = 1024
+    sidecar_memory: int = 256 * MEBIBYTE
+    sidecar_pids: int = 256
 
 
 def compose_file(values: ComposeValues) -> str:
@@ -69,6 +77,7 @@ def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_in
         stalwart_inputs=stalwart_inputs,
         ula_subnet=str(prefix),
         ula_gateway=str(prefix[1]),
+        stalwart_memory=environment.stalwart_memory,
     )
 
 

@@ -55,11 +55,14 @@ attempt=1
 while :; do
     echo "fetch-caddy: download $attempt of $attempts from $CADDY_URL for linux/$arch$arm (at most ${max_time}s)" >&2
     rc=0
-    status=$(curl --silent --show-error --location --fail-with-body --connect-timeout 20 --max-time "$max_time" \
-        --speed-limit 1 --speed-time "$max_time" --output "$part" --write-out '%{http_code}' "$@" 2>"$errors") || rc=$?
+    # A program travels here: a redirect may lead to another host, but not out of TLS.
+    status=$(curl --silent --show-error --location --proto-redir =https --fail-with-body \
+        --connect-timeout 20 --max-time "$max_time" --speed-limit 1 --speed-time "$max_time" --output "$part" --write-out '%{http_code}' "$@" 2>"$errors") || rc=$?
     [ "$rc" -ne 0 ] || break
     seen="HTTP $status, curl error $rc: $(tail -n 1 "$errors")"
     [ "$rc" -ne 22 ] || seen="HTTP $status: $(head -c 600 "$part" 2>/dev/null | tr -d '\000' | tr '\n\t' '  ')"
+    [ "$rc" -ne 1 ] || fail "the download service redirects to something that is not https" "seen: $seen" \
+        "remedy: set CADDY_DOWNLOAD_URL to the https address that really serves the download"
     case $status in
         408 | 429 | 500 | 502 | 503 | 504) ;;
         4*) # The service's own word on a module it cannot build; asking again gives the same answer.

@@ -37,6 +37,18 @@ def refusal(status: int, body: str) -> Answer:
     return answer
 
 
+def redirect(location: str) -> Answer:
+    """302 to another place."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(302)
+        request.send_header("Location", location)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return answer
+
+
 def silence(released: threading.Event) -> Answer:
     """A build that does not end."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.templates.edge.downloads import Answer, DownloadService, binary, refusal, silence
+from tests.templates.edge.downloads import Answer, DownloadService, binary, redirect, refusal, silence
 
 SCRIPT = Path(__file__).parents[3] / "templates" / "edge" / "fetch-caddy.sh"
 L4 = "github.com/mholt/caddy-l4"
@@ -78,6 +78,14 @@ def test_a_refused_build_shows_the_services_message_and_is_not_asked_again(targe
     assert "refused the build: no such module: example.org/x@v9" in result.stderr
     assert "CADDY_PLUGINS" in result.stderr
     assert len(service.queries) == 1
+
+
+def test_a_redirect_out_of_tls_is_not_followed(caddy: Path, target: Path) -> None:
+    with DownloadService([binary(caddy.read_bytes())]).running() as elsewhere:
+        words = failure(target, redirect(elsewhere.url))
+        assert elsewhere.queries == []
+    assert "redirects to something that is not https" in words
+    assert "remedy: set CADDY_DOWNLOAD_URL" in words
 
 
 def test_a_build_that_never_ends_is_given_up(target: Path) -> None:

@@ -72,6 +72,17 @@ def test_systemd_accepts_the_unit(tmp_path: Path, unit: Unit) -> None:
     assert not [line for line in result.stderr.splitlines() if any(name in line for name in unit.names)]
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here; the lab's hosts have it")
+@pytest.mark.parametrize("unit", [follower.UNIT, resolver.UNIT], ids=lambda unit: unit.name)
+def test_systemd_finds_little_that_a_unit_of_the_deploy_could_abuse(tmp_path: Path, unit: Unit) -> None:
+    for file in unit.files[1:]:
+        (tmp_path / Path(file.path).name).write_bytes(file.data)
+    # From 0 (nothing exposed) to 100; a unit without any of this has 96.
+    words = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(tmp_path / unit.service)]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr
+
+
 def follow(directory: Path, *arguments: str, **answers: str) -> list[str]:
     """Run the follower with a docker command that gives these ``answers``; returns what docker was asked to do."""
     tools = directory / "tools"

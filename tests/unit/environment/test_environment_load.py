@@ -58,6 +58,8 @@ def test_a_good_file_becomes_the_typed_object(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
+        ("STALWART_MEMORY", "2", "256M or more"),
+        ("EDGE_MEMORY", "many", "a size in bytes"),
         ("DOMAIN", "example", "two labels"),
         ("DOMAIN", "exa mple.org", "domain name"),
         ("DOMAIN", "-bad.example.org", "domain name"),

@@ -67,6 +67,19 @@ def test_no_service_publishes_a_port_and_stalwart_lives_in_the_sidecars_network(
         assert services["stalwart"]["depends_on"]["ts-stalwart"]["condition"] == "service_healthy"
 
 
+def test_containers_have_what_they_need_and_bounds() -> None:
+    services = compose(environment(stalwart_memory="3G"))["services"]
+    for service in services.values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+    assert services["stalwart"]["cap_add"] == ["NET_BIND_SERVICE"]
+    assert services["stalwart"]["read_only"] is True
+    assert services["stalwart"]["mem_limit"] == 3 * 1024**3
+    assert services["ts-stalwart"]["cap_add"] == ["NET_ADMIN", "NET_RAW"]
+    assert 0 < services["ts-stalwart"]["mem_limit"] < services["stalwart"]["mem_limit"]
+    assert all(service["pids_limit"] > 0 for service in services.values())
+
+
 def test_every_directory_the_image_declares_as_a_volume_has_a_name() -> None:
     mounts = {mount["target"]: mount for mount in compose(environment())["services"]["stalwart"]["volumes"]}
     assert mounts["/etc/stalwart"]["type"] == mounts["/var/lib/stalwart"]["type"] == "volume"
