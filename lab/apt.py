@@ -14,7 +14,10 @@ from lab.console import step
 from lab.engine import Docker
 
 # What the deploy's roles and the tests install on bare hosts. Their dependencies come along.
-PACKAGES = ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "iptables", "postgresql-client", "jq")
+PACKAGES = (
+    *("docker.io", "docker-cli", "docker-compose", "docker-buildx", "iptables", "nftables", "postgresql-client", "jq"),
+    "unattended-upgrades",
+)
 
 # The index is made inside a host's own image: apt there decides what a bare host lacks.
 _FETCH = """

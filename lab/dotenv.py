@@ -17,7 +17,7 @@ def path() -> Path:
 def write(
     secrets: Mapping[str, str], keys: Mapping[str, str], images: Mapping[str, str], edges: Sequence[Host]
 ) -> bool:
-    """Write the file (0600); True when it changed. ``keys`` are the pre-auth keys, ``images`` the lab's registry's."""
+    """Write the file (0600); True when it changed. ``keys`` is the keyring, ``images`` the lab's registry's."""
     return paths.write_private(path(), render(secrets, keys, images, edges).encode())
 
 
@@ -46,8 +46,6 @@ def render(
         "TS_OAUTH_CLIENT_ID": secrets["TS_OAUTH_CLIENT_ID"],
         "TS_OAUTH_CLIENT_SECRET": secrets["TS_OAUTH_CLIENT_SECRET"],
         "TS_LOGIN_SERVER": LOGIN_SERVER,
-        "TS_AUTHKEY": keys["stalwart"],
-        "TS_EDGE_AUTHKEY": keys["edge"],
         # The owner of the lab's tailnet; headscale has no autogroup:admin.
         "TAG_OWNERS": "owner@",
         "STALWART_STORE": "postgres",

@@ -16,9 +16,9 @@ from lab.topology import CONTROL, Host
 LOGIN_SERVER = "https://headscale.lab.test"
 
 
-def auth_key(docker: Docker, tags: Sequence[str], *, ephemeral: bool = False) -> str:
-    """A reusable pre-auth key for nodes with these tags. headscale takes no OAuth client secret in its place."""
-    command = ["lab-authkey", ",".join(tags), *(["--ephemeral"] if ephemeral else [])]
+def auth_key(docker: Docker, tags: Sequence[str]) -> str:
+    """A reusable pre-auth key for nodes with these tags."""
+    command = ["lab-authkey", ",".join(tags)]
     return docker.text(*engine.exec_arguments(CONTROL.container, command))
 
 

@@ -7,6 +7,7 @@ which keeps open connections.
 
 from __future__ import annotations
 
+from pydantic import SecretStr
 from pyinfra import host
 
 from tailwart.edge import plan as edge_plan
@@ -27,8 +28,14 @@ def deploy() -> None:
 
     engine.ensure(name="Edge: container engine and Compose", watch=plan.project.watch)
 
+    def key() -> SecretStr | None:
+        # Loaded where a node has to join: a run that changes nothing asks no API.
+        from tailwart.tailnet.minting import edge_key  # noqa: PLC0415
+
+        return edge_key(environment)
+
     # Before the edge: a resolver that knows the tailnet's names is copied into its container at the start.
-    join_tailnet(name=f"Edge: on the tailnet with {plan.membership.tag}", plan=plan, key=environment.ts_edge_authkey)
+    join_tailnet(name=f"Edge: on the tailnet with {plan.membership.tag}", plan=plan, key=key)
 
     if plan.caddyfile:
         # Before the edge: two programs cannot both listen on :443.

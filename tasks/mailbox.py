@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pydantic import SecretStr
 from pyinfra import host
 
 from tailwart.environment import Environment
 from tailwart.facts.host import expect
 from tailwart.mailbox.follower import UNIT as FOLLOWER
+from tailwart.mailbox.login import SIDECAR_KEY
 from tailwart.mailbox.project import compose_project
-from tailwart.operations import compose, engine, hostfiles, systemd
+from tailwart.operations import compose, engine, hostfiles, nodekey, systemd
 from tailwart.stalwart import operations as stalwart
 from tailwart.stalwart.lifecycle import bootstrap
 
@@ -31,7 +33,17 @@ def deploy() -> None:
     # An uninitialised store needs a bootstrap credential for its first start.
     stalwart.prepare_bootstrap(name="Mailbox: credential for the first start", watch=watch)
 
+    def key() -> SecretStr:
+        # Loaded where a node has to join: a run that changes nothing asks no API.
+        from tailwart.tailnet.minting import sidecar_key  # noqa: PLC0415
+
+        return sidecar_key(environment)
+
+    nodekey.provide_key(
+        name="Mailbox: key for a sidecar that is not on the tailnet", project=project, node=SIDECAR_KEY, key=key
+    )
     compose.up(name="Mailbox: sidecar and Stalwart up and healthy", project=project, around=stalwart.queue_held)
+    nodekey.forget_key(name="Mailbox: no key of the tailnet is left", project=project, node=SIDECAR_KEY)
 
     # After the first start, or it would start a Stalwart whose files are still being written.
     systemd.activate(name="Mailbox: Stalwart follows its sidecar", unit=FOLLOWER, watch=watch)

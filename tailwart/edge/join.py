@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 
 from pydantic import SecretStr
@@ -21,9 +21,12 @@ from tailwart.operations.progress import announce
 from tailwart.operations.remote import command
 from tailwart.runner import Runner
 
+Key = Callable[[], SecretStr | None]
+"""Gives an auth key, or None without any way to one; called when the host really has to join."""
+
 
 @operation()
-def join_tailnet(plan: EdgePlan, key: SecretStr | None) -> Generator[FunctionCommand, None, None]:
+def join_tailnet(plan: EdgePlan, key: Key) -> Generator[FunctionCommand, None, None]:
     """The host is a node of the tailnet with the edge's tag; one that is on a tailnet already is left as it is."""
     host = ctx_host.get()
     try:
@@ -37,7 +40,7 @@ def join_tailnet(plan: EdgePlan, key: SecretStr | None) -> Generator[FunctionCom
     yield command(host, partial(join, desired=plan.membership, key=key), "join the tailnet")
 
 
-def join(run: Runner, desired: Membership, key: SecretStr | None) -> None:
+def join(run: Runner, desired: Membership, key: Key) -> None:
     """Do what is missing, with the status read again after each step; raises `TailwartError`."""
     for _ in Step:
         result = run(tailnet.STATUS, timeout=60)
@@ -91,22 +94,24 @@ def _start(run: Runner) -> None:
         )
 
 
-def _up(run: Runner, desired: Membership, key: SecretStr | None) -> None:
-    secret = key.get_secret_value() if key else ""
-    if not secret:
+def _up(run: Runner, desired: Membership, key: Key) -> None:
+    given = key()
+    if given is None:
         raise tailnet.no_key(desired)
+    secret = given.get_secret_value()
     # The key travels on standard input into a file that only root reads, and tailscale reads it from there.
     up = shlex.join(tailnet.up(desired, secret))
     result = run(
         "set -eu; umask 077; key=$(mktemp /run/tailwart-key-XXXXXX); trap 'rm -f \"$key\"' EXIT; "
         f'cat >"$key"; {up} --auth-key="file:$key" 2>&1',
-        stdin=tailnet.auth_key(secret),
+        stdin=secret,
         timeout=180,
     )
     if not result.ok:
         raise TailwartError(
             "the edge host could not join the tailnet",
             seen=result.stdout.replace(secret, "********").strip()[-800:],
-            expected=f"TS_EDGE_AUTHKEY to be valid, unused or reusable, and for {desired.tag}",
-            remedy=f"make a new auth key with {desired.tag}, set TS_EDGE_AUTHKEY and run the deploy again",
+            expected=f"an auth key that is valid, unused or reusable, and for {desired.tag}",
+            remedy="run the deploy again, which makes a new one-time key; where TS_EDGE_AUTHKEY is set, leave it empty "
+            f"or make a new key with {desired.tag}",
         )

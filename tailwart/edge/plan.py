@@ -32,7 +32,7 @@ NOTHING = Probe(1, b"")
 class EdgePlan:
     """One edge host. ``caddyfile`` is the web Caddy's file, empty for a mail-only edge.
 
-    ``ipv6``: the host has a public IPv6 address and must listen on it (lesson 8). ``memory``: bytes that Caddy may take.
+    ``ipv6``: the host has a public IPv6 address and must listen on it (lesson 8). ``memory``: bytes for Caddy.
     """
 
     routes: EdgeRoutes

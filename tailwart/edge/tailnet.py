@@ -52,8 +52,8 @@ def step(desired: Membership, installed: bool, exit_code: int, status: str) -> S
 def up(desired: Membership, key: str) -> list[str]:
     """``tailscale up`` for this key, without the key itself, which must not be part of a command line.
 
-    A key of Tailscale's own may need the tag spelled out (an OAuth secret mints tagged keys only). headscale's keys
-    carry their tags, and it refuses a registration that asks for them again.
+    A key of Tailscale's own may need the tag spelled out. headscale's keys carry their tags, and it refuses a
+    registration that asks for them again.
     """
     words = ["tailscale", "up", "--timeout=90s", "--accept-dns=true"]
     if desired.login_server:
@@ -63,22 +63,15 @@ def up(desired: Membership, key: str) -> list[str]:
     return words
 
 
-def auth_key(key: str) -> str:
-    """The key in tailscale's form. Nodes that join with an OAuth secret are ephemeral by default, and an edge that was
-    offline for an hour must not have left the tailnet."""
-    if key.startswith("tskey-client-") and "?" not in key:
-        return f"{key}?ephemeral=false&preauthorized=true"
-    return key
-
-
 def no_key(desired: Membership) -> TailwartError:
     """The host must join, and there is no key to join it with."""
     by_hand = shlex.join(up(desired, "tskey-"))
     return TailwartError(
         "the edge host is not on the tailnet",
-        seen="`tailscale status` reports it as logged out, and TS_EDGE_AUTHKEY is empty",
+        seen="`tailscale status` reports it as logged out, and there is nothing to make an auth key with",
         expected=f"a node of {desired.tailnet} with {desired.tag}",
-        remedy=f"set TS_EDGE_AUTHKEY to an auth key for {desired.tag}, or run `{by_hand}` on the host and log in",
+        remedy=f"set TS_OAUTH_CLIENT_ID and …_SECRET, or TS_EDGE_AUTHKEY to an auth key for {desired.tag}, or "
+        f"run `{by_hand}` on the host and log in",
     )
 
 

@@ -32,9 +32,15 @@ def _mailbox(env: Environment) -> Iterator[Problem]:
     password = env.stalwart_admin_password
     if password is not None and len(password.get_secret_value()) < 12:
         yield Problem("STALWART_ADMIN_PASSWORD", "12 characters or more", "short", secret=True)
-    if env.ts_authkey is None and env.ts_oauth_client_secret is None:
+    if env.ts_authkey is None and env.ts_oauth_client_secret is None and env.ts_api_key is None:
         yield Problem(
-            "TS_AUTHKEY", "an auth key, or TS_OAUTH_CLIENT_SECRET: without one the sidecar cannot join the tailnet"
+            "TS_AUTHKEY", "an auth key, or TS_OAUTH_CLIENT_ID and …_SECRET, with which the deploy makes one-time keys"
+        )
+    if env.ts_ephemeral and env.ts_authkey is None:
+        yield Problem(
+            "TS_EPHEMERAL",
+            "false, or a reusable key in TS_AUTHKEY: a one-time key cannot bring an ephemeral node back",
+            "true",
         )
     if env.smarthost_address is not None and (env.smarthost_username is None) != (env.smarthost_password is None):
         missing = "smarthost_username" if env.smarthost_username is None else "smarthost_password"
@@ -51,6 +57,8 @@ def _stores(env: Environment) -> Iterator[Problem]:
 def _tailnet(env: Environment) -> Iterator[Problem]:
     if env.ts_oauth_client_id is not None:
         yield from _demand(env, "TS_OAUTH_CLIENT_ID is set", "ts_oauth_client_secret")
+    elif env.ts_oauth_client_secret is not None:
+        yield from _demand(env, "TS_OAUTH_CLIENT_SECRET is set", "ts_oauth_client_id")
 
 
 def _dns(env: Environment) -> Iterator[Problem]:
@@ -115,7 +123,7 @@ def _names(env: Environment) -> Iterator[Problem]:
 
 
 def _limits(env: Environment) -> Iterator[Problem]:
-    # Below these neither program starts, and a typo (2 for 2G) would only show as a container that is killed again and again.
+    # Below these neither program starts, and a typo (2 for 2G) would show as a container that is killed for ever.
     for attribute, least in (("stalwart_memory", 256), ("edge_memory", 64)):
         if getattr(env, attribute) < least << 20:
             yield Problem(attribute.upper(), f"{least}M or more", str(getattr(env, attribute)))

@@ -147,8 +147,8 @@ _SANDBOX = (
 def sandbox(*, writes: Sequence[str] | None = (), network: bool = False) -> tuple[str, ...]:
     """Lines of the section ``[Service]`` (systemd.exec(5)) that leave a script what it needs and take the rest.
 
-    ``writes`` are the paths that it may write; None: everything but /usr, /boot and /etc. Without ``network`` it reaches
-    Unix sockets alone, the engine's among them. Every unit of the deploy gets these lines, as part of its ``options``.
+    ``writes`` are the paths that it may write; None: everything but /usr, /boot and /etc. Without ``network`` it
+    reaches Unix sockets alone, the engine's among them. Every unit of the deploy has these lines in its ``options``.
     """
     system = ("ProtectSystem=full",) if writes is None else ("ProtectSystem=strict", *_writable(writes))
     reach = ("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",) if network else (

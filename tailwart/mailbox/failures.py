@@ -49,8 +49,8 @@ def _no_tailnet(environment: Environment, output: list[str]) -> TailwartError:
         "the mailbox's sidecar is not on the tailnet",
         seen="\n".join(output) or "no login in the sidecar's log",
         expected=f"a node {environment.stalwart_magic_name} with the tag {environment.tag_stalwart}",
-        remedy="check TS_AUTHKEY or TS_OAUTH_CLIENT_SECRET (an OAuth client may only hand out its own tags), "
-        "TS_LOGIN_SERVER, and whether the tailnet waits for somebody to approve the device",
+        remedy="run the deploy again: a sidecar that the tailnet has forgotten then gets a new key. If that does not "
+        "help, check TS_AUTHKEY where it is set, TS_LOGIN_SERVER, and whether the tailnet waits for an approval",
     )
 
 

@@ -8,6 +8,12 @@ SIDECAR = "ts-stalwart"
 # Where the server answers inside its own namespace.
 BASE = "http://127.0.0.1:8080"
 PROJECT = "tailwart-mailbox"
+# Where the sidecar finds its auth key while it joins: a directory, so that the file may come and go. The older file was
+# mounted by itself and stayed.
+JOIN = f"{DIRECTORY}/join"
+KEY = f"{JOIN}/authkey"
+KEY_MOUNT = "/run/tailwart/authkey"
+OLD_KEY = f"{DIRECTORY}/authkey"
 
 # Environment variables of the container. Stalwart reads its secrets from these, because such references read back
 # exactly, where a value in the store comes back masked and cannot be compared. A DNS provider names its own.

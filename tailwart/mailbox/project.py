@@ -12,6 +12,7 @@ from tailwart.hosts.project import Check, ComposeProject, Overlay, Preparation, 
 from tailwart.mailbox import follower, names, render
 from tailwart.mailbox.addresses import tailnet_addresses
 from tailwart.mailbox.failures import explain
+from tailwart.mailbox.login import SIDECAR_KEY
 
 MODULES = "/etc/modules-load.d/tailwart.conf"
 
@@ -25,16 +26,13 @@ def compose_project(environment: Environment) -> ComposeProject:
     """The project; raises `TailwartError` for missing settings, and for a tailnet address in a file (lesson 6)."""
     directory = names.DIRECTORY
     config = HostFile(f"{directory}/config/config.json", render.store_config_text(environment))
-    key = render.auth_key(environment)
-    authkey = HostFile(f"{directory}/authkey", f"{key}\n", "0600", secret=True)
     secrets = HostFile(f"{directory}/.env", render.env_file(render.secret_values(environment)), "0600", secret=True)
-    sidecar_inputs = inputs_digest([authkey])
     stalwart_inputs = inputs_digest([config])
-    values = render.compose_values(environment, sidecar_inputs=sidecar_inputs, stalwart_inputs=stalwart_inputs)
+    values = render.compose_values(environment, stalwart_inputs=stalwart_inputs)
     compose = HostFile(f"{directory}/compose.yaml", render.compose_file(values))
     files = (
         config,
-        authkey,
+        *_kept_key(environment),
         secrets,
         compose,
         HostFile(f"{directory}/bootstrap.yaml", render.bootstrap_overlay()),
@@ -48,18 +46,19 @@ def compose_project(environment: Environment) -> ComposeProject:
             HostDirectory("/opt/tailwart"),
             HostDirectory(directory, "0700"),
             HostDirectory(f"{directory}/config"),
+            HostDirectory(names.JOIN, "0700"),
         ),
         files=files,
         services=(
-            Service("ts-stalwart", inputs=sidecar_inputs),
+            Service("ts-stalwart"),
             Service("stalwart", inputs=stalwart_inputs, forbidden=(names.ENV_RECOVERY_ADMIN, names.ENV_RECOVERY_MODE)),
         ),
         overlays=(Overlay(names.BOOTSTRAP_ENV, "bootstrap.yaml"),),
         checks=(_TUN_CHECK,),
         preparations=(_TUN_MODULE, _network(environment.mailbox_ula)),
         explain=partial(explain, environment),
-        secrets=_secrets(environment, key),
-        beside=follower.UNIT.watch,
+        secrets=_secrets(environment),
+        beside=follower.UNIT.watch | SIDECAR_KEY.watch,
     )
 
 
@@ -90,8 +89,16 @@ def _network(prefix: IPv6Network) -> Preparation:
     )
 
 
-def _secrets(environment: Environment, key: str) -> tuple[str, ...]:
+def _kept_key(environment: Environment) -> tuple[HostFile, ...]:
+    """The key of an ephemeral sidecar, which needs it whenever it was away for too long. Any other's is not kept."""
+    if not environment.ts_ephemeral or environment.ts_authkey is None:
+        return ()
+    return (HostFile(names.KEY, f"{environment.ts_authkey.get_secret_value()}\n", "0600", secret=True),)
+
+
+def _secrets(environment: Environment) -> tuple[str, ...]:
     values = (
+        environment.ts_authkey,
         environment.stalwart_db_password,
         environment.smarthost_password,
         environment.s3_secret_key,
@@ -102,7 +109,7 @@ def _secrets(environment: Environment, key: str) -> tuple[str, ...]:
         *environment.provider_secrets,
         *environment.secrets.values(),
     )
-    return (key, key.partition("?")[0], *(value.get_secret_value() for value in values if value is not None))
+    return tuple(value.get_secret_value() for value in values if value is not None)
 
 
 def _refuse_addresses(files: tuple[HostFile, ...]) -> None:

@@ -13,7 +13,6 @@ from tailwart.errors import TailwartError
 from tailwart.hosts import templates
 from tailwart.mailbox import names
 
-AUTHKEY_TARGET = "/run/tailwart/authkey"
 ROCKSDB_PATH = "/var/lib/stalwart/data"
 HEALTH_ADDRESS = "127.0.0.1:9002"
 # What the sidecar's healthcheck prints. Codes, because a healthcheck that changes recreates the sidecar. Their only
@@ -21,8 +20,6 @@ HEALTH_ADDRESS = "127.0.0.1:9002"
 NO_TAILNET = "no-tailnet"
 NO_STORE = "no-store"
 MEBIBYTE = 1024 * 1024
-
-_OAUTH_SECRET = "tskey-client-"  # noqa: S105 - the prefix that distinguishes an OAuth client's secret from an auth key
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +32,9 @@ class ComposeValues:
     project: str
     tailscale_image: str
     stalwart_image: str
-    authkey_target: str
     sidecar_environment: tuple[tuple[str, str], ...]
     sidecar_health: str
     stalwart_secrets: tuple[str, ...]
-    sidecar_inputs: str
     stalwart_inputs: str
     ula_subnet: str
     ula_gateway: str
@@ -59,21 +54,19 @@ def bootstrap_overlay() -> str:
     return templates.text("mailbox/bootstrap.yaml")
 
 
-def compose_values(environment: Environment, *, sidecar_inputs: str, stalwart_inputs: str) -> ComposeValues:
-    """The Compose template's values; the two digests are those of the files that each service reads."""
+def compose_values(environment: Environment, *, stalwart_inputs: str) -> ComposeValues:
+    """The Compose template's values; the digest is that of the files that Stalwart reads."""
     prefix = environment.mailbox_ula
     return ComposeValues(
         project=names.PROJECT,
         tailscale_image=str(environment.tailscale_image),
         stalwart_image=str(environment.stalwart_image),
-        authkey_target=AUTHKEY_TARGET,
         # Compose expands dollar signs in the file, and no value here is meant to be expanded.
         sidecar_environment=tuple(
             (name, value.replace("$", "$$")) for name, value in sidecar_environment(environment).items()
         ),
         sidecar_health=sidecar_health(environment),
         stalwart_secrets=tuple(secret_values(environment)),
-        sidecar_inputs=sidecar_inputs,
         stalwart_inputs=stalwart_inputs,
         ula_subnet=str(prefix),
         ula_gateway=str(prefix[1]),
@@ -112,41 +105,21 @@ def store_config_text(environment: Environment) -> str:
     return json.dumps(store_config(environment), indent=2) + "\n"
 
 
-def auth_key(environment: Environment) -> str:
-    """The key with which the sidecar joins. An OAuth client's secret gets TS_EPHEMERAL added; an auth key was made so.
-
-    Raises `TailwartError` when neither TS_AUTHKEY nor TS_OAUTH_CLIENT_SECRET is set.
-    """
-    key = environment.ts_authkey or environment.ts_oauth_client_secret
-    if key is None:
-        raise TailwartError(
-            "the mailbox's sidecar has no key to join the tailnet with",
-            seen="TS_AUTHKEY and TS_OAUTH_CLIENT_SECRET are both empty",
-            expected="an OAuth client's secret (tskey-client-…) or an auth key",
-            remedy="set TS_OAUTH_CLIENT_SECRET, or TS_AUTHKEY, in .env",
-        )
-    value = key.get_secret_value()
-    if value.startswith(_OAUTH_SECRET) and "?" not in value:
-        # Written in both cases: nodes made with an OAuth secret are ephemeral by default.
-        return f"{value}?ephemeral={'true' if environment.ts_ephemeral else 'false'}"
-    return value
-
-
 def sidecar_environment(environment: Environment) -> dict[str, str]:
     """The sidecar's environment, none of it secret.
 
-    The key is read from a file: containerboot passes TS_AUTHKEY on as an argument of `tailscale up`, where every
-    process list would show it.
+    The key is read from a file, which is there only while the sidecar joins. As a value, containerboot would pass it
+    on as an argument of `tailscale up`, where every process list shows it.
     """
     arguments = []
     # headscale's keys carry their tags, and it refuses a registration that asks for some as well.
-    if auth_key(environment).startswith("tskey-"):
+    if not environment.ts_login_server:
         arguments.append(f"--advertise-tags={environment.tag_stalwart}")
     if environment.ts_login_server:
         arguments.append(f"--login-server={environment.ts_login_server}")
     values = {
-        "TS_AUTHKEY": f"file:{AUTHKEY_TARGET}",
-        # A node that is logged in stays so when the key has expired or was revoked since.
+        "TS_AUTHKEY": f"file:{names.KEY_MOUNT}",
+        # A node that is logged in needs no key.
         "TS_AUTH_ONCE": "true",
         "TS_STATE_DIR": "/var/lib/tailscale",
         "TS_HOSTNAME": environment.stalwart_magic_name,

@@ -13,9 +13,14 @@ from tailwart.tailnet.desired import desired
 from tailwart.tailnet.push import Push
 
 
+def has_credential(environment: Environment) -> bool:
+    """Whether the settings hold an OAuth client or an API key."""
+    return bool((environment.ts_oauth_client_id and environment.ts_oauth_client_secret) or environment.ts_api_key)
+
+
 def client(environment: Environment) -> PolicyClient:
     """The policy API at TS_API_URL, by the OAuth client or else the API key. `TailwartError` without either."""
-    if not (environment.ts_oauth_client_id and environment.ts_oauth_client_secret) and not environment.ts_api_key:
+    if not has_credential(environment):
         raise TailwartError(
             "There is no credential for the policy API",
             expected="TS_OAUTH_CLIENT_ID and TS_OAUTH_CLIENT_SECRET, or TS_API_KEY",

@@ -37,7 +37,7 @@ def stalwart(mailbox: Host) -> dict[str, Any]:
     return inspect(mailbox, "stalwart")
 
 
-@pytest.mark.parametrize("name", [".env", "authkey", "bootstrap.env", "credentials", "fingerprints.json"])
+@pytest.mark.parametrize("name", [".env", "bootstrap.env", "credentials", "fingerprints.json"])
 def test_secrets_are_readable_by_root_alone(mailbox: Host, name: str) -> None:
     file = mailbox.file(f"{DIRECTORY}/{name}")
     assert file.is_file

@@ -13,6 +13,7 @@ from pyinfra.context import ctx_host
 from tailwart.environment import Environment
 from tailwart.hosts.project import Preparation, record
 from tailwart.hosts.report import HEADER, TRAILER, parse
+from tailwart.mailbox import names
 from tailwart.mailbox.follower import UNIT
 from tailwart.mailbox.project import compose_project
 from tailwart.stalwart import operations as stalwart
@@ -29,10 +30,13 @@ RUNBOOK = [
     "Mailbox: container engine with IPv6 egress for containers",
     "Mailbox: files of the mailbox",
     "Mailbox: credential for the first start",
+    "Mailbox: key for a sidecar that is not on the tailnet",
     "Mailbox: sidecar and Stalwart up and healthy",
+    "Mailbox: no key of the tailnet is left",
     "Mailbox: Stalwart follows its sidecar",
     "Mailbox: settings of Stalwart",
 ]
+KEY, BRING_UP, FORGET, FOLLOW = RUNBOOK[3:7]
 
 
 @operation()
@@ -62,15 +66,15 @@ def changes(run: FakeRun) -> list[str]:
 def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() -> None:
     with fake_run([], ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
-        assert changes(run) == RUNBOOK[:-1]
+        assert changes(run) == [name for name in RUNBOOK[:-1] if name != FORGET]
         assert facts(run.commands) == len(run.commands) == 1
 
 
-def test_the_runbook_is_six_operations_in_this_order() -> None:
+def test_the_runbook_is_these_operations_in_this_order() -> None:
     with fake_run(UP_TO_DATE, ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
-        names = [name for key in run.host.op_hash_order for name in run.state.get_op_meta(key).names]
-    assert names == RUNBOOK
+        found = [name for key in run.host.op_hash_order for name in run.state.get_op_meta(key).names]
+    assert found == RUNBOOK
 
 
 def test_a_host_that_is_up_to_date_has_no_change_and_is_asked_once() -> None:
@@ -86,15 +90,17 @@ def test_a_host_that_is_up_to_date_has_no_change_and_is_asked_once() -> None:
     ("old", "new", "expected"),
     [
         # The stopped container alone; its files and the engine are up to date.
-        ("\tc1\trunning\thealthy\t", "\tc1\texited\t\t", [RUNBOOK[3]]),
+        ("\tc1\trunning\thealthy\t", "\tc1\texited\t\t", [BRING_UP]),
+        # The stopped sidecar: it may have to join again.
+        ("\tc0\trunning\thealthy\t", "\tc0\texited\t\t", [KEY, BRING_UP]),
         # A sidecar that was restarted under Stalwart.
-        ("2026-11-21T02:00:00Z", "2026-11-21T09:00:00Z", [RUNBOOK[3]]),
+        ("2026-11-21T02:00:00Z", "2026-11-21T09:00:00Z", [BRING_UP]),
         # A file that somebody edited: written again, and what reads it is brought up again.
-        (COMPOSE.sha256 + "\t", "0" * 64 + "\t", [RUNBOOK[1], RUNBOOK[3]]),
+        (COMPOSE.sha256 + "\t", "0" * 64 + "\t", [RUNBOOK[1], BRING_UP]),
         # An older version of the follower still runs.
-        (next(line for line in UP_TO_DATE if line.startswith("probe")).rpartition("\t")[2], "b2xk", [RUNBOOK[4]]),
+        (next(line for line in UP_TO_DATE if line.startswith("probe")).rpartition("\t")[2], "b2xk", [FOLLOW]),
         # Its script was edited: the containers are not touched.
-        (UNIT.files[0].sha256 + "\t", "0" * 64 + "\t", [RUNBOOK[4]]),
+        (UNIT.files[0].sha256 + "\t", "0" * 64 + "\t", [FOLLOW]),
     ],
 )
 def test_one_deviation_leads_to_what_repairs_it_and_nothing_else(old: str, new: str, expected: list[str]) -> None:
@@ -111,8 +117,15 @@ def test_a_preparation_is_named_in_the_plan(preparation: Preparation, caplog: py
     with fake_run([*UP_TO_DATE, needed], ENVIRONMENT) as run, caplog.at_level(logging.INFO):
         run.state.config.DIFF = True
         run.plan(mailbox.deploy)
-        assert changes(run) == [RUNBOOK[3]]
+        assert changes(run) == [BRING_UP]
     assert preparation.reason in caplog.text
+
+
+@pytest.mark.parametrize("path", [names.KEY, names.OLD_KEY])
+def test_a_key_that_a_run_has_left_behind_is_removed(path: str) -> None:
+    with fake_run([*UP_TO_DATE, f"path\tregular file\t600\troot:root\t{path}"], ENVIRONMENT) as run:
+        run.plan(mailbox.deploy)
+        assert changes(run) == [FORGET]
 
 
 def test_a_failing_host_stops_the_role_with_an_error_in_the_operators_words(caplog: pytest.LogCaptureFixture) -> None:

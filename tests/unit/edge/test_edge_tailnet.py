@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tailwart.edge.tailnet import Membership, Step, auth_key, no_key, step, up
+from tailwart.edge.tailnet import Membership, Step, no_key, step, up
 from tailwart.errors import TailwartError
 from tests.unit.edge.host_report import ON_TAILNET
 
@@ -50,12 +50,6 @@ def test_the_key_is_not_part_of_the_command() -> None:
 )
 def test_the_tag_is_spelled_out_for_tailscale_and_not_for_headscale(key: str, spelled: bool) -> None:
     assert ("--advertise-tags=tag:reverse-proxy" in up(DESIRED, key)) is spelled
-
-
-def test_an_edge_joined_by_an_oauth_secret_is_not_ephemeral() -> None:
-    assert auth_key("tskey-client-a") == "tskey-client-a?ephemeral=false&preauthorized=true"
-    assert auth_key("tskey-client-a?ephemeral=true") == "tskey-client-a?ephemeral=true"
-    assert auth_key("tskey-auth-a") == "tskey-auth-a"
 
 
 def test_without_a_key_the_remedy_is_the_command_to_join_by_hand() -> None:

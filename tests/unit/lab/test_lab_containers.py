@@ -153,26 +153,9 @@ def test_a_host_without_nodes_forgets_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert not [call for call in calls if "delete" in call]
 
 
-def test_keys_are_made_once_for_a_control_server_and_never_stand_in_arguments(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    born = ["monday"]
-
-    def answer(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:
-        if "lab-authkey" in arguments:
-            return said(f"hskey-auth-{arguments[3]}-{born[0]}\n")
-        return said("100.64.0.9\n" if "tailscale" in arguments else born[0])
-
-    calls = answers(monkeypatch, answer)
-    first = keyring.load(DOCKER)
-    assert first["relay_address"] == "100.64.0.9"
-    assert keyring.load(DOCKER) == first
-    assert len([call for call in calls if "lab-authkey" in call]) == 2
-    born[0] = "tuesday"
-    assert keyring.load(DOCKER)["stalwart"] != first["stalwart"]
-    assert not any("hskey" in word for call in calls for word in call)
-    assert (tmp_path / "tailwart" / "lab" / "keys.json").stat().st_mode & 0o777 == 0o600
+def test_the_relays_address_is_asked_of_the_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, lambda arguments: said("100.64.0.9\n" if "tailscale" in arguments else ""))
+    assert keyring.load(DOCKER) == {"relay_address": "100.64.0.9"}
 
 
 @responses.activate

@@ -1,0 +1,77 @@
+"""One-time auth keys: made on the operator's machine, so that no host ever holds a credential of the tailnet's API.
+
+A minted key joins one node with one tag, approved, within minutes; then it is worth nothing. The node that it joins
+keeps its place by its own state, so the key is not needed again: a tagged node's key does not expire, and only an
+ephemeral node is forgotten while it is away (`TS_EPHEMERAL`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import SecretStr
+
+from tailwart.environment import Environment
+from tailwart.errors import TailwartError
+from tailwart.tailnet import session
+from tailwart.tailnet.client import Credentials, PolicyClient
+
+KEY_SECONDS = 900
+"""A key's life, in seconds: long enough for the first pull of the sidecar's image over a slow line."""
+# An OAuth client's secret holds the client's id. Tailscale's own programs take one in place of an auth key.
+_OAUTH_SECRET = re.compile(r"tskey-client-(?P<id>[A-Za-z0-9]+)-")
+
+
+def sidecar_key(environment: Environment) -> SecretStr:
+    """For the mailbox's sidecar: TS_AUTHKEY, or one that is minted now for TAG_STALWART; raises `TailwartError`."""
+    return _key(environment, environment.ts_authkey, "TS_AUTHKEY", environment.tag_stalwart, environment.ts_ephemeral)
+
+
+def edge_key(environment: Environment) -> SecretStr | None:
+    """For an edge: TS_EDGE_AUTHKEY, or one that is minted now for TAG_EDGE. None without a credential for either.
+
+    Never ephemeral: an edge that was offline for an hour must not have left the tailnet. Raises `TailwartError`.
+    """
+    if environment.ts_edge_authkey is None and not session.has_credential(environment):
+        return None
+    return _key(environment, environment.ts_edge_authkey, "TS_EDGE_AUTHKEY", environment.tag_edge, ephemeral=False)
+
+
+def _key(environment: Environment, given: SecretStr | None, setting: str, tag: str, ephemeral: bool) -> SecretStr:
+    oauth = _OAUTH_SECRET.match(given.get_secret_value()) if given else None
+    if given is not None and oauth is None:
+        return given
+    client = (
+        session.client(environment)
+        if oauth is None
+        else PolicyClient(str(environment.ts_api_url), Credentials(client_id=oauth["id"], client_secret=oauth.string))
+    )
+    return mint(client, setting, tag, ephemeral=ephemeral)
+
+
+def mint(client: PolicyClient, setting: str, tag: str, *, ephemeral: bool = False) -> SecretStr:
+    """A new one-time key for one node with ``tag``, approved beforehand.
+
+    Tailscale's API, `POST /tailnet/-/keys`. ``setting`` is the key of `.env` that could hold a key instead. Raises
+    `TailwartError` for a credential without the scope or the tag.
+    """
+    create = {"reusable": False, "ephemeral": ephemeral, "preauthorized": True, "tags": [tag]}
+    document = {
+        "capabilities": {"devices": {"create": create}},
+        "expirySeconds": KEY_SECONDS,
+        # At most 50 letters, digits, hyphens and blanks.
+        "description": f"tailwart one-time {tag.removeprefix('tag:')}"[:50],
+    }
+    try:
+        answer = client.create_key(document)
+    except TailwartError as problem:
+        problem.expected = f"a credential with the scope auth_keys that may hand out {tag}"
+        problem.remedy = (
+            f"give the OAuth client of TS_OAUTH_CLIENT_ID the scope auth_keys and {tag} (admin console: Settings, "
+            f"OAuth clients), or set {setting} to an auth key for {tag}"
+        )
+        raise
+    key = str(answer.get("key") or "")
+    if not key:
+        raise TailwartError("the answer to the request for an auth key holds no key", remedy="check TS_API_URL")
+    return SecretStr(key)
