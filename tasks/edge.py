@@ -7,16 +7,20 @@ which keeps open connections.
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import SecretStr
 from pyinfra import host
 
+from tailwart.connectors.shell import prove_login
 from tailwart.edge import plan as edge_plan
 from tailwart.edge.join import join_tailnet
 from tailwart.edge.resolver import UNIT as RESOLVER
 from tailwart.edge.serve import serve
 from tailwart.edge.share import give_https_back, share_https
 from tailwart.facts.host import expect
-from tailwart.operations import engine, systemd
+from tailwart.hosts.hardening.plan import HostRole
+from tailwart.operations import engine, hardening, systemd
 
 
 def deploy() -> None:
@@ -24,9 +28,11 @@ def deploy() -> None:
     environment = host.data.environment
     plan = edge_plan.of(environment, host.data.edge)
 
-    expect(host, plan.project.watch)
+    role = HostRole(plan.project.name, plan.routes.ports)
+    watch = plan.project.watch | role.watch
+    expect(host, watch)
 
-    engine.ensure(name="Edge: container engine and Compose", watch=plan.project.watch)
+    engine.ensure(name="Edge: container engine and Compose", watch=watch)
 
     def key() -> SecretStr | None:
         # Loaded where a node has to join: a run that changes nothing asks no API.
@@ -46,3 +52,12 @@ def deploy() -> None:
 
     # After the edge, which no longer listens on :443 by then.
     give_https_back(name="Edge: a web Caddy no longer shared has :443 back", plan=plan)
+
+    # Last: a host that does not let the operator in under the new rules serves all the same.
+    hardening.harden(
+        name="Edge: packet filter, SSH and security updates",
+        role=role,
+        watch=watch,
+        prove=partial(prove_login, environment, host.data.edge.ssh),
+        wanted=environment.hardens(host.data.edge.name),
+    )

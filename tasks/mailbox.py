@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import SecretStr
 from pyinfra import host
 
+from tailwart.connectors.shell import prove_login
 from tailwart.environment import Environment
 from tailwart.facts.host import expect
+from tailwart.hosts.hardening.plan import HostRole
 from tailwart.mailbox.follower import UNIT as FOLLOWER
 from tailwart.mailbox.login import SIDECAR_KEY
 from tailwart.mailbox.project import compose_project
-from tailwart.operations import compose, engine, hostfiles, nodekey, systemd
+from tailwart.operations import compose, engine, hardening, hostfiles, nodekey, systemd
 from tailwart.stalwart import operations as stalwart
 from tailwart.stalwart.lifecycle import bootstrap
 
@@ -19,7 +23,9 @@ def deploy() -> None:
     """Nothing here is reachable from outside: no port is published, the edges come in over the tailnet."""
     environment: Environment = host.data.environment
     project = compose_project(environment)
-    watch = project.watch | bootstrap.WATCH
+    assert environment.mailbox_ssh is not None, "the role has a host"
+    role = HostRole(project.name)
+    watch = project.watch | bootstrap.WATCH | role.watch
     expect(host, watch)
     stalwart.expect(host, environment)
 
@@ -49,3 +55,12 @@ def deploy() -> None:
     systemd.activate(name="Mailbox: Stalwart follows its sidecar", unit=FOLLOWER, watch=watch)
 
     stalwart.apply_settings(name="Mailbox: settings of Stalwart", environment=environment)
+
+    # Last: a host that does not let the operator in under the new rules has a mailbox all the same.
+    hardening.harden(
+        name="Mailbox: packet filter, SSH and security updates",
+        role=role,
+        watch=watch,
+        prove=partial(prove_login, environment, environment.mailbox_ssh),
+        wanted=environment.hardens("mailbox"),
+    )

@@ -106,5 +106,12 @@ def _loss(client: HostClient) -> str:
     return transport.loss() if isinstance(transport, PromptTransport) and not transport.is_active() else ""
 
 
+def prove_login(environment: Environment, target: SshTarget) -> None:
+    """A new connection is let in and runs a command; raises `TailwartError` or `TimeoutError`."""
+    with SshRunner(environment, target) as run:
+        if not run("true", timeout=20).ok:
+            raise TailwartError(f"SSH to {target} connects, and then runs no command")
+
+
 def _text(octets: bytes) -> str:
     return octets.decode("utf-8", "replace")

@@ -120,8 +120,16 @@ class Environment(BaseModel):
         None,
     )
 
-    stalwart_memory: v.Size = _key("Limits", "Memory that Stalwart may take, at least 256M.", "2G", "2G")
-    edge_memory: v.Size = _key("Limits", "Memory that an edge's Caddy may take, at least 64M.", "512M", "512M")
+    harden: v.Boolean = _key(
+        "Hardening",
+        "Packet filter, SSH without passwords and security updates on mailbox and edges; a host with containers or "
+        "services of others is left alone, and said.",
+        "true",
+        True,
+    )
+    harden_skip: v.Texts = _key("Hardening", "Hosts to leave alone: mailbox, or names of EDGES.", "mailbox,edge-2", ())
+    stalwart_memory: v.Size = _key("Hardening", "Memory that Stalwart may take, at least 256M.", "2G", "2G")
+    edge_memory: v.Size = _key("Hardening", "Memory that an edge's Caddy may take, at least 64M.", "512M", "512M")
 
     ts_tailnet: v.Tailnet = _key("Tailnet", "MagicDNS name of the tailnet.", "tail1234.ts.net")
     stalwart_magic_name: v.Label = _key("Tailnet", "The mailbox's host name on the tailnet.", "stalwart", "stalwart")
@@ -364,6 +372,11 @@ class Environment(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Every setting with its secrets masked: what `pyinfra inventory.py debug-inventory` shows of a host's data."""
         return self.model_dump(mode="json", fallback=str)
+
+    def hardens(self, host: str) -> bool:
+        """Whether this host is to be hardened, by its name in the inventory. Not one that a web server shares."""
+        shared = any(edge.name == host and edge.web is not None for edge in self.edges)
+        return self.harden and host not in self.harden_skip and not shared
 
     @property
     def mail_host(self) -> str:

@@ -17,6 +17,7 @@ def contradictions(env: Environment) -> Iterator[Problem]:
     yield from _dns(env)
     yield from _names(env)
     yield from _limits(env)
+    yield from _hardening(env)
 
 
 def _demand(env: Environment, why: str, *attributes: str) -> Iterator[Problem]:
@@ -120,6 +121,13 @@ def _names(env: Environment) -> Iterator[Problem]:
     repeated = sorted({domain for domain in env.domains if env.domains.count(domain) > 1})
     if repeated:
         yield Problem("EXTRA_DOMAINS", "each domain once, without DOMAIN itself", ",".join(repeated))
+
+
+def _hardening(env: Environment) -> Iterator[Problem]:
+    known = ("mailbox", *(edge.name for edge in env.edges))
+    for name in env.harden_skip:
+        if name not in known:
+            yield Problem("HARDEN_SKIP", f"names of hosts: {', '.join(known)}", name)
 
 
 def _limits(env: Environment) -> Iterator[Problem]:

@@ -120,7 +120,6 @@ def path(
 
 _SANDBOX = (
     "NoNewPrivileges=yes",
-    "CapabilityBoundingSet=",
     # Not `yes`: that leaves directories which root without capabilities may not even look into, and the docker command
     # would complain about its configuration.
     "ProtectHome=tmpfs",
@@ -144,17 +143,24 @@ _SANDBOX = (
 )
 
 
-def sandbox(*, writes: Sequence[str] | None = (), network: bool = False) -> tuple[str, ...]:
+def sandbox(
+    *,
+    writes: Sequence[str] | None = (),
+    network: bool = False,
+    capabilities: Sequence[str] = (),
+    families: Sequence[str] = (),
+) -> tuple[str, ...]:
     """Lines of the section ``[Service]`` (systemd.exec(5)) that leave a script what it needs and take the rest.
 
     ``writes`` are the paths that it may write; None: everything but /usr, /boot and /etc. Without ``network`` it
-    reaches Unix sockets alone, the engine's among them. Every unit of the deploy has these lines in its ``options``.
+    reaches Unix sockets alone, the engine's among them. ``capabilities`` and ``families`` (of sockets) are added where
+    a script works on the host's own network. Every unit of the deploy has these lines in its ``options``.
     """
     system = ("ProtectSystem=full",) if writes is None else ("ProtectSystem=strict", *_writable(writes))
-    reach = ("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",) if network else (
-        "RestrictAddressFamilies=AF_UNIX", "PrivateNetwork=yes", "IPAddressDeny=any",
-    )  # fmt: skip
-    return (*_SANDBOX, *system, *reach)
+    sockets = ("AF_UNIX", *(("AF_INET", "AF_INET6") if network else ()), *families)
+    alone = () if network or families else ("PrivateNetwork=yes", "IPAddressDeny=any")
+    bounds = (f"CapabilityBoundingSet={' '.join(capabilities)}", f"RestrictAddressFamilies={' '.join(sockets)}")
+    return (*_SANDBOX, *bounds, *system, *alone)
 
 
 def _writable(paths: Sequence[str]) -> tuple[str, ...]:
