@@ -169,8 +169,9 @@ def test_a_host_that_was_logged_out_is_joined_again(served_edge: Path) -> None:
 
 
 @pytest.fixture
-def web_server(deployed: Path) -> Iterator[str]:
-    """A web Caddy on the edge host, holding :443 as it would before the edge came."""
+def web_server(deployed: Path, tmp_path: Path) -> Iterator[str]:
+    """A web Caddy on the edge host, holding :443 as it would before the edge came: no packet filter closes it."""
+    deploy(variant(deployed, tmp_path / "open", HARDEN_SKIP=EDGE), "--limit", "edge")
     programs.ensure([programs.CADDY])
     binary = programs.binary("caddy").read_bytes()
     hosts.exec(EDGE, ["sh", "-c", "cat >/usr/local/bin/caddy && chmod 755 /usr/local/bin/caddy"], stdin=binary)

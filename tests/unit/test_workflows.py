@@ -43,6 +43,20 @@ def test_actions_are_pinned_and_the_token_only_reads(path: Path) -> None:
         assert re.fullmatch(r"[\w.-]+/[\w./-]+@(v\d+(\.\d+)*|[0-9a-f]{40})", action), action
 
 
+def test_the_policy_workflow_stores_no_secret_and_a_pull_request_cannot_write() -> None:
+    path = ROOT / ".github" / "workflows" / "tailnet-policy.yml"
+    assert "secrets." not in path.read_text()
+    jobs = read(path)["jobs"]
+    for job in jobs.values():
+        assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    writing = [name for name, job in jobs.items() if "TS_WRITE_CLIENT_ID" in str(job)]
+    assert writing == ["apply"]
+    # The identity that writes takes no other run than those of this environment.
+    assert jobs["apply"]["environment"] == "tailnet"
+    assert jobs["apply"]["if"] == "github.event_name == 'push'"
+    assert "head.repo.full_name == github.repository" in jobs["plan"]["if"]
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_a_checkout_leaves_no_credential_behind(path: Path) -> None:
     for step in steps(read(path)):

@@ -16,6 +16,7 @@ from tailwart.environment import Edge, Environment
 _edge = Edge.model_validate({{"name": "edge-1", "ssh": "root@192.0.2.7"}})
 _environment = Environment.model_validate({{
     "domain": "example.org", "ts_tailnet": "tail1234.ts.net", "ts_authkey": "tskey-auth-x", "smarthost_address": None,
+    "mailbox_ssh": "root@192.0.2.10",
     "stalwart_store": "postgres", "stalwart_db_host": "postgres.tail1234.ts.net", "stalwart_db_password": "secret-1",
 }})
 _fake = {{"fake_delay": 0, "fake_delay_jitter": 0, "environment": _environment,

@@ -67,7 +67,7 @@ def deploy(directory: Path, host: EdgeHost, *options: str, **responses: str) -> 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     outcome = deploy(tmp_path, up_to_date(), "-y")
     assert outcome.code == 0, outcome.output
-    assert outcome.row("Grand total") == ["5", "-", "-", "5"]
+    assert outcome.row("Grand total") == ["6", "-", "-", "6"]
 
 
 def test_a_run_without_changes_is_two_remote_commands(tmp_path: Path) -> None:

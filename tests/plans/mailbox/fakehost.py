@@ -17,10 +17,12 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_host, ctx_state
 
 from tailwart.environment import Environment
+from tailwart.hosts.hardening.plan import HostRole
 from tailwart.hosts.project import ComposeProject
 from tailwart.hosts.report import HEADER, TRAILER
 from tailwart.hosts.units import Unit
 from tailwart.stalwart.lifecycle import bootstrap
+from tests.unit.operations import hardened
 from tests.unit.operations.systemctl import shown
 
 REPORT = "tailwart-host-report"
@@ -85,6 +87,7 @@ def up_to_date(project: ComposeProject, unit: Unit, record: str) -> list[str]:
         lines.append(f"sha256\t{file.sha256}\t{file.path}")
     lines.append(f"probe\tunit {unit.name}\t0\t{base64.b64encode(shown(unit).encode()).decode()}")
     lines += [f"probe\t{name}\t0\t" for name, _ in bootstrap.WATCH.probes]
+    lines += hardened.lines(HostRole(project.name))
     for index, service in enumerate(project.services):
         network = "container:c0" if index else "tailwart-mailbox_default"
         fields = (service.name, f"/{service.name}", f"c{index}", "running", "healthy", "0")

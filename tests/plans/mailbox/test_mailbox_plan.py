@@ -21,7 +21,7 @@ from tasks import mailbox
 from tests.plans.mailbox.fakehost import REPORT, FakeRun, fake_run, up_to_date
 from tests.unit.mailbox.test_mailbox_render import OAUTH, POSTGRES, environment
 
-ENVIRONMENT = environment(**POSTGRES)
+ENVIRONMENT = environment(**POSTGRES, mailbox_ssh="root@192.0.2.10")
 PROJECT = compose_project(ENVIRONMENT)
 COMPOSE = next(file for file in PROJECT.files if file.path == PROJECT.compose_path)
 RECORD = record(PROJECT, parse([HEADER, *up_to_date(PROJECT, UNIT, ""), TRAILER]))
@@ -35,8 +35,9 @@ RUNBOOK = [
     "Mailbox: no key of the tailnet is left",
     "Mailbox: Stalwart follows its sidecar",
     "Mailbox: settings of Stalwart",
+    "Mailbox: packet filter, SSH and security updates",
 ]
-KEY, BRING_UP, FORGET, FOLLOW = RUNBOOK[3:7]
+KEY, BRING_UP, FORGET, FOLLOW, SETTINGS = RUNBOOK[3:8]
 
 
 @operation()
@@ -66,7 +67,7 @@ def changes(run: FakeRun) -> list[str]:
 def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() -> None:
     with fake_run([], ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
-        assert changes(run) == [name for name in RUNBOOK[:-1] if name != FORGET]
+        assert changes(run) == [name for name in RUNBOOK if name not in (FORGET, SETTINGS)]
         assert facts(run.commands) == len(run.commands) == 1
 
 

@@ -13,8 +13,10 @@ from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
 from tailwart.edge.plan import EdgePlan
 from tailwart.edge.tailnet import Membership
 from tailwart.hosts.files import HostFile
+from tailwart.hosts.hardening.plan import HostRole
 from tailwart.hosts.project import record
 from tailwart.hosts.report import HEADER, TRAILER, HostReport, parse
+from tests.unit.operations import hardened
 from tests.unit.operations.systemctl import shown
 
 PLAN = EdgePlan(
@@ -65,6 +67,7 @@ class EdgeHost:
             _probe("tailscale", *self.tailscale),
             _probe(f"unit {resolver.UNIT.name}", 0, self.resolver),
             _probe("web-path", 0 if self.web_path else 1, self.web_path),
+            *hardened.lines(HostRole(self.plan.project.name, self.plan.routes.ports)),
         ]
         return [*rows, TRAILER]
 
