@@ -20,6 +20,7 @@ def settings() -> None:
       tailwart settings export -o x   what the server holds, without secrets
       tailwart settings compat        whether the running release takes what is declared
       tailwart settings restart       a restart that delays no mail
+      tailwart settings rotate-dkim   a new DKIM key before its time
 
     Signs of a plan: + create, ~ update, - delete, ! warning. Objects listed as unmanaged are not declared, and stay as
     they are.
@@ -91,3 +92,17 @@ def restart(yes: bool) -> None:
     from tailwart.cli.commands import settings as commands
 
     commands.restart(yes=yes)
+
+
+@settings.command("rotate-dkim")
+@click.argument("domain", required=False)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def rotate_dkim(domain: str | None, yes: bool) -> None:
+    """Give a domain a new DKIM key now.
+
+    Without DOMAIN, the one of .env. The server rotates by itself every 90 days; this is for a key that has leaked. The
+    old key stays published for seven days. Refused for a domain with a key of today: both would have one name.
+    """
+    from tailwart.cli.commands import settings as commands
+
+    commands.rotate_dkim(domain, yes=yes)

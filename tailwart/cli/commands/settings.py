@@ -14,9 +14,13 @@ from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
 from tailwart.printing import say
 from tailwart.releases import DEFAULT_IMAGE
+from tailwart.stalwart.lifecycle import dkim_rotation
 from tailwart.stalwart.lifecycle.assembly import server
 from tailwart.stalwart.lifecycle.server import Observed
 from tailwart.stalwart.mailbox_host import declared, mailbox_host
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
+from tailwart.stalwart.protocol.kinds import KINDS
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.export import plan_lines
 
@@ -123,6 +127,25 @@ def restart(*, yes: bool) -> None:
             click.confirm("Restart Stalwart? Clients reconnect; mail waits some seconds.", abort=True, err=True)
         plane.restart()
     say("Restarted. Next: tailwart settings plan")
+
+
+def rotate_dkim(domain: str | None, *, yes: bool) -> None:
+    """Ask, and order a new DKIM key; the records follow by the server itself or by the dns role."""
+    environment = load().environment
+    with mailbox_host(environment) as run:
+        client = Client(ContainerTransport(run, stored_login()))
+        live = client.read([KINDS[kind].read() for kind in ("Domain", "DkimSignature")])
+        rotation = dkim_rotation.planned(live, domain or environment.domain)
+        say(rotation.describe())
+        if not yes:
+            click.confirm("Order a new key?", abort=True, err=True)
+        dkim_rotation.order(client, rotation, live)
+    # The new key signs at once: receivers must find it soon.
+    say(
+        "Ordered: the server publishes the new record itself. Next: tailwart dns check"
+        if declared(environment).acme
+        else "Ordered. The new key signs at once, so publish it now. Next: tailwart dns apply"
+    )
 
 
 def _no_server(purpose: str) -> TailwartError:

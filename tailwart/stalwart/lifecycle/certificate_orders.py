@@ -3,12 +3,15 @@
 A process that is stopped during a renewal leaves that task pending and locked for ever: a new task for the domain
 replaces it. A change of a domain's provider starts no order by itself, either. With a dead DNS key the server retries,
 and the old certificate stays.
+
+An order on a certificate that is not due ends as `Failed`, and then nothing is planned any more. So such a certificate
+gets its renewal planned for the day on which it is due, and a new provider takes the old certificate's place.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +25,10 @@ from tailwart.stalwart.protocol.values import TYPE, Ref, members_of
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tailwart.stalwart.settings.planning import ObjectChange
 
+# The share of its life after which a certificate is renewed, by the provider's `renewBefore`.
+_RENEWED_AFTER = {"R12": 1 / 2, "R23": 2 / 3, "R34": 3 / 4, "R45": 4 / 5}
+_NOT_DUE = re.compile(r"still valid.* until (\S+)", re.DOTALL)
+
 # Read in addition where certificates are managed.
 CERTIFICATE_READ = (Call("Task", "get", {"ids": None}), Call("Certificate", "get", {"ids": None}))
 _LOCKED_AFTER = timedelta(minutes=15)
@@ -32,13 +39,20 @@ _KEY_TROUBLE = re.compile(r"\b401\b|\b403\b|unauthori|forbidden|refused|notauth|
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The state of one domain's wildcard: `failure` is the last failed attempt's reason, if attempts fail."""
+    """The state of one domain's wildcard: `failure` is the last failed attempt's reason, if attempts fail.
+
+    `due` is the time before which the server refuses to renew a certificate that is present. `held` are the ids of the
+    wildcards, `ended` those of renewals that failed for good.
+    """
 
     domain: str
     domain_id: str
     present: bool
     failure: str
     has_task: bool
+    due: datetime | None = None
+    held: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
 
     @property
     def key_is_dead(self) -> bool:
@@ -66,21 +80,46 @@ def certificates(settings: MailboxSettings, live: Live, now: datetime | None = N
             continue
         tasks = [item for item in live.of("Task") if item.get("domainId") == domain["id"]]
         renewals = [item for item in tasks if item.get(TYPE) == "AcmeRenewal"]
-        failures = [
-            str(status.get("failureReason"))
-            for item in tasks
-            if (status := item.get("status") or {}).get(TYPE) in ("Retry", "Failed")
-        ]
+        held = [item for item in live.of("Certificate") if _covers(item, name, now)]
+        failures = [reason for item in tasks if (reason := _failure(item)) and not (held and _NOT_DUE.search(reason))]
+        ended = [item for item in renewals if (item.get("status") or {}).get(TYPE) == "Failed"]
         found.append(
             Certificate(
                 name,
                 str(domain["id"]),
-                any(_covers(item, name, now) for item in live.of("Certificate")),
+                bool(held),
                 failures[-1][:300] if failures else "",
                 any(_usable(item, now) for item in renewals),
+                max((_due(item, ended, _share(domain, live)) for item in held), default=None),
+                tuple(str(item["id"]) for item in held if _is_managed(item, name)),
+                tuple(str(item["id"]) for item in ended),
             )
         )
     return found
+
+
+def _failure(task: Object) -> str:
+    status = task.get("status") or {}
+    return str(status.get("failureReason")) if status.get(TYPE) in ("Retry", "Failed") else ""
+
+
+def _share(domain: Object, live: Live) -> float:
+    provider_id = (domain.get("certificateManagement") or {}).get("acmeProviderId")
+    provider = next((item for item in live.of("AcmeProvider") if item["id"] == provider_id), {})
+    return _RENEWED_AFTER.get(str(provider.get("renewBefore")), _RENEWED_AFTER["R23"])
+
+
+def _due(certificate: Object, ended: Sequence[Object], share: float) -> datetime:
+    """When the server takes an order for this certificate: as it said itself, else by the certificate's life."""
+    said = [time for task in ended if (match := _NOT_DUE.search(_failure(task))) and (time := _time(match[1]))]
+    begin, end = _time(certificate.get("notValidBefore")), _time(certificate.get("notValidAfter"))
+    counted = begin + (end - begin) * share if begin and end else datetime.min.replace(tzinfo=UTC)
+    return max([*said, counted])
+
+
+def _is_managed(certificate: Object, domain: str) -> bool:
+    """Whether this is a wildcard as the server obtains it; one that a person uploaded has other names."""
+    return set(members_of(certificate.get("subjectAlternativeNames"))) == {f"*.{domain}", domain}
 
 
 def to_order(found: Sequence[Certificate], changes: Sequence[ObjectChange]) -> list[str]:
@@ -95,9 +134,30 @@ def replaces_provider(change: ObjectChange) -> bool:
     return change.ref.kind == "Domain" and "certificateManagement" in change.values and before.get(TYPE) == "Automatic"
 
 
-def order(domain_ids: Sequence[str]) -> Call:
-    """The call that starts an order for each of these domains now."""
-    return Call("Task", "set", {"create": {f"t{domain}": renewal(domain) for domain in domain_ids}})
+def order(
+    found: Sequence[Certificate], changes: Sequence[ObjectChange] = (), now: datetime | None = None
+) -> list[Call]:
+    """The calls that order, or plan, what `to_order` names; empty when that is nothing.
+
+    A certificate that is not due is renewed on its day. One of another provider makes room: the server keeps serving
+    what it has loaded until the new one is there.
+    """
+    now = now or datetime.now(UTC)
+    moved = {change.object_id for change in changes if replaces_provider(change)}
+    wanted = [item for item in found if item.domain_id in to_order(found, changes)]
+    if not wanted:
+        return []
+    old = [identifier for item in wanted if item.domain_id in moved for identifier in item.held]
+    tasks = {
+        f"t{item.domain_id}": renewal(item.domain_id, item.due if _waits(item, now, moved) else None) for item in wanted
+    }
+    ended = [identifier for item in wanted for identifier in item.ended]
+    making_room = [Call("Certificate", "set", {"destroy": old})] if old else []
+    return [*making_room, Call("Task", "set", {"create": tasks, **({"destroy": ended} if ended else {})})]
+
+
+def _waits(item: Certificate, now: datetime, moved: Container[object]) -> bool:
+    return item.present and item.domain_id not in moved and item.due is not None and item.due > now
 
 
 def obtain(
@@ -115,16 +175,17 @@ def obtain(
     found = read()
     # A domain that has just been put under management gets its first order from the server itself.
     enabled = {change.ref.key for change in changed if not replaces_provider(change)}
-    if domains := to_order([item for item in found if item.domain not in enabled], changed):
-        client.call([order(domains)])
+    if calls := order([item for item in found if item.domain not in enabled], changed):
+        client.call(calls)
+        found = read()
     for _ in range(_ATTEMPTS):
         if all(item.present or item.failure for item in found):
             break
         pause()
         found = read()
     else:
-        if domains := to_order(found, ()):
-            client.call([order(domains)])
+        if calls := order(found):
+            client.call(calls)
     for item in found:
         if item.failure:
             raise _failed(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from tailwart.stalwart.protocol.jmap import Call
@@ -41,9 +42,10 @@ def maintenance(what: str) -> Call:
     return Call("Task", "set", {"create": {"now": _maintenance(what)}})
 
 
-def renewal(domain_id: str) -> dict[str, Any]:
-    """The task that orders a domain's certificate now."""
-    return {TYPE: "AcmeRenewal", "status": _NOW, "domainId": domain_id}
+def renewal(domain_id: str, due: datetime | None = None) -> dict[str, Any]:
+    """The task that orders a domain's certificate, now or at a time."""
+    when = {"due": f"{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if due else {}
+    return {TYPE: "AcmeRenewal", "status": {**_NOW, **when}, "domainId": domain_id}
 
 
 def key_rotation(domain_id: str) -> dict[str, Any]:
@@ -59,6 +61,7 @@ ORDERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     *(("Action", {TYPE: name}) for name in (*RELOADS, PAUSE_QUEUE, RESUME_QUEUE)),
     *(("Task", _maintenance(what)) for what in (RELEASE_QUEUE_LOCKS, RESET_RATE_LIMITERS)),
     ("Task", renewal("a")),
+    ("Task", renewal("a", datetime(2027, 1, 20, tzinfo=UTC))),
     ("Task", key_rotation("a")),
 )
 """Kind and document of every order that this project gives, for the check against a server's schema."""

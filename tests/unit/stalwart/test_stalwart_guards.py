@@ -9,14 +9,17 @@ import pytest
 
 from tailwart import releases
 from tailwart.errors import TailwartError
+from tailwart.plan.model import Action
 from tailwart.providers.definition import DnsServer
 from tailwart.runner import Completed
 from tailwart.stalwart.lifecycle import second_server, version
-from tailwart.stalwart.lifecycle.certificate_orders import certificates, to_order
+from tailwart.stalwart.lifecycle.certificate_orders import certificates, order, to_order
 from tailwart.stalwart.lifecycle.probing import listening
 from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.protocol.values import Ref
 from tailwart.stalwart.settings import guards, stores
 from tailwart.stalwart.settings.inputs import Acme, S3Store
+from tailwart.stalwart.settings.planning import ObjectChange
 from tests.unit.stalwart.sample import Deployed, settings
 
 S3 = S3Store("http://garage.tail1234.ts.net:3900", "garage", "stalwart-mail", "GKkey")
@@ -150,6 +153,57 @@ def test_a_renewal_locked_by_a_process_that_is_gone_is_ordered_anew() -> None:
     assert to_order([certificate(locked)], []) == ["b"]
     waiting = {**renewal({"@type": "Pending"}, "2027-01-19T23:56:29Z"), "id": "u"}
     assert to_order([certificate(locked, waiting)], []) == []
+
+
+FRESH = {
+    "id": "c",
+    "subjectAlternativeNames": {"*.example.org": True, "example.org": True},
+    "notValidBefore": "2026-11-21T00:00:00Z",
+    "notValidAfter": "2027-02-19T00:00:00Z",
+}
+STILL_VALID = (
+    "Certificate for domain example.org is still valid; renewal is not due until 2027-01-20T10:30:11Z"  # as recorded
+)
+
+
+def test_a_fresh_certificate_gets_its_renewal_on_its_day_and_never_now() -> None:
+    (call,) = order([certificate(held=(FRESH,))], now=NOW)
+    (task,) = call.arguments["create"].values()
+    assert task["status"] == {"@type": "Pending", "due": "2027-01-20T00:00:00Z"}, "two thirds of its life"
+
+
+def test_a_failed_renewal_with_nothing_planned_is_planned_again_for_the_day_that_the_server_named() -> None:
+    failed = renewal({"@type": "Failed", "failureReason": STILL_VALID}, "")
+    found = certificate(failed, held=(FRESH,))
+    assert (found.failure, found.message()) == ("", ""), "nothing is wrong with the certificate"
+    (call,) = order([found], now=NOW)
+    assert call.arguments["destroy"] == ["t"]
+    (task,) = call.arguments["create"].values()
+    assert task["status"]["due"] == "2027-01-20T10:30:11Z"
+    planned = renewal({"@type": "Pending"}, "2027-01-20T10:30:11Z")
+    assert order([certificate(failed, {**planned, "id": "u"}, held=(FRESH,))], now=NOW) == []
+
+
+def test_a_certificate_that_is_due_or_absent_is_ordered_at_once() -> None:
+    for held in ((), ({**FRESH, "notValidAfter": "2026-11-25T00:00:00Z", "notValidBefore": "2026-09-01T00:00:00Z"},)):
+        (call,) = order([certificate(held=held)], now=NOW)
+        (task,) = call.arguments["create"].values()
+        assert task["status"] == {"@type": "Pending"}
+
+
+def test_another_provider_takes_the_place_of_the_certificate_that_is_there() -> None:
+    """A change of the provider alone renews nothing, and an order would end as `Failed`."""
+    before = {"certificateManagement": {"@type": "Automatic", "acmeProviderId": "staging"}}
+    change = ObjectChange(Action.UPDATE, Ref("Domain", "example.org"), "b", {"certificateManagement": {}}, before)
+    planned = renewal({"@type": "Pending"}, "2027-01-20T10:30:11Z")
+    uploaded = {**FRESH, "id": "u", "subjectAlternativeNames": {"*.example.org": True, "shop.example.org": True}}
+    calls = order([certificate(planned, held=(FRESH, uploaded))], [change], NOW)
+    assert [(call.name, call.arguments.get("destroy")) for call in calls] == [
+        ("x:Certificate/set", ["c"]),
+        ("x:Task/set", None),
+    ]
+    (task,) = calls[1].arguments["create"].values()
+    assert task["status"] == {"@type": "Pending"}
 
 
 def test_a_dead_dns_key_is_reported_with_its_lesson_and_the_old_certificate_stays() -> None:
