@@ -30,14 +30,17 @@ def settings() -> None:
 @settings.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there is something to change.")
-def plan(as_json: bool, exit_code: bool) -> None:
+@click.option("--unmanaged", is_flag=True, help="Name every object that is not declared.")
+def plan(as_json: bool, exit_code: bool, unmanaged: bool) -> None:
     """Show what `apply` would do. Nothing is changed.
+
+    Accounts and domains that are not declared are counted, not read; --unmanaged reads and names them.
 
     The last line names the next step. A plan ends with its post-apply action: reload, restart, or nothing.
     """
     from tailwart.cli.commands import settings as commands
 
-    commands.plan(as_json=as_json, exit_code=exit_code)
+    commands.plan(as_json=as_json, exit_code=exit_code, unmanaged=unmanaged)
 
 
 @settings.command()

@@ -25,12 +25,12 @@ from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.export import plan_lines
 
 
-def plan(*, as_json: bool, exit_code: bool) -> None:
+def plan(*, as_json: bool, exit_code: bool, unmanaged: bool) -> None:
     """Print the plan and the next step; nothing is changed."""
     environment = load().environment
     desired = declared(environment)
     with mailbox_host(environment) as run:
-        observed = server(run, run.host, environment, desired, say).observe()
+        observed = server(run, run.host, environment, desired, say).observe(everything=unmanaged)
     _show(observed, as_json)
     if not as_json:
         say(_next(observed))
@@ -66,7 +66,7 @@ def export(output: Path | None) -> None:
     environment = load().environment
     desired = declared(environment)
     with mailbox_host(environment) as run:
-        live = server(run, run.host, environment, desired, say).observe().live
+        live = server(run, run.host, environment, desired, say).observe(everything=True).live
     if live is None:
         raise _no_server("to export")
     text = "".join(f"{line}\n" for line in plan_lines(live))

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.failures import SettingsError
-from tailwart.stalwart.protocol.jmap import Call
+from tailwart.stalwart.protocol.jmap import FOUND, MAX_OBJECTS, Call
 from tailwart.stalwart.protocol.kinds import Object
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.orders import renewal
@@ -30,7 +30,11 @@ _RENEWED_AFTER = {"R12": 1 / 2, "R23": 2 / 3, "R34": 3 / 4, "R45": 4 / 5}
 _NOT_DUE = re.compile(r"still valid.* until (\S+)", re.DOTALL)
 
 # Read in addition where certificates are managed.
-CERTIFICATE_READ = (Call("Task", "get", {"ids": None}), Call("Certificate", "get", {"ids": None}))
+CERTIFICATE_READ = (
+    Call("Task", "query", {"filter": {TYPE: "AcmeRenewal"}, "limit": MAX_OBJECTS}),
+    Call("Task", "get", {"ids": FOUND}),
+    Call("Certificate", "get", {"ids": None}),
+)
 _LOCKED_AFTER = timedelta(minutes=15)
 # An order by DNS-01 takes some seconds where everything works; a slow provider's propagation is not awaited.
 _ATTEMPTS = 8

@@ -67,9 +67,12 @@ class DeclaredObjects:
                 remedy="set STALWART_IMAGE to a release that is tested (docs/upgrade.md)",
             )
         inputs = self._inputs(schema)
-        missing = self._calls([kind for kind in kinds_to_read(inputs, noted) if kind not in live.objects], schema)
+        wanted = kinds_to_read(inputs, noted)
+        missing = self._calls([kind for kind in wanted if kind not in live.objects], schema)
+        # A declared object may refer to any account or domain, by its name.
+        missing += tuple(KINDS[kind].read() for kind in wanted if kind in live.totals)
         if missing:
-            live = Live({**live.objects, **client.read(missing).objects})
+            live = live.completed(client.read(missing))
         found = resolve(inputs, live, noted, fingerprints)
         return found, live.labelled(found.labels)
 

@@ -31,8 +31,9 @@ from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, Login, login, parse, quoted, stored_login
 from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
-from tailwart.stalwart.protocol.kinds import PostApply
+from tailwart.stalwart.protocol.kinds import KINDS, PostApply
 from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.protocol.selection import SELECTIVE, narrowed
 from tailwart.stalwart.schema.model import Schema
 from tailwart.stalwart.settings import compat, guards
 from tailwart.stalwart.settings.applying import Outcome, apply
@@ -113,18 +114,21 @@ class Server:
         self._activation = Activation(run, self._queue, directory, base, log)
         self._desired = desired(settings)
         self._reading = reading(settings) + (CERTIFICATE_READ if settings.acme else ())
+        keys = {kind: [item.key for item in self._desired if item.kind == kind] for kind in SELECTIVE}
+        self._narrow = narrowed(self._reading, keys)
         self._objects = DeclaredObjects(run, settings, self._desired, base, directory)
 
-    def observe(self) -> Observed:
-        """Read everything and plan, in one command on the host. Nothing is changed.
+    def observe(self, *, everything: bool = False) -> Observed:
+        """Read what is declared and plan, in one command on the host. Nothing is changed.
 
+        Accounts and domains that are not declared are counted; with `everything` they are read as well.
         A host without a running server yields `live` None, and a plan that creates everything. Raises LoginRefused
         when the server accepts neither the stored login nor the one of `.env`, NotReachable when it does not answer.
         """
         mark = secrets.token_hex(12)
         accepted = stored_login(self._directory)
         transport = self._transport(accepted)
-        calls = self._reading + self._objects.reading()
+        calls = (*(self._reading if everything else self._narrow), *self._objects.reading())
         inside, stdin, answer_mark = transport.command(Client.bodies(calls))
         script = notes.read_script(mark, self._directory) + notes.EXIT_UNLESS_RUNNING + inside
         done = self._run(script, stdin=stdin, timeout=180)
@@ -141,11 +145,15 @@ class Server:
             client = Client(self._transport(accepted))
             live = client.read(calls)
         resolved, live = self._objects.resolved(live, host.objects, host.fingerprints, accepted, client)
-        found = tuple(certificates(self._settings, live))
-        return Observed(host, live, accepted, self._plan(resolved, live, host), found, resolved)
+        planned = self._plan(resolved, live, host, everything)
+        if "Account" in live.totals and guards.moves_blobs(planned.changes):
+            # Whose mail would become unreadable: that of everybody, declared or not.
+            live = live.completed(client.read([KINDS["Account"].read()]))
+            planned = self._plan(resolved, live, host, everything)
+        return Observed(host, live, accepted, planned, tuple(certificates(self._settings, live)), resolved)
 
-    def _plan(self, resolved: Resolved, live: Live, host: HostNotes) -> SettingsPlan:
-        planned = plan(resolved.desired, live, host.fingerprints)
+    def _plan(self, resolved: Resolved, live: Live, host: HostNotes, all_names: bool = False) -> SettingsPlan:
+        planned = plan(resolved.desired, live, host.fingerprints, all_names=all_names)
         changes = (*planned.changes, *resolved.deletions)
         warnings = guards.warnings(self._settings, changes, live)
         return replace(planned, changes=changes, unmanaged=(*planned.unmanaged, *resolved.released), warnings=warnings)
@@ -215,7 +223,7 @@ class Server:
         if self._settings.acme:
             client = Client(self._transport(accepted))
             obtain(
-                lambda: certificates(self._settings, client.read(self._reading)), client, late, self._pause, self._log
+                lambda: certificates(self._settings, client.read(self._narrow)), client, late, self._pause, self._log
             )
         self._read_back()
 

@@ -33,15 +33,23 @@ class Client:
     def read(self, calls: Sequence[Call] = READ, responses: Sequence[Response] | None = None) -> Live:
         """The objects that these `get` calls name, also where one answer does not hold all objects of a kind.
 
+        Their `query` calls find ids for the call behind them, or count (`selection.py`).
+
         `responses` answer the requests of `bodies(calls)`, where another command has carried those already.
         """
         if responses is None:
             responses = self._transport.exchange(self.bodies(calls))
-        objects: dict[str, list[dict[str, Any]]] = {}
+        objects: dict[str, dict[str, dict[str, Any]]] = {}
+        totals: dict[str, int] = {}
         for answer in _answers(calls, responses, tolerated=_TOO_LARGE):
+            kind = answer.call.kind
+            if answer.call.method == "query":
+                totals |= {kind: int(answer.arguments["total"])} if "total" in answer.arguments else {}
+                continue
             cut = answer.error is not None or len(answer.objects) >= MAX_OBJECTS
-            objects[answer.call.kind] = self._all(answer.call.kind, answer.objects) if cut else answer.objects
-        return Live({kind: tuple(found) for kind, found in objects.items()})
+            found = self._all(kind, answer.objects) if cut else answer.objects
+            objects.setdefault(kind, {}).update((str(item["id"]), item) for item in found)
+        return Live({kind: tuple(found.values()) for kind, found in objects.items()}, totals=totals)
 
     def _all(self, kind: str, first: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Every object of a kind: a `get` without ids returns no more than the limit, or is refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 USING = (
     "urn:ietf:params:jmap:core",
@@ -20,6 +20,17 @@ STANDARD = ""
 MAX_CALLS = 16
 MAX_OBJECTS = 500
 SINGLETON = "singleton"
+
+
+class _Found:
+    """See `FOUND`."""
+
+    def __repr__(self) -> str:
+        return "FOUND"
+
+
+FOUND: Final = _Found()
+"""As `ids` of a call: those that the call before it found (a result reference, RFC 8620 section 3.7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +69,19 @@ def body(calls: Sequence[Call], account_id: str) -> str:
         {
             "using": list(USING),
             "methodCalls": [
-                [call.name, {"accountId": account_id, **call.arguments}, str(index)] for index, call in enumerate(calls)
+                [call.name, {"accountId": account_id, **_arguments(calls, index)}, str(index)]
+                for index, call in enumerate(calls)
             ],
         }
     )
+
+
+def _arguments(calls: Sequence[Call], index: int) -> Mapping[str, Any]:
+    arguments = calls[index].arguments
+    if arguments.get("ids") is not FOUND:
+        return arguments
+    before = {"resultOf": str(index - 1), "name": calls[index - 1].name, "path": "/ids"}
+    return {"#ids": before, **{name: value for name, value in arguments.items() if name != "ids"}}
 
 
 def answers(calls: Sequence[Call], document: Mapping[str, Any]) -> Iterator[Answer]:
@@ -77,6 +97,11 @@ def answers(calls: Sequence[Call], document: Mapping[str, Any]) -> Iterator[Answ
 
 
 def in_requests(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
-    """Calls in groups that fit one request each."""
-    for start in range(0, len(calls), MAX_CALLS):
-        yield calls[start : start + MAX_CALLS]
+    """Calls in groups that fit one request each; a call that needs the one before it is in the same request."""
+    start = 0
+    while start < len(calls):
+        end = min(start + MAX_CALLS, len(calls))
+        while end < len(calls) and calls[end].arguments.get("ids") is FOUND:
+            end -= 1
+        yield calls[start:end]
+        start = end

@@ -17,16 +17,27 @@ Labels = Mapping[tuple[str, str], str]
 
 class Live:
     """One reading of the server. Kinds outside `KINDS` (tasks, certificates) have objects, but only those of `labels`
-    have names.
+    have names. `totals` counts the objects of those kinds of which only the declared ones were read.
     """
 
-    def __init__(self, objects: Mapping[str, tuple[Object, ...]], labels: Labels = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        objects: Mapping[str, tuple[Object, ...]],
+        labels: Labels = MappingProxyType({}),
+        totals: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.objects = objects
         self.labels = labels
+        self.totals = totals
+
+    def completed(self, other: Live) -> Live:
+        """This reading with the kinds that another one has read whole."""
+        totals = {kind: total for kind, total in self.totals.items() if kind not in other.objects}
+        return Live({**self.objects, **other.objects}, self.labels, totals)
 
     def labelled(self, labels: Labels) -> Live:
         """The same reading under these names."""
-        return Live(self.objects, labels)
+        return Live(self.objects, labels, self.totals)
 
     def of(self, kind: str) -> tuple[Object, ...]:
         """The objects of one kind; empty when it was not read."""

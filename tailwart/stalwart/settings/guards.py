@@ -53,13 +53,17 @@ def before_writing(run: Runner, settings: MailboxSettings, changes: Sequence[Obj
         stores.probe_redis(run, settings.env.redis_url.get_secret_value(), settings.env.mail_host)
 
 
-def warnings(settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> tuple[str, ...]:
-    """What `before_writing` would refuse, for a plan that is only shown. Empty when the operator allows the move."""
-    moves = any(
+def moves_blobs(changes: Sequence[ObjectChange]) -> bool:
+    """Whether message bodies would be looked for in another place."""
+    return any(
         change.ref.kind == "BlobStore" and change.action is Action.UPDATE and _PLACE & change.values.keys()
         for change in changes
     )
+
+
+def warnings(settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> tuple[str, ...]:
+    """What `before_writing` would refuse, for a plan that is only shown. Empty when the operator allows the move."""
     used = sum(int(item.get("usedDiskQuota") or 0) for item in live.of("Account"))
-    if not moves or not used or settings.blob_store_may_move:
+    if not moves_blobs(changes) or not used or settings.blob_store_may_move:
         return ()
     return (f"{used} bytes of mail have their bodies in the current blob store and would become unreadable",)

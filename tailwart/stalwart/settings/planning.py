@@ -92,8 +92,10 @@ def _written(change: ObjectChange) -> frozenset[str]:
     )
 
 
-def plan(desired: Sequence[DesiredObject], live: Live, fingerprints: Fingerprints) -> SettingsPlan:
-    """The changes that make the live objects as desired.
+def plan(
+    desired: Sequence[DesiredObject], live: Live, fingerprints: Fingerprints, *, all_names: bool = False
+) -> SettingsPlan:
+    """The changes that make the live objects as desired; with `all_names`, every unmanaged object is named.
 
         plan(desired(settings), Client(transport).read(), fingerprints)
 
@@ -101,7 +103,7 @@ def plan(desired: Sequence[DesiredObject], live: Live, fingerprints: Fingerprint
     """
     changes = [change for item in desired for change in _compare(item, live, fingerprints)]
     changes += _deletions(desired, live)
-    return SettingsPlan(tuple(changes), _unmanaged(desired, live, changes))
+    return SettingsPlan(tuple(changes), _unmanaged(desired, live, changes, all_names))
 
 
 def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> Iterator[ObjectChange]:
@@ -225,8 +227,10 @@ RETIREMENT: Mapping[str, Callable[[Object, Live], str]] = {
 _SHOWN_PER_KIND = 20
 
 
-def _unmanaged(desired: Sequence[DesiredObject], live: Live, changes: Sequence[ObjectChange]) -> tuple[str, ...]:
-    """Unmanaged objects, which stay as they are; many of one kind are counted rather than listed."""
+def _unmanaged(
+    desired: Sequence[DesiredObject], live: Live, changes: Sequence[ObjectChange], all_names: bool
+) -> tuple[str, ...]:
+    """Unmanaged objects, which stay as they are; many of one kind, or those that were not read, are only counted."""
     managed = {item.ref for item in desired}
     touched = {change.object_id for change in changes}
     lines: list[str] = []
@@ -236,9 +240,14 @@ def _unmanaged(desired: Sequence[DesiredObject], live: Live, changes: Sequence[O
             for item in live.of(kind)
             if Ref(kind, name := live.key(kind, item)) not in managed and item["id"] not in touched
         )
-        lines += [f"{kind} {name}" for name in found[:_SHOWN_PER_KIND]]
-        if len(found) > _SHOWN_PER_KIND:
-            lines.append(f"{kind}: {len(found) - _SHOWN_PER_KIND} more")
+        if kind in live.totals:
+            count = live.totals[kind] - sum(Ref(kind, live.key(kind, item)) in managed for item in live.of(kind))
+            lines += [f"{kind}: {count}"] if count > 0 else []
+            continue
+        named = found if all_names else found[:_SHOWN_PER_KIND]
+        lines += [f"{kind} {name}" for name in named]
+        if len(found) > len(named):
+            lines.append(f"{kind}: {len(found) - len(named)} more")
     return tuple(lines)
 
 

@@ -105,13 +105,15 @@ def test_unmanaged_objects_are_listed_and_survive_as_they_are(deployed: Stalwart
     deployed.deploy(settings())
     observed = deployed.plane(settings()).observe()
     assert observed.up_to_date
+    assert {"Domain: 1", "Account: 1"} <= set(observed.planned.unmanaged), "counted, not read"
+    named = deployed.plane(settings()).observe(everything=True).planned.unmanaged
     assert {
         "NetworkListener 11200",
         "MtaRoute other",
         "AllowedIp 192.0.2.0/24",
         "Domain unmanaged.example",
         "Account guest@unmanaged.example",
-    } <= set(observed.planned.unmanaged)
+    } <= set(named)
     for kind, objects in before.items():
         after = {item["id"]: _timeless(item) for item in deployed.objects(kind)}
         for item in objects:

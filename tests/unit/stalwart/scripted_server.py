@@ -117,7 +117,14 @@ class ScriptedServer:
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         calls = request["methodCalls"]
         assert len(calls) <= 16
-        return {"methodResponses": [[name, self._call(name, arguments), number] for name, arguments, number in calls]}
+        answered: list[list[Any]] = []
+        for name, arguments, number in calls:
+            if "#ids" in arguments:
+                before = arguments.pop("#ids")
+                (found,) = (body for _, body, number in answered if number == before["resultOf"])
+                arguments["ids"] = found["ids"]
+            answered.append([name, self._call(name, arguments), number])
+        return {"methodResponses": answered}
 
     def _call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         self.meanwhile(name)
@@ -125,9 +132,15 @@ class ScriptedServer:
         if method == "get":
             return self._get(kind, arguments["ids"])
         if method == "query":
-            ids = sorted(self.objects[kind])
+            wanted = (arguments.get("filter") or {}).items()
+            ids = sorted(
+                identifier
+                for identifier, item in self.objects[kind].items()
+                if all(item.get(name) == value for name, value in wanted)
+            )
             after = ids.index(arguments["anchor"]) + 1 if "anchor" in arguments else 0
-            return {"ids": ids[after : after + arguments["limit"]]}
+            total = {"total": len(ids)} if arguments.get("calculateTotal") else {}
+            return {"ids": ids[after : after + arguments["limit"]], **total}
         return self._set(kind, arguments)
 
     def _get(self, kind: str, ids: list[str] | None) -> dict[str, Any]:

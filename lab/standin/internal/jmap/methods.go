@@ -32,12 +32,17 @@ func (c *context) run(call []json.RawMessage) {
 		c.answer("error", methodError("invalidArguments", "Invalid method call"), id)
 		return
 	}
-	for name := range args {
-		// Nothing here refers to an earlier answer (RFC 8620, 3.7).
-		if strings.HasPrefix(name, "#") {
+	for name, value := range args {
+		if !strings.HasPrefix(name, "#") {
+			continue
+		}
+		ids, ok := c.referred(value)
+		if !ok {
 			c.answer("error", methodError("invalidResultReference", "Failed to evaluate %s", name), id)
 			return
 		}
+		delete(args, name)
+		args[name[1:]] = ids
 	}
 	if name == "Core/echo" {
 		c.answer(name, args, id)
@@ -77,6 +82,26 @@ func (c *context) run(call []json.RawMessage) {
 		return
 	}
 	c.answer(name, body, id)
+}
+
+// referred is what an earlier answer of this request found (RFC 8620, 3.7); of the
+// places that a reference may name, the ids of a query are the one that is used.
+func (c *context) referred(reference any) ([]any, bool) {
+	wanted, _ := reference.(map[string]any)
+	for _, response := range c.responses {
+		parts, _ := response.([]any)
+		if len(parts) != 3 || parts[0] != wanted["name"] || parts[2] != wanted["resultOf"] || wanted["path"] != "/ids" {
+			continue
+		}
+		body, _ := parts[1].(map[string]any)
+		found, ok := body["ids"].([]string)
+		ids := make([]any, 0, len(found))
+		for _, id := range found {
+			ids = append(ids, id)
+		}
+		return ids, ok
+	}
+	return nil, false
 }
 
 func (c *context) list(kind *schema.Kind) []registry.Object {
@@ -187,7 +212,7 @@ func (c *context) query(kind *schema.Kind, args map[string]any) map[string]any {
 	for _, o := range c.list(kind) {
 		match := true
 		for name, want := range filter {
-			if kind.Of(o.Value).Prop(name) == nil {
+			if name != "@type" && kind.Of(o.Value).Prop(name) == nil {
 				return methodError("unsupportedFilter", "The filter is not supported")
 			}
 			match = match && schema.Equal(o.Value[name], want)
