@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import SecretStr
+
 from tailwart import providers
 from tailwart.environment.model import Environment
 from tailwart.environment.problems import Problem
@@ -33,6 +35,8 @@ def _mailbox(env: Environment) -> Iterator[Problem]:
     password = env.stalwart_admin_password
     if password is not None and len(password.get_secret_value()) < 12:
         yield Problem("STALWART_ADMIN_PASSWORD", "12 characters or more", "short", secret=True)
+    if password is not None and (same := _repeated(env, password.get_secret_value())):
+        yield Problem("STALWART_ADMIN_PASSWORD", f"a password of its own: {same} has the same", "repeated", secret=True)
     if env.ts_authkey is None and env.ts_oauth_client_secret is None and env.ts_api_key is None:
         yield Problem(
             "TS_AUTHKEY", "an auth key, or TS_OAUTH_CLIENT_ID and …_SECRET, with which the deploy makes one-time keys"
@@ -46,6 +50,15 @@ def _mailbox(env: Environment) -> Iterator[Problem]:
     if env.smarthost_address is not None and (env.smarthost_username is None) != (env.smarthost_password is None):
         missing = "smarthost_username" if env.smarthost_username is None else "smarthost_password"
         yield from _demand(env, "SMTP AUTH needs both user name and password", missing)
+
+
+def _repeated(env: Environment, password: str) -> str:
+    """The first other key with this value; empty when there is none."""
+    others = {name: getattr(env, name) for name in type(env).model_fields if name != "stalwart_admin_password"}
+    others |= {f"account_{account.name}_password": account.password for account in env.accounts}
+    secrets = {**others, **env.provider_keys}.items()
+    held = ((name, value) for name, value in secrets if isinstance(value, SecretStr))
+    return next((name.upper() for name, value in held if value.get_secret_value() == password), "")
 
 
 def _stores(env: Environment) -> Iterator[Problem]:

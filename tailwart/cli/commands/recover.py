@@ -21,7 +21,7 @@ def recover(*, yes: bool) -> None:
         password = environment.stalwart_admin_password.get_secret_value()
     else:
         password = click.prompt(f"New password of {address}", hide_input=True, confirmation_prompt=True, err=True)
-        check_password(password, address)
+    check_password(password, address, admin=True)
     if not yes:
         click.confirm(f"Restart Stalwart twice and reset the password of {address}?", abort=True, err=True)
     with mailbox_host(environment) as run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from os import cpu_count
 
 from argon2 import PasswordHasher, Type
@@ -11,6 +12,9 @@ from argon2 import PasswordHasher, Type
 from tailwart.errors import TailwartError
 
 MIN_LENGTH = 10
+ADMIN_MIN_LENGTH = 12
+_JUDGED = 100
+_SHOWN = 20
 # The server's own policy (`passwordMinStrength` three of `x:Authentication`), which a hash would get around.
 MIN_STRENGTH = 3
 
@@ -18,25 +22,48 @@ MIN_STRENGTH = 3
 HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4, type=Type.ID)
 
 
-def check_password(password: str, address: str) -> None:
-    """Raises TailwartError with the reason when a password is too weak to be written."""
-    if len(password) < MIN_LENGTH:
-        raise TailwartError(
-            "the password is too short",
-            seen=f"{len(password)} characters",
-            expected=f"{MIN_LENGTH} or more",
-            remedy="choose a longer one, such as four random words",
-        )
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A password that is about to be written."""
+
+    value: str = field(repr=False)
+    admin: bool = False
+
+
+def weakness(password: NewPassword, address: str) -> str:
+    """Why a password is too weak to be written, without the password; empty for a good one."""
+    shortest = ADMIN_MIN_LENGTH if password.admin else MIN_LENGTH
+    if len(password.value) < shortest:
+        return f"{len(password.value)} characters, expected {shortest} or more"
     from zxcvbn import zxcvbn  # noqa: PLC0415 - its word lists take long to load, and most runs set no password
 
-    judged = zxcvbn(password[:100], user_inputs=[address, *address.replace("@", ".").split(".")])
-    if judged["score"] < MIN_STRENGTH:
-        advice = [judged["feedback"]["warning"], *judged["feedback"]["suggestions"]]
+    judged = zxcvbn(password.value[:_JUDGED], user_inputs=[address, *address.replace("@", ".").split(".")])
+    if judged["score"] >= MIN_STRENGTH:
+        return ""
+    # Only the texts of zxcvbn's own list: none repeats the password.
+    advice = [judged["feedback"]["warning"], *judged["feedback"]["suggestions"]]
+    reason = f"easy to guess, strength {judged['score']} of 4, expected {MIN_STRENGTH}"
+    return reason + "".join(f"; {text}" for text in advice if text)[:300]
+
+
+def refuse_weak(passwords: Mapping[str, NewPassword]) -> None:
+    """Raises TailwartError that names every address whose password is too weak, and why."""
+    found = {address: text for address, item in passwords.items() if (text := weakness(item, address))}
+    if found:
+        lines = [f"{address}: {text}" for address, text in found.items()]
         raise TailwartError(
-            "the password is too easy to guess",
-            seen=f"strength {judged['score']} of 4" + "".join(f"; {text}" for text in advice if text)[:300],
-            expected=f"strength {MIN_STRENGTH}",
-            remedy="choose another one, such as four random words",
+            f"{len(found)} password{'s are' if len(found) > 1 else ' is'} too weak, and nothing was written",
+            seen="\n".join(lines[:_SHOWN] + [f"{len(lines) - _SHOWN} more"] * (len(lines) > _SHOWN)),
+            expected="passwords that nobody guesses",
+            remedy="choose others, such as four random words, in .env or group_data/mailbox.py",
+        )
+
+
+def check_password(password: str, address: str, *, admin: bool = False) -> None:
+    """Raises TailwartError with the reason when a password is too weak to be written."""
+    if text := weakness(NewPassword(password, admin), address):
+        raise TailwartError(
+            f"the password of {address} is too weak", seen=text, remedy="choose another one, such as four random words"
         )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.directory import Accounts
+from tailwart.stalwart.accounts.passwords import hashed
 from tailwart.stalwart.lifecycle import notes, probing
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, login, quoted
@@ -105,5 +107,9 @@ class Recovery:
     def _note_password(self, address: str, password: str) -> None:
         mark = secrets.token_hex(12)
         done = self._run(notes.read_script(mark, self._directory), timeout=60)
-        marks = notes.parse_notes(done.stdout, mark).fingerprints.having({f"Account/{address}": password})
+        name = f"Account/{address}"
+        before = notes.parse_notes(done.stdout, mark).fingerprints
+        if before.matches(name, password):
+            return
+        marks = replace(before, written={**before.written, name: hashed(password)}, whole="")
         notes.write(self._run, names.FINGERPRINTS, marks.dump(), self._directory)

@@ -11,19 +11,19 @@ The order is what makes every crash point harmless:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
 from tailwart.releases import SUPPORTED
 from tailwart.runner import Runner
-from tailwart.stalwart.accounts.passwords import all_hashed
 from tailwart.stalwart.lifecycle import notes, probing, server_schema, version
 from tailwart.stalwart.lifecycle.activation import Activation
 from tailwart.stalwart.lifecycle.certificate_orders import CERTIFICATE_READ, Certificate, certificates, obtain, to_order
 from tailwart.stalwart.lifecycle.declared_objects import DeclaredObjects
 from tailwart.stalwart.lifecycle.notes import HostNotes
+from tailwart.stalwart.lifecycle.password_notes import checked_hashes, note
 from tailwart.stalwart.lifecycle.queue import Queue
 from tailwart.stalwart.objects.resolving import Resolved
 from tailwart.stalwart.protocol import orders
@@ -76,6 +76,7 @@ class Observed:
             or host.queue_paused
             or host.bootstrap_pending
             or not host.initialised
+            or not self.planned.passwords.settled
         )
 
 
@@ -199,6 +200,8 @@ class Server:
         self._objects.finish(observed.resolved)
         changes = self._checked(observed) if planned else []
         restart = self._write(observed, observed.live, changes, outcome)
+        if not planned.passwords.settled and not outcome.passwords:
+            self._note_passwords(observed, {}, outcome)
         if not host.initialised or host.bootstrap_pending:
             self._leave_bootstrap(host)
         elif restart or host.restart_due:
@@ -277,26 +280,29 @@ class Server:
         guards.before_writing(self._run, self._settings, early, live)
         self._check(observed.host)
         self._objects.before_writing(observed.resolved, observed.host.objects, early)
+        hashes = checked_hashes(early, {item.address for item in self._settings.accounts if item.admin})
         before = ""
         if planned.post_apply is not PostApply.NOTHING:
             before = notes.remember(restart, self._directory)
         transport = self._transport(observed.login, before)
         try:
-            apply(Client(transport), early, live, self._hashes(early), outcome)
+            apply(Client(transport), early, live, hashes, outcome)
         finally:
-            self._note_passwords(observed.host, outcome)
+            if outcome.passwords or outcome.secrets:
+                self._note_passwords(observed, hashes, outcome)
             self._objects.after_writing(observed.resolved, outcome.created)
         return restart
 
-    @staticmethod
-    def _hashes(changes: Sequence[ObjectChange]) -> dict[str, str]:
-        return all_hashed({item.secret_name: item.password for item in changes if item.password is not None})
-
-    def _note_passwords(self, host: HostNotes, outcome: Outcome) -> None:
-        written = {item.secret_name: item.password for item in outcome.passwords if item.password is not None}
-        if written := written | outcome.secrets:
-            marks = host.fingerprints.having(written)
-            notes.write(self._run, names.FINGERPRINTS, marks.dump(), self._directory)
+    def _note_passwords(self, observed: Observed, hashes: Mapping[str, str], outcome: Outcome) -> None:
+        note(
+            self._run,
+            observed.host.fingerprints,
+            desired=observed.resolved.desired,
+            unchanged=observed.planned.passwords.unchanged,
+            hashes=hashes,
+            outcome=outcome,
+            directory=self._directory,
+        )
 
     def _leave_bootstrap(self, host: HostNotes) -> None:
         if not host.initialised:

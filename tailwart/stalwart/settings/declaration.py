@@ -43,6 +43,7 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
         objects=group_data.objects(),
     )
     _check_addresses(settings)
+    _check_administrator(settings)
     check(
         terms,
         environment,
@@ -128,6 +129,19 @@ def _acme(environment: Environment) -> Acme | None:
             remedy="set ACME_DNS_PROVIDER in .env, or leave ACME_DIRECTORY empty",
         )
     return Acme(str(directory), environment.acme_contact or f"postmaster@{environment.domain}", dns)
+
+
+def _check_administrator(settings: MailboxSettings) -> None:
+    """Whoever knows another account's password must not be the administrator with it; `.env` alone is checked there."""
+    admin = settings.env.stalwart_admin_password
+    for account in settings.accounts[1:]:
+        if admin and account.password and account.password.get_secret_value() == admin.get_secret_value():
+            raise TailwartError(
+                f"{account.address} has the administrator's password",
+                seen="the same value twice",
+                expected="a password of its own for STALWART_ADMIN",
+                remedy="change STALWART_ADMIN_PASSWORD in .env, or the account's in group_data/mailbox.py",
+            )
 
 
 def _check_addresses(settings: MailboxSettings) -> None:

@@ -16,7 +16,7 @@ from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE, Ref, at, differing, same, secrets_of, shown
 from tailwart.stalwart.settings.desired import SMARTHOST
 from tailwart.stalwart.settings.desired_object import DesiredObject
-from tailwart.stalwart.settings.fingerprints import Fingerprints
+from tailwart.stalwart.settings.fingerprints import Checked, Fingerprints
 from tailwart.stalwart.settings.terms.retired import RETIRED
 
 CREDENTIAL = "credentials/[Password]"
@@ -52,6 +52,8 @@ class SettingsPlan:
     changes: tuple[ObjectChange, ...]
     unmanaged: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    # The declared passwords that were written before, and whether the note of them is as it should be.
+    passwords: Checked = field(default_factory=lambda: Checked(frozenset(), settled=True))
 
     @property
     def post_apply(self) -> PostApply:
@@ -101,12 +103,27 @@ def plan(
 
     Raises TailwartError when an object of that name exists as another variant, such as a group instead of a person.
     """
-    changes = [change for item in desired for change in _compare(item, live, fingerprints)]
+    passwords = declared_passwords(desired)
+    known = {name: value for name, value in passwords.items() if live.get(_ref(name)) is not None}
+    checked = fingerprints.check(known)
+    changes = [change for item in desired for change in _compare(item, live, fingerprints, checked.unchanged)]
     changes += _deletions(desired, live)
-    return SettingsPlan(tuple(changes), _unmanaged(desired, live, changes, all_names))
+    return SettingsPlan(tuple(changes), _unmanaged(desired, live, changes, all_names), passwords=checked)
 
 
-def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> Iterator[ObjectChange]:
+def declared_passwords(desired: Sequence[DesiredObject]) -> dict[str, str]:
+    """Every declared password, by the name of its fingerprint."""
+    return {f"{item.kind}/{item.key}": item.password.get_secret_value() for item in desired if item.password}
+
+
+def _ref(name: str) -> Ref:
+    kind, _, key = name.partition("/")
+    return Ref(kind, key)
+
+
+def _compare(
+    desired: DesiredObject, live: Live, fingerprints: Fingerprints, unchanged: frozenset[str]
+) -> Iterator[ObjectChange]:
     found = live.get(desired.ref)
     secret = desired.password.get_secret_value() if desired.password else None
     if found is None:
@@ -123,7 +140,7 @@ def _compare(desired: DesiredObject, live: Live, fingerprints: Fingerprints) -> 
         return
     _same_variant(desired, found)
     changed = _changed(desired, found, live, bool(secret or at(found, CREDENTIAL)))
-    if secret is not None and fingerprints.matches(f"{desired.kind}/{desired.key}", secret):
+    if f"{desired.kind}/{desired.key}" in unchanged:
         secret = None
     for late in (False, True):
         values = {path: value for path, value in changed.items() if (path in desired.late) is late}

@@ -10,12 +10,14 @@ from argon2 import PasswordHasher, Type
 
 from tailwart.stalwart.accounts import passwords
 from tailwart.stalwart.lifecycle import server_schema
+from tailwart.stalwart.settings import fingerprints
 from tests.plans.stalwart.stalwart_host import StalwartHost, stalwart_host
 
 
 @pytest.fixture(autouse=True)
 def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(1, 8, 1, type=Type.ID))
+    for module in (passwords, fingerprints):
+        monkeypatch.setattr(module, "HASHER", PasswordHasher(1, 8, 1, type=Type.ID))
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ COUNT = 1000
 
 def thousand() -> MailboxSettings:
     people = tuple(
-        AccountInput(f"user{number:04}@example.org", SecretStr(f"password-{number}")) for number in range(COUNT)
+        AccountInput(f"user{number:04}@example.org", SecretStr(f"{number:04}-Zq9v-Lm2x-7Kd")) for number in range(COUNT)
     )
     return settings(accounts=(settings().accounts[0], *people))
 

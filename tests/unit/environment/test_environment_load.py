@@ -235,3 +235,11 @@ def test_any_value_leads_to_an_object_or_to_problems_never_to_a_crash(
         load(path)
     except TailwartError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize("key", ["ACCOUNT_ALICE_PASSWORD", "SMARTHOST_PASSWORD", "METRICS_PASSWORD"])
+def test_the_administrators_password_is_repeated_nowhere(tmp_path: Path, key: str) -> None:
+    smarthost = {"SMARTHOST_ADDRESS": "100.64.0.9", "SMARTHOST_USERNAME": "relay", "SMARTHOST_PASSWORD": "other-9"}
+    found = problems(write(tmp_path, 0o600, **{**smarthost, key: GOOD["STALWART_ADMIN_PASSWORD"]}))
+    assert f"a password of its own: {key} has the same" in str(found)
+    assert GOOD["STALWART_ADMIN_PASSWORD"] not in str(found)

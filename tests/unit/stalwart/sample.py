@@ -10,11 +10,12 @@ from pydantic import SecretStr
 from tailwart.environment import Environment
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.settings import fingerprints
 from tailwart.stalwart.settings.applying import Outcome, apply
 from tailwart.stalwart.settings.desired import desired, reading
 from tailwart.stalwart.settings.fingerprints import Fingerprints, empty
 from tailwart.stalwart.settings.inputs import AccountInput, MailboxSettings
-from tailwart.stalwart.settings.planning import SettingsPlan, plan
+from tailwart.stalwart.settings.planning import SettingsPlan, declared_passwords, plan
 from tests.unit.stalwart.scripted_server import ScriptedServer
 
 
@@ -69,9 +70,9 @@ class Deployed:
         outcome = Outcome()
         hashes = {item.secret_name: f"$argon2id$of:{item.password}" for item in planned.changes if item.password}
         apply(Client(self.server), planned.changes, live, hashes, outcome)
-        self.fingerprints = self.fingerprints.having(
-            {item.secret_name: item.password for item in outcome.passwords if item.password}
-        )
+        written = {item.secret_name: fingerprints.HASHER.hash(item.password or "") for item in outcome.passwords}
+        known = planned.passwords.unchanged
+        self.fingerprints = self.fingerprints.having(written, declared_passwords(desired(given)), known)
         return outcome
 
 

@@ -7,19 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher
 from pydantic import SecretStr
 
-from tailwart.stalwart.accounts import passwords
+from tailwart.errors import TailwartError
 from tailwart.stalwart.protocol.failures import LoginRefused
 from tailwart.stalwart.settings.inputs import AccountInput
 from tests.unit.stalwart.sample import settings
 from tests.unit.stalwart.simulated_host import Killed, SimulatedHost
-
-
-@pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(1, 8, 1, type=Type.ID))
 
 
 @pytest.fixture
@@ -103,9 +98,31 @@ def test_a_changed_admin_password_is_an_ordinary_update(hosts: Callable[[], Simu
     assert host.starts == 2
 
 
+def test_weak_passwords_are_all_named_and_nothing_is_written(hosts: Callable[[], SimulatedHost]) -> None:
+    weak = settings(
+        accounts=(
+            AccountInput("admin@example.org", SecretStr("K7-vq.Xm2pL"), admin=True),
+            AccountInput("alice@example.org", SecretStr("alice123456")),
+            AccountInput("bob@example.org", SecretStr("four random words here")),
+        )
+    )
+    host = hosts()
+    with pytest.raises(TailwartError, match=r"2 passwords are too weak") as refused:
+        host.deploy(weak)
+    said = str(refused.value)
+    assert "admin@example.org: 11 characters, expected 12 or more" in said
+    assert "alice@example.org: easy to guess" in said
+    assert "bob@example.org" not in said
+    assert "alice123456" not in said
+    assert not host.server.objects["Account"]
+
+
 def test_a_password_change_that_crashed_before_it_was_stored_is_repaired(hosts: Callable[[], SimulatedHost]) -> None:
     changed = settings(
-        accounts=(AccountInput("admin@example.org", SecretStr("another-1"), admin=True), settings().accounts[1])
+        accounts=(
+            AccountInput("admin@example.org", SecretStr("another-long-one-1"), admin=True),
+            settings().accounts[1],
+        )
     )
     for step in range(2, 7):
         host = hosts()

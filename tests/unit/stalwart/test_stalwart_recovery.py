@@ -18,11 +18,6 @@ ADDRESS, PASSWORD = "admin@example.org", "admin-password-1"
 FORGOTTEN = PasswordHasher(1, 8, 1, type=Type.ID).hash("a password that nobody knows")
 
 
-@pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(1, 8, 1, type=Type.ID))
-
-
 @pytest.fixture
 def locked_out(tmp_path: Path) -> Iterator[Callable[[], SimulatedHost]]:
     made: list[SimulatedHost] = []

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 from typing import Any
 
+import pytest
+from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailwart.stalwart.accounts.passwords import all_hashed
 from tailwart.stalwart.protocol.values import Bag, Ref, at, canonical, encode, merged, references, same, shown
-from tailwart.stalwart.settings.fingerprints import empty, parse
+from tailwart.stalwart.settings.fingerprints import Checked, empty, parse
 
 TEXT = st.text(alphabet="abcdefgh@.-", min_size=1, max_size=12)
 SCALARS = st.one_of(st.booleans(), st.integers(0, 1 << 40), TEXT)
@@ -75,13 +81,53 @@ def test_references_are_compared_by_id() -> None:
     assert shown({"acme": domain, "names": frozenset({"b", "a"})}) == {"acme": "example.org", "names": ["a", "b"]}
 
 
-@given(st.dictionaries(TEXT, TEXT, max_size=4), TEXT, TEXT)
-def test_fingerprints_match_the_last_written_value_only(values: dict[str, str], name: str, value: str) -> None:
-    marks = empty().having({**values, name: value})
-    again = parse(marks.dump())
-    assert again.matches(name, value)
-    assert not again.matches(name, value + "x")
-    assert not again.matches(name + "x", value) or values.get(name + "x") == value
+def test_fingerprints_match_the_last_written_value_only() -> None:
+    declared = {"Account/a@example.org": "one of them", "Account/b@example.org": "another one"}
+    marks = parse(empty().having(all_hashed(declared), declared).dump())
+    assert marks.check(declared) == Checked(frozenset(declared), settled=True)
+    changed = {**declared, "Account/b@example.org": "one of them"}
+    assert marks.check(changed) == Checked(frozenset({"Account/a@example.org"}), settled=False)
+    more = {**declared, "Account/c@example.org": "one of them"}
+    assert marks.check(more).unchanged == declared.keys()
+    assert marks.having({}, declared, frozenset(declared)).check(declared).settled
+
+
+def test_what_does_not_change_costs_one_hash_whatever_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = {f"Account/user{number}@example.org": f"password {number}" for number in range(50)}
+    marks = parse(empty().having(all_hashed(declared), declared).dump())
+    verified: list[str] = []
+    verify = PasswordHasher.verify
+
+    def counted(self: PasswordHasher, mark: str, value: str) -> object:
+        verified.append(mark)
+        return verify(self, mark, value)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    assert marks.check(declared).settled
+    assert len(verified) == 1
+
+
+def test_the_note_alone_does_not_allow_guessing() -> None:
+    declared = {"Account/a@example.org": "one of them"}
+    document = json.loads(empty().having(all_hashed(declared), declared).dump())
+    assert set(document) == {"written", "whole"}, "no key beside the fingerprints"
+    values = [*document["written"].values(), document["whole"]]
+    assert all(value.startswith("$argon2id$") for value in values)
+
+
+def test_a_note_of_an_earlier_release_is_taken_over_without_writing_a_password() -> None:
+    declared = {"Account/a@example.org": "one of them", "Account/b@example.org": "another one"}
+    key = "00112233445566778899aabbccddeeff"
+    old = {
+        name: hmac.new(bytes.fromhex(key), f"{name}\0{value}".encode(), hashlib.sha256).hexdigest()
+        for name, value in declared.items()
+    }
+    before = parse(json.dumps({"key": key, "written": {**old, "Account/gone@example.org": "00"}}))
+    assert before.check(declared) == Checked(frozenset(declared), settled=False)
+    assert before.check({**declared, "Account/b@example.org": "new"}).unchanged == {"Account/a@example.org"}
+    after = parse(before.having({}, declared, frozenset(declared)).dump())
+    assert not after.key
+    assert after.check(declared) == Checked(frozenset(declared), settled=True)
 
 
 @given(st.text(max_size=200))
