@@ -39,6 +39,14 @@ elif p["do"] == "fetch":
             found.append(m.fetch(n, "(RFC822)")[1][0][1].decode("utf-8", "replace"))
     m.logout()
     print(json.dumps({"messages": found}))
+elif p["do"] == "tls":
+    import socket
+    tls.maximum_version = getattr(ssl.TLSVersion, p["highest"])
+    try:
+        with socket.create_connection((p["host"], p["port"]), timeout=30) as c, tls.wrap_socket(c) as secure:
+            print(json.dumps(secure.version()))
+    except OSError as e:
+        print(json.dumps(""))
 elif p["do"] == "connect":
     import socket
     from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +102,11 @@ def letter(sender: str, recipient: str, token: str) -> str:
         f"From: {sender}\r\nTo: {recipient}\r\nSubject: lab {token}\r\nMessage-ID: <{token}@world.lab.test>\r\n"
         "Date: Sat, 21 Nov 2026 00:00:00 +0000\r\n\r\nhello\r\n"
     )
+
+
+def tls_version(port: int, highest: str, edge: str = "198.51.100.11") -> str:
+    """What a client whose highest version is "TLSv1_2" or "TLSv1_3" agrees on with a port; empty when refused."""
+    return str(client(do="tls", host=edge, port=port, highest=highest))
 
 
 def mail_in(recipient: str, edge: str = "198.51.100.11") -> str:

@@ -49,7 +49,7 @@ def from_environment(environment: Environment, data: Mapping[str, Any] | None = 
         environment,
         users={account.address for account in settings.accounts},
         known={address for holder in settings.holders for address in (holder.address, *holder.aliases)},
-        with_password={account.address for account in settings.accounts if account.password},
+        with_password={item.address for item in settings.accounts[1:] if item.password},
     )
     return settings
 

@@ -115,7 +115,15 @@ def _account(settings: MailboxSettings, account: AccountInput) -> DesiredObject:
     if account.admin and account.address not in named:
         # JMAP carries administration as well as mail, so a public JMAP must not take an administrator's login.
         fields[PASSWORD_NETWORKS] = frozenset(INSIDE)
-    return DesiredObject("Account", account.address, fields, at_creation={TYPE: "User"}, password=account.password)
+    return DesiredObject(
+        "Account",
+        account.address,
+        fields,
+        at_creation={TYPE: "User"},
+        password=account.password,
+        # Passwords of an external directory's accounts are not the server's to change.
+        password_once=settings.terms.external_directory,
+    )
 
 
 def _group(group: GroupInput) -> DesiredObject:

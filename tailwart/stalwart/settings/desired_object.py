@@ -18,7 +18,8 @@ class DesiredObject:
 
     `fields` are managed: compared and repaired, by property or property path (`quotas/maxDiskQuota`). `at_creation` is
     sent once; later changes to it are left alone. `late` fields are written after the restart (see `Server.apply`).
-    `masked` fields are never shown. `password` is compared by fingerprint: the server returns only `****`. `exact`
+    `masked` fields are never shown. `password` is compared by fingerprint: the server returns only `****`;
+    with `password_once`, it is sent at creation and never again. `exact`
     fields come from `stalwart_objects`: empty ones are sent as well, and of objects only what differs. An object that
     is `declared` there alone may be of any kind.
 
@@ -32,6 +33,7 @@ class DesiredObject:
     late: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
     password: SecretStr | None = None
+    password_once: bool = False
     why: str = ""
     exact: frozenset[str] = frozenset()
     declared: bool = False

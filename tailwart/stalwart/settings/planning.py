@@ -139,6 +139,8 @@ def _compare(
             yield ObjectChange(Action.UPDATE, desired.ref, None, afterwards, masked=desired.masked, late=True)
         return
     _same_variant(desired, found)
+    if desired.password_once:
+        secret = None
     changed = _changed(desired, found, live, bool(secret or at(found, CREDENTIAL)))
     if f"{desired.kind}/{desired.key}" in unchanged:
         secret = None

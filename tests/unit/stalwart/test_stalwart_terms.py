@@ -28,7 +28,6 @@ KEYS: dict[str, Any] = {
     "extra_domains": "example.net",
     "ts_tailnet": "tail1234.ts.net",
     "stalwart_admin_password": "an administrator's own words",
-    "accounts": [{"name": "alice", "password": "alice's own words"}],
     "webhook_key": "a key of its own",
     "webhook_token": "a token of its own",
     "offline": True,
@@ -39,7 +38,9 @@ QUOTA: dict[str, Any] = {"mailbox_limits": {"mailbox": "5G"}}
 
 
 def given(**data: Any) -> MailboxSettings:
-    return from_environment(Environment.model_validate(KEYS), data)
+    """Settings of one installation with these terms; alice has no declared password."""
+    accounts = {"mailbox_accounts": [{"address": "alice"}]}
+    return from_environment(Environment.model_validate(KEYS), {**accounts, **data})
 
 
 def test_the_sample_has_every_key_of_every_topic() -> None:
@@ -114,7 +115,8 @@ def test_a_default_limit_of_the_server_is_changed_and_restored_but_never_deleted
 
 def test_a_password_that_is_limited_to_networks_stays_so_when_it_changes() -> None:
     limited = {"mailbox_sign_in": {"passwords_from": {"alice": ["tailnet"]}}}
-    deployed = Deployed(given(**limited))
+    first = dict(KEYS, accounts=[{"name": "alice", "password": "alice's own words"}])
+    deployed = Deployed(from_environment(Environment.model_validate(first), limited))
 
     def alice() -> dict[str, Any]:
         (held,) = (item for item in deployed.server.objects["Account"].values() if item["name"] == "alice")
@@ -189,7 +191,7 @@ def test_all_problems_are_named_at_once() -> None:
 
 
 def test_a_separator_that_would_cut_a_declared_name_is_refused() -> None:
-    accounts = [{"address": "mary-ann"}]
+    accounts = [{"address": "alice"}, {"address": "mary-ann"}]
     with pytest.raises(TailwartError, match=r"mary-ann@example\.org would lose its mail"):
         given(mailbox_accounts=accounts, mailbox_domains={"example.org": {"sub_addressing": "-"}})
 

@@ -20,8 +20,8 @@ def check(
 ) -> None:
     """Raises one TailwartError that names every contradiction.
 
-    `users` are the declared accounts, `known` every declared address, `with_password` accounts whose password is
-    declared.
+    `users` are the declared accounts, `known` every declared address, `with_password` people whose password is declared
+    (the administrator is none of them).
     """
     problems = [
         *_domains(terms, environment, known),
@@ -81,5 +81,6 @@ def _secrets(terms: Terms, environment: Environment) -> Iterator[str]:
 
 
 def _directory(terms: Terms, with_password: Collection[str]) -> Iterator[str]:
-    del terms, with_password
-    yield from ()
+    if terms.external_directory:
+        for address in sorted(with_password):
+            yield f"mailbox_directory: the directory proves the password of {address}; remove the one that is declared"

@@ -90,7 +90,9 @@ def objects(terms: DirectoryTerms, *, with_secret: bool) -> Iterator[DesiredObje
     # At creation, what is absent gets the server's default: "none" must be said.
     nothing = {name: None for name, value in fields.items() if value is None}
     yield DesiredObject("Directory", key, fields, at_creation={"description": f"{MARK}: {key}", **nothing})
-    yield DesiredObject("Authentication", SINGLETON, {"directoryId": Ref("Directory", key)})
+    # Late: from then on no password of the server's own counts, the administrator's included.
+    choice = {"directoryId": Ref("Directory", key)}
+    yield DesiredObject("Authentication", SINGLETON, choice, late=frozenset(choice))
 
 
 def _ldap(terms: LdapTerms, with_secret: bool) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class Terms(Term):
     mailbox_resolver: resolver.ResolverTerms | None = None
 
     @property
+    def external_directory(self) -> bool:
+        """Whether logins are proven by another server."""
+        return self.mailbox_directory is not None and self.mailbox_directory.external
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of which objects of ours are deleted when they are not declared any more."""
         owned: Mapping[str, tuple[str, ...]] = {
