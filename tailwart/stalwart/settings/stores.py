@@ -33,7 +33,8 @@ def probe_s3(run: Runner, store: S3Store) -> None:
     url = f"{store.endpoint.rstrip('/')}/{store.bucket}?list-type=2&max-keys=1"
     user = quoted(store.access_key, "")
     inside = (
-        "IFS= read -r user; curl --silent --show-error --max-time 20 --output /dev/null --write-out 'code %{http_code}\\n' "
+        "IFS= read -r user; "
+        "curl --silent --show-error --max-time 20 --output /dev/null --write-out 'code %{http_code}\\n' "
         f"--aws-sigv4 {shlex.quote(f'aws:amz:{store.region}:s3')} --config /dev/fd/3 {shlex.quote(url)} 3<<END\n"
         f'user = "$user${names.ENV_S3}"\nEND\n'
     )
