@@ -158,6 +158,12 @@ def make_plan(
     merged = merge_into(policy, replace(desired, tests=tuple(kept)))
     wide = () if desired.removing else wide_rules(policy, desired, acknowledged)
     warnings = [str(one) for one in wide if not one.acknowledged]
+    posture = policy.value("defaultSrcPosture")
+    if posture and desired.grants and not desired.removing:
+        warnings.append(
+            f"defaultSrcPosture ({', '.join(map(str, posture))}) holds for the managed grants too: edges and mailbox "
+            "must meet it, or nothing reaches the mailbox"
+        )
     if merged.changes and desired.grants and policy.allows_all and not desired.removing:
         warnings.append(
             "the file has neither acls nor grants, which allows everything; with the first grant everything else closes"

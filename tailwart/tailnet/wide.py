@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tailwart.tailnet.access import Ports, Rule, Selectors, rules, selectors
+from tailwart.tailnet.access import Ports, Rule, Selectors, rules, rules_beside, selectors
 from tailwart.tailnet.desired import Desired, PolicyTest
 from tailwart.tailnet.policy import Policy
 
@@ -24,6 +24,7 @@ class WideRule:
 
     def __str__(self) -> str:
         text = f"line {self.rule.line} ({self.rule.section}): {self.rule.label} opens {', '.join(self.opens)}"
+        text += f" [{self.rule.aliases}]" if self.rule.aliases else ""
         if self.acknowledged:
             return f"{text} (acknowledged)"
         return f"{text}; narrow it, or acknowledge it with TS_ACKNOWLEDGED={self.rule.label}"
@@ -34,7 +35,7 @@ def wide_rules(policy: Policy, desired: Desired, acknowledged: tuple[str, ...]) 
     known = {_squeezed(label) for label in acknowledged}
     resolve = selectors(policy)
     found = []
-    for rule in _unmanaged(policy, desired):
+    for rule in (*_unmanaged(policy, desired), *rules_beside(policy)):
         ways = _ways(rule, desired, resolve)
         if ways:
             found.append(WideRule(rule, tuple(ways[:4]), _squeezed(rule.label) in known))
@@ -62,28 +63,38 @@ def without_broken(
 
 
 def _unmanaged(policy: Policy, desired: Desired) -> list[Rule]:
-    return [rule for rule in rules(policy) if rule.entry.mark is None or rule.entry.mark.scope != desired.scope]
+    """The rules that no merge wrote; a mark in `acls`, where none writes, is a forged or a copied one."""
+    return [
+        rule
+        for rule in rules(policy)
+        if rule.section != "grants" or rule.entry.mark is None or rule.entry.mark.scope != desired.scope
+    ]
 
 
 def _ways(rule: Rule, desired: Desired, resolve: Selectors) -> list[str]:
-    """What a rule opens beyond the managed grants: the mailbox to anybody, the other tags to edge and mailbox."""
+    """What a rule opens beyond the managed grants: the mailbox to anybody, the other tags to edge and mailbox.
+
+    Funnel opens whatever it is given to the internet.
+    """
     ways = []
+    # Addresses count together: two halves of the internet are the internet.
+    addresses = tuple(source for source in rule.sources if resolve.is_address(source))
+    sources = [(source,) for source in rule.sources if source not in addresses] + ([addresses] if addresses else [])
     for tag in desired.tag_owners:
-        for target, ports in rule.destinations:
-            if not resolve.covers(target, tag):
-                continue
-            for source in rule.sources:
-                ways += _beyond(source, tag, ports, desired, resolve)
+        ports = resolve.ports(rule, tag)
+        for source in sources if ports else []:
+            if rule.section == "nodeAttrs" or _is_beyond(source, tag, ports, desired, resolve):
+                ways.append(f"{'+'.join(source)} → {tag}")
     return list(dict.fromkeys(ways))
 
 
-def _beyond(source: str, tag: str, ports: Ports, desired: Desired, resolve: Selectors) -> list[str]:
-    if source == tag:
-        return []
-    insiders = [own for own in (desired.edge, desired.mailbox) if own != tag and resolve.covers(source, own)]
+def _is_beyond(source: tuple[str, ...], tag: str, ports: Ports, desired: Desired, resolve: Selectors) -> bool:
+    if source == (tag,):
+        return False
+    insiders = [own for own in (desired.edge, desired.mailbox) if own != tag and resolve.may_cover(source, own)]
     # A shared smarthost or store may serve others too; nobody else has business with the mailbox.
-    granted = [desired.granted(own, tag) for own in (*insiders, *([source] if tag == desired.mailbox else []))]
-    return [f"{source} → {tag}"] if any(_exceeds(ports, known) for known in granted) else []
+    others = source[:1] if tag == desired.mailbox else ()
+    return any(_exceeds(ports, desired.granted(own, tag)) for own in (*insiders, *others))
 
 
 def _exceeds(ports: Ports, granted: set[int]) -> bool:
