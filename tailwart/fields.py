@@ -20,6 +20,9 @@ from tailwart.network import TAILNET_V6, Services
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
 _TAG = re.compile(r"tag:[a-z][a-z0-9-]*\Z")
+_TAG_OWNER = re.compile(
+    r"(?:tag:[a-z][a-z0-9-]*=)?(?:(?:autogroup|group|tag):[\w.@+-]+|[^\s\"'=\\@]+@[\w.-]+)\Z", re.ASCII
+)
 _NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
 _LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?\Z")
 _IMAGE = re.compile(
@@ -231,6 +234,12 @@ def _port(value: object) -> int:
     return int(str(value))
 
 
+def _tag_owner(value: str) -> str:
+    if not _TAG_OWNER.match(value):
+        raise ValueError("an autogroup, group, tag or user, or TAG=OWNER for one tag alone: tag:mail=group:postmasters")
+    return value
+
+
 def _boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -350,4 +359,5 @@ AbsolutePath = Annotated[str, _pattern(re.compile(r"/\S+\Z"), "an absolute path 
 Domains = Annotated[tuple[Domain, ...], BeforeValidator(_list)]
 Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
 LocalParts = Annotated[tuple[LocalPart, ...], BeforeValidator(_list)]
+TagOwners = Annotated[tuple[Annotated[str, AfterValidator(_tag_owner)], ...], BeforeValidator(_list)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]

@@ -4,7 +4,8 @@ Answers of APIs, servers, name servers, containers and policy texts are written 
 character of theirs that a terminal would obey into its `\\uXXXX` form, which is also the form of JSON, so that a
 document stays one, and the login in a URL into asterisks. Colours of our own survive: `style` writes them with a mark
 that is new in every process and that only `say` turns into an escape character. Everything is printed by `say`; what
-pyinfra itself prints, its log and the output of commands included, is too (`tailwart.report`).
+pyinfra itself prints, its log and the output of commands included, is too (`tailwart.report`). In GitHub Actions no
+line of others' is a command to the runner.
 
     >>> printable("done\\x1b[2J \\u202egnp.exe")
     'done\\\\u001b[2J \\\\u202egnp.exe'
@@ -12,6 +13,7 @@ pyinfra itself prints, its log and the output of commands included, is too (`tai
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from typing import IO, Any
@@ -26,6 +28,8 @@ _OBEYED = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _LOGIN = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@\"']*:[^\s/?#@\"']*@")
+# What the runner of GitHub Actions takes for a command: `::name …::` at the beginning of a line, `##[name]` anywhere.
+_COMMAND = re.compile(r"(^\s*|(?=##\[))([:#])(:|#\[)", re.M)
 _ESCAPE = f"\ue01b{secrets.token_hex(8)}"
 _STYLE = re.compile(re.escape(_ESCAPE) + r"\[[0-9;]*m")
 
@@ -65,4 +69,20 @@ def say(
     """`click.echo` of a text made printable, with the colours of `style`."""
     text = message.decode("utf-8", "replace") if isinstance(message, bytes | bytearray) else message
     text = "" if text is None else printable(str(text)).replace(_ESCAPE, "\x1b")
+    if os.environ.get("GITHUB_ACTIONS"):
+        text = _COMMAND.sub(lambda match: f"{match[1]}\\u{ord(match[2]):04x}{match[3]}", text)
     _echo(text, file, nl, err, color)
+
+
+def workflow_command(kind: str, message: str, **properties: str | int | None) -> None:
+    """A command of ours to GitHub Actions, on standard error: `::error file=policy.hujson,line=3::what is wrong`.
+
+    Properties that are empty or None are left out. Escapes as the runner's own toolkit does.
+    """
+    escaped = printable(message).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    given = ",".join(
+        f"{name}={printable(str(value)).replace('%', '%25').replace(':', '%3A').replace(',', '%2C')}"
+        for name, value in properties.items()
+        if value not in (None, "")
+    )
+    _echo(f"::{kind}{' ' if given else ''}{given}::{escaped}", err=True)

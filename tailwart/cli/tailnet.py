@@ -13,6 +13,16 @@ _unmarked = click.option(
 )
 
 
+_file = click.option(
+    "--file",
+    metavar="PATH",
+    help="A policy kept in a repository, instead of the live one: no API is asked. `-`: standard input.",
+)
+_annotate = click.option(
+    "--annotate", is_flag=True, help="Write `::error file=,line=::` lines for a pull request; in GitHub Actions always."
+)
+
+
 @click.group()
 def tailnet() -> None:
     """The tailnet policy: plan, apply, test, restore, matrix.
@@ -26,12 +36,17 @@ def tailnet() -> None:
 @_diff
 @click.option("--remove", is_flag=True, help="Plan the removal of all managed entries.")
 @_unmarked
+@_file
+@_annotate
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there is something to change.")
-def plan(as_json: bool, diff: bool, remove: bool, unmarked: bool, exit_code: bool) -> None:
+def plan(
+    *, as_json: bool, diff: bool, remove: bool, unmarked: bool, file: str | None, annotate: bool, exit_code: bool
+) -> None:
     """Show what `apply` would write. The server validates it; nothing is changed."""
     from tailwart.cli.commands import tailnet as commands
 
-    commands.plan(as_json=as_json, diff=diff, remove=remove, unmarked=unmarked, exit_code=exit_code)
+    source = commands.Source(file, annotate, remove=remove, unmarked=unmarked)
+    commands.plan(source, as_json=as_json, diff=diff, exit_code=exit_code)
 
 
 @tailnet.command()
@@ -40,11 +55,19 @@ def plan(as_json: bool, diff: bool, remove: bool, unmarked: bool, exit_code: boo
 @_diff
 @click.option("--remove", is_flag=True, help="Take all managed entries out of the file, before giving the system up.")
 @_unmarked
-def apply(yes: bool, as_json: bool, diff: bool, remove: bool, unmarked: bool) -> None:
-    """Write the managed entries into the live file; a snapshot of it goes to _backup/tailnet/ first."""
+@_file
+@_annotate
+def apply(
+    *, yes: bool, as_json: bool, diff: bool, remove: bool, unmarked: bool, file: str | None, annotate: bool
+) -> None:
+    """Write the managed entries into the live file; a snapshot of it goes to _backup/tailnet/ first.
+
+    With --file, into that file. With `--file -`, from standard input to standard output.
+    """
     from tailwart.cli.commands import tailnet as commands
 
-    commands.apply(yes=yes, as_json=as_json, diff=diff, remove=remove, unmarked=unmarked)
+    source = commands.Source(file, annotate, remove=remove, unmarked=unmarked)
+    commands.apply(source, yes=yes, as_json=as_json, diff=diff)
 
 
 @tailnet.command()

@@ -182,7 +182,13 @@ class Environment(BaseModel):
     tag_postgres: v.Tag = _key("Tailnet", "Tag of the Postgres host.", "tag:postgres", "tag:postgres")
     tag_redis: v.Tag = _key("Tailnet", "Tag of the Redis host.", "tag:redis", "tag:redis")
     tag_s3: v.Tag = _key("Tailnet", "Tag of the S3 host.", "tag:garage", "tag:garage")
-    tag_owners: v.Texts = _key("Tailnet", "Who may hand out these tags.", "autogroup:admin", ("autogroup:admin",))
+    tag_owners: v.TagOwners = _key(
+        "Tailnet",
+        "Who may hand out these tags; owners of one tag alone: tag:mail=group:postmasters. The tag of a smarthost or of "
+        "a store needs none when it is there already.",
+        "autogroup:admin",
+        ("autogroup:admin",),
+    )
     ts_admin_src: v.Texts = _key(
         "Tailnet", "Who may reach the mailbox's own HTTP port 8080 for administration.", "group:admins", ()
     )

@@ -73,6 +73,11 @@ def _tailnet(env: Environment) -> Iterator[Problem]:
         yield from _demand(env, "TS_OAUTH_CLIENT_ID is set", "ts_oauth_client_secret")
     elif env.ts_oauth_client_secret is not None:
         yield from _demand(env, "TS_OAUTH_CLIENT_SECRET is set", "ts_oauth_client_id")
+    tags = (env.tag_stalwart, env.tag_edge, env.tag_mail, env.tag_postgres, env.tag_redis, env.tag_s3)
+    for text in env.tag_owners:
+        tag, named, _ = text.partition("=")
+        if named and tag not in tags:
+            yield Problem("TAG_OWNERS", f"tags of this installation: {', '.join(dict.fromkeys(tags))}", text)
 
 
 def _dns(env: Environment) -> Iterator[Problem]:

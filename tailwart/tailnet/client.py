@@ -170,6 +170,16 @@ class PolicyClient:
         etag = response.headers.get("ETag", "")
         return PolicyFile(response.content.decode("utf-8", "replace"), etag) if etag and response.content else None
 
+    def settings(self) -> dict[str, Any]:
+        """The settings of the tailnet that the credential may see; none where the server has no such thing."""
+        response = self._call(
+            "GET", "/tailnet/-/settings", headers={"Accept": "application/json"}, what="read the tailnet's settings"
+        )
+        if response.status_code in (403, 404):
+            return {}
+        self._succeed(response, "read the tailnet's settings", scope="policy_file:read")
+        return self._json(response, "read the tailnet's settings")
+
     def key(self, key_id: str) -> tuple[int, dict[str, Any]]:
         """The status and the API's description of an auth key, API key or OAuth client; for 403 and 404 it is empty."""
         response = self._call(

@@ -26,6 +26,21 @@ _MARK = re.compile(r"/\*\s*tailwart:([^\s/*]+)(?:/([^\s/*]+))?\s*\*/")
 _READ_ONLY = ("hosts", "ipsets", "groups", "postures", "ssh", "nodeAttrs")
 
 
+class PolicyRefused(TailwartError):
+    """A policy into which the desired entries cannot be merged; ``line`` is the one that is in the way."""
+
+    def __init__(self, line: int, what: str, *, seen: str = "", expected: str = "", remedy: str = "") -> None:
+        super().__init__(what, seen=seen, expected=expected, remedy=remedy)
+        self.line = line
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuilt, (self.line, self.what, self.seen, self.expected, self.remedy))
+
+
+def _rebuilt(line: int, what: str, seen: str, expected: str, remedy: str) -> PolicyRefused:
+    return PolicyRefused(line, what, seen=seen, expected=expected, remedy=remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """The owner of an entry (``scope``: the installation's domain) and its ``name``, empty in `tagOwners`.
@@ -137,7 +152,8 @@ class Policy:
                 continue  # for the server to judge: it is only read here
             if section.index is not None:
                 first = self.document.root.items[section.index] if self.document.root else item
-                raise TailwartError(
+                raise PolicyRefused(
+                    self.document.line(item.start),
                     f"The policy defines {name!r} twice: lines {self.document.line(first.start)} and"
                     f" {self.document.line(item.start)}",
                     expected="one section: which of two counts is not defined",
@@ -171,7 +187,8 @@ def _marks(document: Document, start: int, end: int) -> list[Mark]:
 
 
 def _misfit(document: Document, node: Node, what: str, expected: str) -> TailwartError:
-    return TailwartError(
+    return PolicyRefused(
+        document.line(node.start),
         f"Line {document.line(node.start)} of the policy: {what} has the wrong type",
         seen=document.text[node.start : node.start + 40],
         expected=expected,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action, Plan
-from tailwart.tailnet import snapshots
+from tailwart.tailnet import external, snapshots
 from tailwart.tailnet.client import Conflict, OutcomeUnknown, PolicyClient, PolicyFile, Verdict
 from tailwart.tailnet.desired import Desired, PolicyTest
 from tailwart.tailnet.hujson import value
@@ -34,7 +34,8 @@ class PolicyPlan:
     """What would be written: the live file, the new ``text``, the changes, and the wide rules of the live file.
 
     True when there is something to write. ``refusal`` says why nothing may be: the server does not accept the new text,
-    or a removal would pass over entries that have lost their marks, which ``unmarked`` names.
+    or a removal would pass over entries that have lost their marks, which ``unmarked`` names, or the policy is managed
+    elsewhere. ``notes`` are warnings of the server.
     """
 
     live: PolicyFile
@@ -43,6 +44,7 @@ class PolicyPlan:
     wide: tuple[WideRule, ...]
     refusal: TailwartError | None = None
     unmarked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.plan)
@@ -76,15 +78,18 @@ class Push:
         planned = make_plan(live, self.desired, self.acknowledged)
         if not planned or planned.refusal is not None:
             return planned
+        elsewhere = managed_elsewhere(self.client, live.text, self.acknowledged)
+        if elsewhere is not None:
+            return replace(planned, refusal=elsewhere.refusal())
         verdict = self.client.validate(planned.text)
         if verdict:
-            return planned
+            return _noted(planned, verdict)
         # Only the server can resolve some selectors: a node with two tags, an address in `hosts`.
         open_ways = _open_ways(verdict)
         narrowed = make_plan(live, self.desired, self.acknowledged, open_ways) if open_ways else planned
         if narrowed.text != planned.text:
             verdict = self.client.validate(narrowed.text) if narrowed else Verdict()
-        return narrowed if verdict else replace(narrowed, refusal=refused(verdict))
+        return _noted(narrowed, verdict) if verdict else replace(narrowed, refusal=refused(verdict))
 
     def apply(self, planned: PolicyPlan | None = None, log: Callable[[str], None] = lambda _: None) -> PolicyPlan:
         """Bring the live file to the desired state, and return the last plan.
@@ -131,6 +136,19 @@ class Push:
                 expected=f"the {len(written.plan.changes)} changes that were written",
                 remedy="another edit may have followed: run tailwart tailnet plan",
             )
+
+
+def managed_elsewhere(
+    client: PolicyClient, text: str, acknowledged: tuple[str, ...]
+) -> external.ManagedElsewhere | None:
+    """Where the policy is kept, when the file or the API says that it is elsewhere and TS_ACKNOWLEDGED does not."""
+    found = external.by_comment(Policy(text).document) or external.by_setting(client.settings())
+    return found if found is not None and found.label not in acknowledged else None
+
+
+def _noted(planned: PolicyPlan, verdict: Verdict) -> PolicyPlan:
+    warnings = (*planned.plan.warnings, *(f"the server warns: {note}" for note in verdict.notes))
+    return replace(planned, plan=replace(planned.plan, warnings=warnings), notes=verdict.notes)
 
 
 def make_plan(
@@ -183,12 +201,21 @@ def make_plan(
     return PolicyPlan(live, merged.text, plan, wide, refusal, merged.unmarked)
 
 
-def replace_whole(client: PolicyClient, live: PolicyFile, text: str, log: Callable[[str], None]) -> None:
+def replace_whole(
+    client: PolicyClient,
+    live: PolicyFile,
+    text: str,
+    log: Callable[[str], None],
+    acknowledged: tuple[str, ...] = (),
+) -> None:
     """Replace the whole file that was read by another text, to restore a snapshot.
 
-    Raises `TailwartError` when the server refuses the text, when the file changed meanwhile, or when it reads back
-    differently.
+    Raises `TailwartError` when the policy is managed elsewhere, when the server refuses the text, when the file changed
+    meanwhile, or when it reads back differently.
     """
+    elsewhere = managed_elsewhere(client, live.text, acknowledged)
+    if elsewhere is not None:
+        raise elsewhere.refusal()
     verdict = client.validate(text)
     if not verdict:
         raise refused(verdict)

@@ -15,7 +15,7 @@ from typing import Any
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action, Change, FieldChange
 from tailwart.tailnet.desired import Desired
-from tailwart.tailnet.policy import Entry, Mark, Policy, Section
+from tailwart.tailnet.policy import Entry, Mark, Policy, PolicyRefused, Section
 from tailwart.tailnet.removal import looks_managed
 from tailwart.tailnet.usage import uses
 
@@ -171,21 +171,6 @@ def _refused(entry: Entry, problem: str, seen: str, expected: str = "one definit
         expected=expected,
         remedy="choose another tag (TAG_… in .env), or make TAG_OWNERS and that line agree",
     )
-
-
-class PolicyRefused(TailwartError):
-    """A policy into which the desired entries cannot be merged; ``line`` is the one that is in the way."""
-
-    def __init__(self, line: int, what: str, *, seen: str = "", expected: str = "", remedy: str = "") -> None:
-        super().__init__(what, seen=seen, expected=expected, remedy=remedy)
-        self.line = line
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuilt, (self.line, self.what, self.seen, self.expected, self.remedy))
-
-
-def _rebuilt(line: int, what: str, seen: str, expected: str, remedy: str) -> PolicyRefused:
-    return PolicyRefused(line, what, seen=seen, expected=expected, remedy=remedy)
 
 
 def _listed(section: Section, kind: str, entries: list[_DesiredEntry], desired: Desired) -> SectionPlan:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.tailnet.client import Credentials, PolicyClient
-from tailwart.tailnet.desired import desired
+from tailwart.tailnet.desired import Desired, desired
 from tailwart.tailnet.push import Push
 
 
@@ -39,8 +39,13 @@ def push(environment: Environment, *, remove: bool = False, unmarked: bool = Fal
 
     With ``unmarked``, it also takes out those that have lost their marks.
     """
-    entries = replace(desired(environment), removing=remove, unmarked=unmarked)
+    entries = wanted(environment, remove=remove, unmarked=unmarked)
     return Push(client(environment), entries, tuple(environment.ts_acknowledged))
+
+
+def wanted(environment: Environment, *, remove: bool = False, unmarked: bool = False) -> Desired:
+    """The entries of the installation, or their removal."""
+    return replace(desired(environment), removing=remove, unmarked=unmarked)
 
 
 def _plain(secret: SecretStr | None) -> str:

@@ -5,6 +5,7 @@
     POST /api/v2/tailnet/{t}/acl/validate          a policy or a list of tests; failures come back with status 200
     GET|POST /api/v2/tailnet/{t}/keys              auth keys
     GET /api/v2/tailnet/{t}/keys/{id}
+    GET /api/v2/tailnet/{t}/settings               who manages the policy file, and nothing else
     GET /api/v2/tailnet/{t}/devices
     GET|DELETE /api/v2/device/{id}
 
@@ -135,6 +136,11 @@ def _policy_file(app: Flask, guard: _Guard, store: PolicyStore) -> None:
                 return _error(412)
             store.put(text)
         return _policy(text)
+
+    @app.get("/api/v2/tailnet/<tailnet>/settings")
+    @guard("policy_file")
+    def read_settings() -> Response:
+        return jsonify({"aclsExternallyManagedOn": False, "aclsExternalLink": ""})
 
     @app.post("/api/v2/tailnet/<tailnet>/acl/validate")
     @guard("policy_file")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 
 import click
 
+from tailwart.cli.commands import pull_request
 from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment, SshTarget, load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json
 from tailwart.printing import say
-from tailwart.tailnet import credentials, snapshots
+from tailwart.tailnet import credentials, local, snapshots
 from tailwart.tailnet.client import PolicyClient
 from tailwart.tailnet.matrix import Cell, measure, table
 from tailwart.tailnet.nodes import Nodes
 from tailwart.tailnet.policy import Policy
-from tailwart.tailnet.push import PolicyPlan, replace_whole, unified_diff
-from tailwart.tailnet.session import client, push
+from tailwart.tailnet.push import PolicyPlan, Push, replace_whole, unified_diff
+from tailwart.tailnet.session import client, push, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +34,50 @@ class Finding:
     remedy: str = ""
 
 
-def plan(*, as_json: bool, diff: bool, remove: bool, unmarked: bool, exit_code: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which policy, and what for: the live one or that of a ``file`` (`-`: standard input); annotations; a removal."""
+
+    file: str | None
+    annotate: bool
+    remove: bool = False
+    unmarked: bool = False
+
+    @property
+    def again(self) -> str:
+        """The option that names this source once more."""
+        return f" --file {self.file}" if self.file else ""
+
+
+def plan(source: Source, *, as_json: bool, diff: bool, exit_code: bool) -> None:
     """Print the plan. Raises `TailwartError` when it is refused, exits with 2 for changes if asked to."""
-    planned = push(load().environment, remove=remove, unmarked=unmarked).prepare()
+    with _annotated(source):
+        environment = load().environment
+        planned = _of_file(source, environment)[1] if source.file else _push(source, environment).prepare()
+    _annotate(source, planned, failing=exit_code)
     _show(planned, as_json, diff)
     if planned.refusal is not None:
         raise planned.refusal
     if not as_json:
-        say("Next: tailwart tailnet apply" if planned else "Next: tailwart tailnet test")
+        after = "" if source.file else "Next: tailwart tailnet test"
+        say(f"Next: tailwart tailnet apply{source.again}" if planned else after, nl=bool(planned or after))
     if exit_code and planned:
         sys.exit(2)
 
 
-def apply(*, yes: bool, as_json: bool, diff: bool, remove: bool, unmarked: bool) -> None:
+def apply(source: Source, *, yes: bool, as_json: bool, diff: bool) -> None:
     """Print the plan, ask unless ``yes``, and carry it out. Raises `TailwartError` as `Push.apply` does."""
-    environment = load().environment
-    pushed = push(environment, remove=remove, unmarked=unmarked)
-    planned = pushed.prepare()
-    if planned.unmarked and not yes and not as_json and _takes_unmarked(planned):
-        pushed = push(environment, remove=remove, unmarked=True)
+    if source.file:
+        _apply_to_file(source, yes=yes, as_json=as_json, diff=diff)
+        return
+    with _annotated(source):
+        environment = load().environment
+        pushed = _push(source, environment)
         planned = pushed.prepare()
+    if planned.unmarked and not yes and not as_json and _takes_unmarked(planned):
+        pushed = _push(replace(source, unmarked=True), environment)
+        planned = pushed.prepare()
+    _annotate(source, planned, failing=False)
     _show(planned, as_json, diff)
     if planned.refusal is not None:
         raise planned.refusal
@@ -62,10 +89,69 @@ def apply(*, yes: bool, as_json: bool, diff: bool, remove: bool, unmarked: bool)
     say("Written and read back. Next: tailwart tailnet matrix", err=True)
 
 
+def _apply_to_file(source: Source, *, yes: bool, as_json: bool, diff: bool) -> None:
+    """The file with the managed entries in it; from standard input to standard output without a question."""
+    assert source.file is not None, "asked with a file only"
+    filtering = source.file == local.STDIN
+    if filtering and as_json:
+        raise click.UsageError("--json and --file - both want standard output")
+    with _annotated(source):
+        environment = load().environment
+        text, planned = _of_file(source, environment)
+        if planned.unmarked and not (yes or as_json or filtering) and _takes_unmarked(planned):
+            entries = wanted(environment, remove=True, unmarked=True)
+            planned = local.plan_text(text, entries, tuple(environment.ts_acknowledged))
+    _annotate(source, planned, failing=False)
+    _show(planned, as_json, diff, err=filtering)
+    if planned.refusal is not None:
+        raise planned.refusal
+    if filtering:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(planned.text.encode())
+        return
+    if not planned:
+        return
+    if not yes:
+        click.confirm(f"Write this to {source.file}?", abort=True, err=True)
+    local.write(source.file, planned.text)
+    say(f"{source.file} is written. Next: commit it, and let its own workflow push it", err=True)
+
+
+def _push(source: Source, environment: Environment) -> Push:
+    return push(environment, remove=source.remove, unmarked=source.unmarked)
+
+
+def _of_file(source: Source, environment: Environment) -> tuple[str, PolicyPlan]:
+    assert source.file is not None, "asked with a file only"
+    text = local.read(source.file)
+    entries = wanted(environment, remove=source.remove, unmarked=source.unmarked)
+    return text, local.plan_text(text, entries, tuple(environment.ts_acknowledged))
+
+
+def _file_name(source: Source) -> str:
+    return "" if source.file in (None, local.STDIN) else str(source.file)
+
+
+@contextmanager
+def _annotated(source: Source) -> Iterator[None]:
+    """What makes a plan impossible becomes an annotation too."""
+    try:
+        yield
+    except TailwartError as error:
+        if pull_request.wanted(source.annotate):
+            pull_request.annotate_error(error, _file_name(source))
+        raise
+
+
+def _annotate(source: Source, planned: PolicyPlan, *, failing: bool) -> None:
+    if pull_request.wanted(source.annotate):
+        pull_request.annotate(planned, _file_name(source), failing=failing)
+
+
 def _takes_unmarked(planned: PolicyPlan) -> bool:
-    say("These look like managed entries, and have no mark:")
+    say("These look like managed entries, and have no mark:", err=True)
     for line in planned.unmarked:
-        say(f"  {line}")
+        say(f"  {line}", err=True)
     return click.confirm("Remove them too?", err=True)
 
 
@@ -93,7 +179,8 @@ def restore(snapshot: str | None, *, yes: bool) -> None:
         say("Next: tailwart tailnet restore NAME" if snapshots.names() else "No snapshot in _backup/tailnet yet.")
         return
     text = snapshots.load(snapshot)
-    policy_client = client(load().environment)
+    environment = load().environment
+    policy_client = client(environment)
     live = policy_client.read()
     if text == live.text:
         say("The live file already equals this snapshot.")
@@ -101,7 +188,8 @@ def restore(snapshot: str | None, *, yes: bool) -> None:
     say(unified_diff(live.text, text))
     if not yes:
         click.confirm("Replace the live file by this snapshot?", abort=True, err=True)
-    replace_whole(policy_client, live, text, lambda line: say(line, err=True))
+    acknowledged = tuple(environment.ts_acknowledged)
+    replace_whole(policy_client, live, text, lambda line: say(line, err=True), acknowledged)
     say("Restored and read back. Next: tailwart tailnet plan")
 
 
@@ -141,13 +229,13 @@ def _lab_nodes(environment: Environment) -> list[tuple[str, tuple[str, ...], Ssh
     ]
 
 
-def _show(planned: PolicyPlan, as_json: bool, diff: bool) -> None:
+def _show(planned: PolicyPlan, as_json: bool, diff: bool, err: bool = False) -> None:
     if as_json:
         say(json.dumps({**to_json(planned.plan), "diff": planned.diff}, indent=2))
         return
-    say(render(planned.plan, colour=sys.stdout.isatty()))
+    say(render(planned.plan, colour=(sys.stderr if err else sys.stdout).isatty()), err=err)
     if diff and planned:
-        say(planned.diff)
+        say(planned.diff, err=err)
 
 
 def _findings(environment: Environment, policy_client: PolicyClient, planned: PolicyPlan) -> list[Finding]:
@@ -161,10 +249,11 @@ def _findings(environment: Environment, policy_client: PolicyClient, planned: Po
             for change in planned.plan.changes
         ]
     if planned.refusal is not None:
-        found.append(Finding("the server accepts the policy", planned.refusal.seen, planned.refusal.remedy))
+        found.append(Finding(planned.refusal.what, planned.refusal.seen, planned.refusal.remedy))
     verdict = policy_client.validate(planned.live.text)
     failed = "; ".join(f"{source}: {problem}" for source, problem in verdict.problems) or verdict.message
     found.append(Finding("the live policy passes its own tests", failed))
+    found += [Finding(f"the server warns: {note}") for note in verdict.notes]
     wide = [Finding("wide unmanaged rule", str(one)) for one in planned.unacknowledged]
     found += wide or [Finding("every wide unmanaged rule is acknowledged")]
     owners = {entry.key: entry.value for entry in Policy(planned.live.text).tag_owners.entries}

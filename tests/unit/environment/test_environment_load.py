@@ -70,6 +70,8 @@ def test_a_good_file_becomes_the_typed_object(tmp_path: Path) -> None:
         ("EDGE_1_IPV4", "203.0.113.300", "IPv4 address"),
         ("EDGE_1_IPV6", "203.0.113.7", "IPv6 address"),
         ("TAG_EDGE", "reverse-proxy", "tag:"),
+        ("TAG_OWNERS", "admin", "group"),
+        ("TAG_OWNERS", "tag:nobody=group:ops", "tag:stalwart"),
         ("TS_API_URL", "api.tailscale.com", "https://"),
         ("TS_API_URL", "http://api.example.org", "https://"),
         ("TS_API_URL", "https://user:pw@api.example.org", "without credentials"),

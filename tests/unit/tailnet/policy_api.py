@@ -31,6 +31,7 @@ class PolicyApi:
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: tuple[str, ...] = ("tag:stalwart",)
     minted: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] | None = field(default_factory=dict)
     writes: int = 0
     url: str = ""
     faults: Faults = field(init=False)
@@ -78,6 +79,12 @@ class PolicyApi:
         if path.startswith("/tailnet/-/keys/"):
             key = self.keys.get(path.rsplit("/", 1)[1])
             return _json("200 OK", key) if key else _json("404 Not Found", {"message": "key not found"})
+        if path == "/tailnet/-/settings":
+            return (
+                _json("404 Not Found", {"message": "not found"})
+                if self.settings is None
+                else _json("200 OK", self.settings)
+            )
         if path == "/tailnet/-/acl/validate":
             return _json("200 OK", self.verdict(body.decode()))
         assert path == "/tailnet/-/acl", path

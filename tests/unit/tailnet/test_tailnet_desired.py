@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tailwart.environment import Environment
+from tailwart.errors import TailwartError
 from tailwart.tailnet.desired import Desired, desired
+from tailwart.tailnet.merge import merge
 
 FULL = {
     "domain": "example.org",
@@ -105,3 +108,43 @@ def test_sources_other_than_tags_are_granted_and_never_a_test_s_source(source: s
         "ip": ["tcp:993", "tcp:4190"],
     }
     assert all(test.source.startswith("tag:") for test in state.tests)
+
+
+def test_a_tag_may_have_owners_of_its_own() -> None:
+    state = desired_for(tag_owners="autogroup:admin,tag:mail=group:postmasters,tag:mail=alice@example.org")
+    assert state.tag_owners["tag:mail"] == ("group:postmasters", "alice@example.org")
+    assert state.tag_owners["tag:stalwart"] == ("autogroup:admin",)
+    assert [tag for tag in state.tag_owners if state.owns(tag)] == ["tag:reverse-proxy", "tag:stalwart", "tag:mail"]
+
+
+@pytest.mark.parametrize(
+    ("owners", "tag", "accepted"),
+    [
+        ("autogroup:admin", "tag:mail", ["group:ops"]),
+        ("autogroup:admin", "tag:mail", []),
+        ("autogroup:admin", "tag:mail", None),
+        ("autogroup:admin", "tag:postgres", ["group:dba"]),
+        ("autogroup:admin", "tag:stalwart", ["autogroup:admin", "group:ops"]),
+        ("autogroup:admin,tag:mail=group:ops", "tag:mail", ["group:ops", "group:more"]),
+        ("tag:stalwart=group:ops", "tag:stalwart", ["group:ops"]),
+    ],
+)
+def test_a_tag_of_others_has_to_exist_and_one_of_ours_to_have_its_owners(
+    owners: str, tag: str, accepted: list[str] | None
+) -> None:
+    merged = merge(json.dumps({"tagOwners": {tag: accepted}, "acls": []}), desired_for(tag_owners=owners))
+    assert any(tag in line for line in merged.satisfied)
+    assert not any(change.name == tag for change in merged.changes)
+
+
+@pytest.mark.parametrize(
+    ("owners", "tag", "held"),
+    [
+        ("autogroup:admin", "tag:stalwart", ["group:ops"]),
+        ("autogroup:admin", "tag:reverse-proxy", []),
+        ("autogroup:admin,tag:mail=group:ops", "tag:mail", ["autogroup:admin"]),
+    ],
+)
+def test_a_tag_of_ours_with_other_owners_is_refused(owners: str, tag: str, held: list[str]) -> None:
+    with pytest.raises(TailwartError, match=tag):
+        merge(json.dumps({"tagOwners": {tag: held}}), desired_for(tag_owners=owners))

@@ -46,7 +46,7 @@ def push(api: PolicyApi, backup: Path, **settings: Any) -> Push:
 
 def test_a_push_validates_then_writes_then_reads_back(api: PolicyApi, backup: Path) -> None:
     push(api, backup).apply()
-    assert api.calls() == ["POST token", "GET acl", "POST validate", "POST acl", "GET acl"]
+    assert api.calls() == ["POST token", "GET acl", "GET settings", "POST validate", "POST acl", "GET acl"]
     assert merge(api.text, DESIRED).changes == ()
     assert merge(api.text, NOTHING).text == UNMANAGED
 
