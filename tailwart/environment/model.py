@@ -184,8 +184,8 @@ class Environment(BaseModel):
     tag_s3: v.Tag = _key("Tailnet", "Tag of the S3 host.", "tag:garage", "tag:garage")
     tag_owners: v.TagOwners = _key(
         "Tailnet",
-        "Who may hand out these tags; owners of one tag alone: tag:mail=group:postmasters. The tag of a smarthost or of "
-        "a store needs none when it is there already.",
+        "Who may hand out these tags; owners of one tag alone: tag:mail=group:postmasters. The tag of a smarthost or "
+        "store needs none when it is there already.",
         "autogroup:admin",
         ("autogroup:admin",),
     )

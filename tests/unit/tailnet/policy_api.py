@@ -76,15 +76,10 @@ class PolicyApi:
             return _json("200 OK", {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
         if path == "/tailnet/-/keys":
             return self._mint(json.loads(body))
-        if path.startswith("/tailnet/-/keys/"):
-            key = self.keys.get(path.rsplit("/", 1)[1])
-            return _json("200 OK", key) if key else _json("404 Not Found", {"message": "key not found"})
-        if path == "/tailnet/-/settings":
-            return (
-                _json("404 Not Found", {"message": "not found"})
-                if self.settings is None
-                else _json("200 OK", self.settings)
-            )
+        if path.startswith("/tailnet/-/keys/") or path == "/tailnet/-/settings":
+            name = path.rsplit("/", 1)[1]
+            found = self.settings if name == "settings" else self.keys.get(name)
+            return _json("404 Not Found", {"message": "not found"}) if found is None else _json("200 OK", found)
         if path == "/tailnet/-/acl/validate":
             return _json("200 OK", self.verdict(body.decode()))
         assert path == "/tailnet/-/acl", path
