@@ -4,6 +4,8 @@ Stages make a role wait for the roles before it, and so its reads for theirs, al
 runbook announces what its operations will ask (`announce`); the first operation that asks anything while executing
 (`answer`) starts all announced reads, each in a greenlet of its own.
 
+Meanwhile the run takes its turn on every host (`tailwart.facts.turns`): a run that must wait for it reads anew.
+
 An answer holds only as long as nothing at all was executed on any host since, and only once. Otherwise the operation
 reads for itself, as it does without an announcement. So a read must change nothing, and one that fails fails the
 operation that asks for it, in its turn, and nothing else.
@@ -12,15 +14,18 @@ operation that asks for it, in its turn, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import gevent
 from gevent import Greenlet
+from gevent.event import Event
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host
+
+from tailwart.facts import turns
 
 T = TypeVar("T")
 Epoch = tuple[bool, int]
@@ -36,6 +41,7 @@ class _Outcome:
 class _Answers:
     epoch: Epoch
     reads: dict[tuple[Host, Hashable], Greenlet]
+    begun: Event = field(default_factory=Event)
 
 
 _announced: WeakKeyDictionary[Host, dict[Hashable, Callable[[], Any]]] = WeakKeyDictionary()
@@ -54,6 +60,11 @@ def answer(host: Host, question: Hashable, read: Callable[[], T]) -> T:
         return read()
     if state not in _answers:
         _answers[state] = _begin(state)
+        if not turns.take_all(state):
+            drop(state)
+        _answers[state].begun.set()
+    _answers[state].begun.wait()
+    turns.check(host)
     greenlet = _answers[state].reads.pop((host, question), None)
     if greenlet is None or not _holds(state):
         return read()

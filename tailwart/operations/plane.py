@@ -15,7 +15,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
-from tailwart.facts import ahead
+from tailwart.facts import ahead, turns
 from tailwart.operations.guard import as_tailwart_error, failure
 from tailwart.operations.progress import fail
 from tailwart.plan.model import Plan
@@ -69,6 +69,7 @@ def _apply(prepared: Prepared) -> FunctionCommand:
     # A closure, because a command's arguments end in debug output.
     def apply(state: State, host: Host) -> bool:  # noqa: ARG001  # pyinfra passes both by these names
         try:
+            turns.check(host, changing=True)
             prepared.apply(host.log)
         except Exception as error:
             fail(host, as_tailwart_error(error))

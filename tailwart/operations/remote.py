@@ -12,6 +12,7 @@ from pyinfra.api.state import State
 
 from tailwart.connectors.arguments import connector_arguments
 from tailwart.errors import TailwartError
+from tailwart.facts import turns
 from tailwart.facts.host import forget
 from tailwart.hosts.report import HostReport, ReportError, parse
 from tailwart.hosts.watch import Watch, script
@@ -83,6 +84,7 @@ def _perform(runner: Runner, work: Callable[[Runner], None], state: State, host:
     del state
     forget(host)
     try:
+        turns.check(host, changing=True)
         work(runner)
     # Whatever it is: it is this host's failure, and pyinfra would print a traceback.
     except Exception as problem:

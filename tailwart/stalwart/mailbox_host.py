@@ -21,6 +21,7 @@ from tailwart.connectors.host import HostConnector
 from tailwart.connectors.ssh import ssh_data
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.facts import turns
 from tailwart.inventory import host_name
 from tailwart.operations.remote import HostRunner
 from tailwart.stalwart.settings.declaration import NAMES, from_environment
@@ -41,8 +42,11 @@ def declared(environment: Environment, path: Path = GROUP_DATA_FILE) -> MailboxS
 
 
 @contextmanager
-def mailbox_host(environment: Environment) -> Iterator[HostRunner]:
-    """A connection to the mailbox host; raises TailwartError naming MAILBOX_SSH when there is none."""
+def mailbox_host(environment: Environment, *, changes: bool = False) -> Iterator[HostRunner]:
+    """A connection to the mailbox host; raises TailwartError naming MAILBOX_SSH when there is none.
+
+    A command that ``changes`` something waits until no deploy and no other command is at work there.
+    """
     if environment.mailbox_ssh is None:
         raise TailwartError(
             "no mailbox host is configured",
@@ -62,6 +66,9 @@ def mailbox_host(environment: Environment) -> Iterator[HostRunner]:
             "the mailbox host cannot be reached"
         ) from None
     try:
+        if changes:
+            turns.take_all(state)
+            turns.check(host, changing=True)
         yield HostRunner(host)
     finally:
         disconnect_all(state)

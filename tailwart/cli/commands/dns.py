@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from tailwart.connectors.shell import SshRunner
+from tailwart.connectors.turn import plane_turn
 from tailwart.dns import overrides
 from tailwart.dns import zonefile as zonetext
 from tailwart.dns.archive import Archive
@@ -51,7 +52,7 @@ def plan(zone: str | None, *, as_json: bool) -> None:
 
 def apply(zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
     """Print the plan, ask unless ``yes``, and carry it out. `TailwartError` as `Plane.guard` and `.apply`."""
-    with _opened(zone) as (plane, provider):
+    with plane_turn("dns", load().environment.domain), _opened(zone) as (plane, provider):
         plans = plane.guard(plane.plans(provider), allow_deletions=allow_deletions)
         _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
 
@@ -84,7 +85,7 @@ def snapshot(zone: str | None, *, only_list: bool, as_json: bool) -> None:
 
 def restore(which: str | None, zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
     """Print the plan that brings a zone back to a snapshot, ask unless ``yes``, and carry it out."""
-    with _opened(zone) as (plane, provider):
+    with plane_turn("dns", load().environment.domain), _opened(zone) as (plane, provider):
         if which and len(plane.zones) > 1:
             raise TailwartError(
                 f"{which} is a snapshot of one zone", expected="--zone DOMAIN beside it", seen=", ".join(plane.zones)

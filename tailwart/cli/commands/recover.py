@@ -24,7 +24,7 @@ def recover(*, yes: bool) -> None:
     check_password(password, address, admin=True)
     if not yes:
         click.confirm(f"Restart Stalwart twice and reset the password of {address}?", abort=True, err=True)
-    with mailbox_host(environment) as run:
+    with mailbox_host(environment, changes=True) as run:
         Recovery(run, recreation(run, environment), log=lambda text: say(text, err=True)).reset_password(
             address, password
         )

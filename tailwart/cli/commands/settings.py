@@ -42,7 +42,7 @@ def apply(*, yes: bool, as_json: bool) -> None:
     """Print the plan, ask, and apply it. Raises TailwartError for a server that was never initialised."""
     environment = load().environment
     desired = declared(environment)
-    with mailbox_host(environment) as run:
+    with mailbox_host(environment, changes=True) as run:
         plane = server(run, run.host, environment, desired, lambda text: say(text, err=True))
         observed = plane.observe()
         _show(observed, as_json)

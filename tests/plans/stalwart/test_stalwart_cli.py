@@ -54,7 +54,7 @@ def commands(host: StalwartHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     env.write_text(ENV)
 
     @contextmanager
-    def reached(_: object) -> Iterator[StalwartHost]:
+    def reached(_: object, *, changes: bool = False) -> Iterator[StalwartHost]:
         yield host
 
     def plane(run: StalwartHost, _host: object, _environment: object, desired: Any, log: Any) -> Any:

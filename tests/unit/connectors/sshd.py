@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
@@ -39,18 +41,34 @@ class _Session(paramiko.ServerInterface):
             stderr=subprocess.PIPE,
             env={"PATH": self._path},
         )
-        given = b""
-        while chunk := channel.recv(65536):
-            given += chunk
-        out, err = process.communicate(given)
+        assert process.stdin and process.stdout and process.stderr
+        pumps = [
+            threading.Thread(target=_feed, args=(channel, process.stdin), daemon=True),
+            threading.Thread(target=_drain, args=(process.stdout, channel.sendall), daemon=True),
+            threading.Thread(target=_drain, args=(process.stderr, channel.sendall_stderr), daemon=True),
+        ]
+        for pump in pumps:
+            pump.start()
+        for pump in pumps[1:]:
+            pump.join()
         try:
-            channel.sendall(out)
-            channel.sendall_stderr(err)
-            channel.send_exit_status(process.returncode)
-        except OSError:
-            pass  # the client did not wait
-        finally:
+            channel.send_exit_status(process.wait())
             channel.close()
+        except (OSError, EOFError):
+            pass  # the client did not wait
+
+
+def _feed(channel: paramiko.Channel, sink: IO[bytes]) -> None:
+    with suppress(OSError), sink:
+        while chunk := channel.recv(65536):
+            sink.write(chunk)
+            sink.flush()
+
+
+def _drain(source: IO[bytes], send: Callable[[bytes], object]) -> None:
+    with suppress(OSError, EOFError), source:
+        while chunk := os.read(source.fileno(), 65536):
+            send(chunk)
 
 
 @dataclass
