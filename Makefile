@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 # The certificates that the machine trusts, where its owner may have added one.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: help setup packages programs demo lab deploy verify test test-fast test-lab lint format bench down
+.PHONY: help setup packages programs demo lab deploy verify test test-fast test-lab lint format chaos bench down
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ lint: setup ## ruff, mypy, the layers of the architecture, gofmt and go vet
 format: setup ## Format the code
 	@$(RUN) ruff format .
 	@export PATH="$$($(GO_DIRECTORY)):$$PATH"; cd lab/standin && gofmt -w .
+
+chaos: lab ## Kill deploys at random moments and see the next run heal them (KILLS=40; not part of make test)
+	@$(RUN) python -m lab.chaos
 
 bench: lab ## Print figures: lab, deploy, no-op deploy, memory, round trips
 	@$(RUN) python -m lab.bench

@@ -11,10 +11,10 @@ from tailwart.connectors.shell import prove_login
 from tailwart.environment import Environment
 from tailwart.facts.host import expect
 from tailwart.hosts.hardening.plan import HostRole
-from tailwart.mailbox.follower import UNIT as FOLLOWER
+from tailwart.mailbox import follower
 from tailwart.mailbox.login import SIDECAR_KEY
 from tailwart.mailbox.project import compose_project
-from tailwart.operations import compose, engine, hardening, hostfiles, nodekey, systemd
+from tailwart.operations import compose, engine, hardening, hostfiles, nodekey, systemd, telling
 from tailwart.stalwart import operations as stalwart
 from tailwart.stalwart.lifecycle import bootstrap
 
@@ -25,7 +25,7 @@ def deploy() -> None:
     project = compose_project(environment)
     assert environment.mailbox_ssh is not None, "the role has a host"
     role = HostRole(project.name)
-    watch = project.watch | bootstrap.WATCH | role.watch
+    watch = project.watch | bootstrap.WATCH | follower.WATCH | role.watch
     expect(host, watch)
     stalwart.expect(host, environment)
 
@@ -52,7 +52,9 @@ def deploy() -> None:
     nodekey.forget_key(name="Mailbox: no key of the tailnet is left", project=project, node=SIDECAR_KEY)
 
     # After the first start, or it would start a Stalwart whose files are still being written.
-    systemd.activate(name="Mailbox: Stalwart follows its sidecar", unit=FOLLOWER, watch=watch)
+    systemd.activate(name="Mailbox: Stalwart follows its sidecar", unit=follower.UNIT, watch=watch)
+
+    telling.tell(name="Mailbox: what the host restarted by itself", watch=watch, lines=follower.restarts)
 
     stalwart.apply_settings(name="Mailbox: settings of Stalwart", environment=environment)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tailwart.errors import TailwartError
 from tailwart.hosts.report import HostReport
-from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER
+from tailwart.hosts.watch import DAEMON_JSON, ENGINE_INSTALLING, ENGINE_MARKER
 
 # From 27 on the engine masquerades a network's ULA prefix by itself.
 _MASQUERADES_SINCE = 27
@@ -48,7 +48,7 @@ def needs(report: HostReport, *, ipv6_nat: bool) -> EngineNeeds:
     Raises `TailwartError` for a Compose that is too old and a daemon.json that is not a JSON object.
     """
     engine = report.engine
-    if not engine.present:
+    if not engine.present or ENGINE_INSTALLING in report.contents:
         return EngineNeeds(install=True)
     if engine.compose and (version := numbers(engine.compose)) < _OLDEST_COMPOSE:
         raise TailwartError(

@@ -12,6 +12,8 @@ _Item = TypeVar("_Item")
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 ENGINE_MARKER = "/opt/tailwart/engine-restart-required"
+ENGINE_INSTALLING = "/opt/tailwart/engine-installing"
+"""The packages of an installation that has begun and not ended."""
 
 # `.ID`, the name of the field in the client's own types: with `.Id` it falls back to the engine's JSON, where a
 # template fails as a whole on whatever is left out for being empty (`.HostConfig.Sysctls`).
@@ -32,6 +34,7 @@ _CONTAINER = "\\t".join(
 
 _ENGINE = r"""
 docker=$(command -v docker || :)
+[ ! -f @INSTALLING@ ] || printf 'content\t%s\t%s\n' "$(base64 -w0 @INSTALLING@)" @INSTALLING@
 if [ -n "$docker" ]; then
   version=$(docker version --format '{{.Server.Version}}/{{.Server.Experimental}}' 2>&1) && error= || {
     error=$(printf %s "$version" | base64 -w0); version=; }
@@ -126,6 +129,11 @@ class Watch:
         return self | other == self
 
 
+def _engine() -> str:
+    text = _ENGINE.replace("@DAEMON_JSON@", DAEMON_JSON).replace("@MARKER@", ENGINE_MARKER)
+    return text.replace("@INSTALLING@", ENGINE_INSTALLING).strip()
+
+
 def script(watch: Watch) -> str:
     """The shell script whose output `tailwart.hosts.report.parse` reads."""
     parts = ["export LC_ALL=C PATH=\"$PATH:/usr/sbin:/sbin\"; tab=$(printf '\\t')", f"echo '{HEADER}'"]
@@ -137,7 +145,7 @@ def script(watch: Watch) -> str:
     for path in watch.contents:
         name = shlex.quote(path)
         parts.append(f"[ ! -f {name} ] || printf 'content\\t%s\\t%s\\n' \"$(base64 -w0 {name})\" {name}")
-    parts.append(_ENGINE.replace("@DAEMON_JSON@", DAEMON_JSON).replace("@MARKER@", ENGINE_MARKER).strip())
+    parts.append(_engine())
     if watch.project:
         parts.append(f"project={shlex.quote(watch.project)}")
         container = _CONTAINER.replace('"', '\\"').replace("\\t", "${tab}")

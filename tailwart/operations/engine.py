@@ -17,32 +17,59 @@ from tailwart.facts.host import observe
 from tailwart.hosts.engine import EngineNeeds, needs
 from tailwart.hosts.files import HostFile
 from tailwart.hosts.report import HostReport
-from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER, Watch
+from tailwart.hosts.watch import DAEMON_JSON, ENGINE_INSTALLING, ENGINE_MARKER, Watch
 from tailwart.operations.guard import operation
 from tailwart.operations.hostfiles import write
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner
 
-# Docker's own packages where their repository is configured, Debian's otherwise; decided before anything is installed.
-_PACKAGES = r"""
-set -u; export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-apt-get -q -o DPkg::Lock::Timeout=300 update >&2 || exit 3
+# What a killed run may have left: an apt that still works, packages that dpkg has unpacked and not configured, services
+# that a package's half-run script tried to start too early. Waits for the first, finishes the second.
+_SETTLE = r"""
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+busy() { case $1 in *"locked by another process"* | *"Could not get lock"*) ;; *) return 1 ;; esac
+  i=$((i+1)); [ $i -le 300 ] || { echo "another apt has been at work for 300 s: $1" >&2; exit 5; }; sleep 1; }
+if command -v dpkg >/dev/null; then
+  i=0; until said=$(dpkg --configure -a --force-confdef --force-confold 2>&1) || ! busy "$said"; do :; done
+fi
+"""
+
+# Docker's own packages where their repository is configured, Debian's otherwise; decided before anything is installed,
+# and written down: a run that is killed meanwhile must install the same, although part of it is there by then.
+_PACKAGES = (
+    _SETTLE
+    + r"""
+set -u; marker=@MARKER@
+apt() { i=0; until said=$(apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" 2>&1); do
+  busy "$said" || { printf '%s\n' "$said" >&2; return 1; }; done; }
 candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p' | grep -v '(none)'; }
 known() { for name in "$@"; do [ -n "$(candidate $name)" ] && printf '%s ' $name; done; }
 modern() { case $(candidate docker-compose) in ''|0.*|1.*) return 1 ;; esac; }
+apt update || exit 3
+packages=$(cat "$marker" 2>/dev/null)
 engine=; [ -n "$(command -v docker)" ] || engine=missing
-if [ -n "$(candidate docker-compose-plugin)" ]; then
+if [ -n "$packages" ]; then
+  apt -f install || exit 3
+elif [ -n "$(candidate docker-compose-plugin)" ]; then
   packages="docker-compose-plugin ${engine:+$(known docker-ce docker-ce-cli containerd.io docker-buildx-plugin)}"
 elif modern; then
   packages="docker-compose ${engine:+$(known docker.io docker-cli docker-buildx iptables ca-certificates)}"
 else
   echo "no-compose $(. /etc/os-release; echo "$PRETTY_NAME"), docker-compose $(candidate docker-compose)"; exit 4
 fi
-apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install $packages >&2
-"""
+mkdir -p "${marker%/*}" && echo "$packages" >"$marker" && sync "$marker"
+apt --no-install-recommends install $packages && rm -f "$marker"
+""".replace("@MARKER@", ENGINE_INSTALLING)
+)
 
-_START = "systemctl enable docker.service && systemctl start docker.service && docker version --format ok"
+_START = (
+    _SETTLE
+    + """
+systemctl daemon-reload; systemctl reset-failed docker.service docker.socket containerd.service 2>/dev/null
+systemctl enable docker.service && systemctl start docker.service && docker version --format ok
+"""
+)
 
 
 @operation()
@@ -73,7 +100,7 @@ def provide(run: Runner, *, ipv6_nat: bool) -> None:
         _install(run)
         needed = _needs(run, ipv6_nat)
     if needed.start:
-        result = run(_START, timeout=180)
+        result = run(_START, timeout=600)
         if not result.ok:
             raise _not_running(run, result.stderr)
         needed = _needs(run, ipv6_nat)
@@ -96,7 +123,7 @@ def _needs(run: Runner, ipv6_nat: bool) -> EngineNeeds:
 
 
 def _install(run: Runner) -> None:
-    result = run(_PACKAGES, timeout=1200)
+    result = run(_PACKAGES, timeout=1800)
     if result.ok:
         return
     if result.stdout.startswith("no-compose"):

@@ -11,6 +11,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from tailwart.connectors.arguments import connector_arguments
+from tailwart.connectors.host import ConnectionLost
 from tailwart.errors import TailwartError
 from tailwart.facts import turns
 from tailwart.facts.host import forget
@@ -32,12 +33,15 @@ class HostRunner:
         arguments = {**self._arguments, "_timeout": timeout}
         if stdin:
             arguments["_stdin"] = stdin
-        ok, output = self.host.run_shell_command(
-            StringCommand("sh", "-c", QuoteString(script)),
-            print_output=False,
-            print_input=self.host.state.print_input,
-            **arguments,
-        )
+        try:
+            ok, output = self.host.run_shell_command(
+                StringCommand("sh", "-c", QuoteString(script)),
+                print_output=False,
+                print_input=self.host.state.print_input,
+                **arguments,
+            )
+        except ConnectionLost as error:
+            raise as_tailwart_error(error) from error
         return Completed(ok, output.stdout, output.stderr)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.deploying import ROOT, deploy, environment_of, run_pyinfra, variant
-from tests.lab.mailbox import containers, fingerprint, shell, started
+from tests.lab.mailbox import DIRECTORY, containers, fingerprint, shell, started
 from tests.lab.policy import policy_text
 from tests.lab.state import Installation, drop_database, make_bare, remove_mailbox
 from tests.waiting import until
@@ -103,35 +103,54 @@ def test_an_embedded_store_needs_no_backends(lab_environment: Path, installation
     assert "RocksDb" in shell("mailbox", "cat /opt/tailwart/mailbox/config/config.json")
 
 
-@pytest.mark.parametrize("moment", ["compose.yaml", "credentials", "initialised"])
+# Condition on the mailbox host at which a first deploy is killed.
+_MOMENTS = {
+    "packages": "pgrep -x dpkg && ! pgrep -x dpkg-deb && ls /var/lib/dpkg/info/docker.io.list",
+    "compose.yaml": f"test -e {DIRECTORY}/compose.yaml",
+    "credentials": f"test -e {DIRECTORY}/credentials",
+    "initialised": f"test -e {DIRECTORY}/initialised",
+}
+
+
+@pytest.mark.parametrize("moment", [*_MOMENTS, "edit"])
 @pytest.mark.leaves_deployed
 def test_a_deploy_killed_at_any_moment_is_healed_by_the_next(
-    lab_environment: Path, installation: Installation, moment: str
+    lab_environment: Path, installation: Installation, tmp_path: Path, moment: str
 ) -> None:
-    if moment == "compose.yaml":
+    path = lab_environment
+    if moment == "packages":
         make_bare("mailbox")
-    else:
+    elif moment != "edit":
         remove_mailbox()
-    installation.other_store = False
-    drop_database()
+    if moment == "edit":
+        deploy(lab_environment)
+        path = variant(lab_environment, tmp_path / "env", MAIL_SERVICES="smtp,submissions,submission,imap,imaps,pop3s")
+    else:
+        installation.other_store = False
+        drop_database()
+    log = tmp_path / "log"
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / "pyinfra"), "-y", "inventory.py", "deploy.py"],
         cwd=ROOT,
-        env={**os.environ, "TAILWART_ENV": str(lab_environment), "PYINFRA_PROGRESS": "off"},
+        env={**os.environ, "TAILWART_ENV": str(path), "PYINFRA_PROGRESS": "off"},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     try:
-        path = f"/opt/tailwart/mailbox/{moment}"
-        until(
-            lambda: shell("mailbox", f"test -e {path} && echo there", check=False).strip() or None, path, 240, pause=0.1
-        )
+        if moment == "edit":
+            until(lambda: "NetworkListener" in log.read_text(), "the settings to be written", 240, pause=0.05)
+        else:
+            condition = f"{{ {_MOMENTS[moment]}; }} >/dev/null 2>&1 && echo there || :"
+            until(lambda: "there" in shell("mailbox", condition), moment, 240, pause=0.1)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    deploy(lab_environment)
-    assert deploy(lab_environment).changes == {}
+    deploy(path)
+    assert deploy(path).changes == {}
     assert set(containers()) == {"ts-stalwart", "stalwart"}
+    assert shell("mailbox", "dpkg --audit") == ""
+    if path != lab_environment:
+        deploy(lab_environment)
     installation.proven()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from jinja2 import UndefinedError
 from tailwart.edge import resolver
 from tailwart.hosts import templates, units
 from tailwart.hosts.files import HostFile
+from tailwart.hosts.report import HostReport
 from tailwart.hosts.units import Unit
 from tailwart.mailbox import follower
+from tailwart.mailbox.names import DIRECTORY
 from tailwart.mailbox.project import compose_project
+from tailwart.mailbox.render import NO_STORE, NO_TAILNET
 from tests.unit.mailbox.test_mailbox_render import POSTGRES, environment
 
 NIGHTLY = units.timer(
@@ -30,7 +34,13 @@ NIGHTLY = units.timer(
 DOCKER = """#!/bin/sh
 # Stands for the docker command: answers as the test says for the two containers, notes what it is asked to do.
 case "$*" in
+  *FailingStreak*) [ "$STREAK" != next ] || { STREAK=$([ -e "$DONE.asked" ] && echo 10 || echo 5); : >"$DONE.asked"; }
+    echo "${STREAK:-0}" ;;
+  *State.Health.Log*) echo "\"$HEALTH_OUTPUT\"" ;;
   *State.Health*ts-stalwart) echo "$SIDECAR_HEALTH" ;;
+  *State.Health*stalwart)
+    [ "$STALWART_HEALTH" = until-restarted ] || { echo "$STALWART_HEALTH"; exit; }
+    grep -q restart "$DONE" && echo starting || echo unhealthy ;;
   *State.Status*stalwart) echo "$STALWART_STATUS" ;;
   *State.StartedAt*ts-stalwart) echo "$SIDECAR_SINCE" ;;
   *State.StartedAt*stalwart) echo "$STALWART_SINCE" ;;
@@ -96,7 +106,9 @@ def follow(directory: Path, *arguments: str, **answers: str) -> list[str]:
         "STALWART_STATUS": "running",
         "SIDECAR_SINCE": "2026-11-21T02:00:00Z",
         "STALWART_SINCE": "2026-11-21T02:00:05.5Z",
-        "EVENTS": "health_status: healthy",
+        "EVENTS": "ts-stalwart",
+        "STALWART_HEALTH": "healthy",
+        "HEALTH_OUTPUT": NO_TAILNET,
     }
     subprocess.run(
         ["sh", str(directory / "follow.sh"), *arguments],
@@ -127,3 +139,41 @@ def test_on_a_host_without_containers_nothing_is_started(project: Path) -> None:
 
 def test_the_state_at_the_start_and_each_event_are_acted_upon(project: Path) -> None:
     assert follow(project, STALWART_STATUS="created") == ["start stalwart", "start stalwart"]
+
+
+def test_a_stalwart_that_hangs_is_restarted_and_that_is_written_down(project: Path) -> None:
+    assert follow(project, "once", STALWART_HEALTH="unhealthy", STREAK="9") == []
+    assert follow(project, "once", STALWART_HEALTH="unhealthy", STREAK="10") == ["restart stalwart"]
+    report = HostReport(contents={f"{DIRECTORY}/restarts.log": (project / "restarts.log").read_bytes()})
+    (line,) = follower.restarts(report, datetime.now(UTC))
+    assert line.startswith("stalwart hung and was restarted on 20")
+    assert follower.restarts(report, datetime.now(UTC) + timedelta(days=8)) == []
+
+
+def test_what_hangs_again_is_not_restarted_for_ever(project: Path) -> None:
+    sick = {"STALWART_HEALTH": "unhealthy", "STREAK": "99"}
+    assert follow(project, "once", **sick) == ["restart stalwart"]
+    assert follow(project, "once", **sick) == []
+    assert follow(project, "once", **sick, FOLLOW_PAUSE="0") == ["restart stalwart"]
+
+
+def test_a_sidecar_that_hangs_is_restarted_and_stalwart_waits_for_it(project: Path) -> None:
+    sick = {"SIDECAR_HEALTH": "unhealthy", "STALWART_HEALTH": "unhealthy", "STREAK": "10"}
+    assert follow(project, "once", **sick) == ["restart ts-stalwart"]
+    assert "ts-stalwart hung" in (project / "restarts.log").read_text()
+
+
+def test_a_store_that_is_away_restarts_nothing(project: Path) -> None:
+    sick = {"SIDECAR_HEALTH": "unhealthy", "STREAK": "99"}
+    assert follow(project, "once", **sick, HEALTH_OUTPUT=f"nc: timed out\\n{NO_STORE}") == []
+    assert follow(project, "once", **sick, HEALTH_OUTPUT=NO_TAILNET) == ["restart ts-stalwart"]
+
+
+def test_a_stalwart_that_was_stopped_by_hand_stays_stopped(project: Path) -> None:
+    assert follow(project, "once", "stalwart", STALWART_STATUS="exited") == []
+
+
+def test_what_is_unhealthy_is_watched_without_an_event_until_it_is_restarted(project: Path) -> None:
+    # Unhealthy until it was restarted, and hanging from the second look on.
+    sick = {"STALWART_HEALTH": "until-restarted", "STREAK": "next", "FOLLOW_STEP": "0.1"}
+    assert follow(project, "watch", **sick) == ["restart stalwart"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tailwart.errors import TailwartError
 from tailwart.hosts.engine import IPV6_NAT, merge, needs, numbers
 from tailwart.hosts.report import Engine, HostReport
-from tailwart.hosts.watch import DAEMON_JSON, ENGINE_MARKER
+from tailwart.hosts.watch import DAEMON_JSON, ENGINE_INSTALLING, ENGINE_MARKER
 
 UP_TO_DATE = merge(None)
 
@@ -28,6 +29,12 @@ def report(
 
 def test_a_bare_host_gets_an_engine() -> None:
     assert needs(HostReport(), ipv6_nat=True).install
+
+
+def test_an_installation_that_was_killed_is_finished_although_the_engine_answers() -> None:
+    killed = replace(report(), contents={**report().contents, ENGINE_INSTALLING: b"docker-compose docker.io\n"})
+    assert needs(killed, ipv6_nat=True).install
+    assert needs(killed, ipv6_nat=False).reasons() == ["container engine and Compose are installed"]
 
 
 def test_an_engine_that_is_up_to_date_needs_nothing() -> None:
