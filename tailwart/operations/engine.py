@@ -16,6 +16,7 @@ from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
 from tailwart.hosts.engine import EngineNeeds, needs
 from tailwart.hosts.files import HostFile
+from tailwart.hosts.packages import SETTLE
 from tailwart.hosts.report import HostReport
 from tailwart.hosts.watch import DAEMON_JSON, ENGINE_INSTALLING, ENGINE_MARKER, Watch
 from tailwart.operations.guard import operation
@@ -24,25 +25,12 @@ from tailwart.operations.progress import announce
 from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner
 
-# What a killed run may have left: an apt that still works, packages that dpkg has unpacked and not configured, services
-# that a package's half-run script tried to start too early. Waits for the first, finishes the second.
-_SETTLE = r"""
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-busy() { case $1 in *"locked by another process"* | *"Could not get lock"*) ;; *) return 1 ;; esac
-  i=$((i+1)); [ $i -le 300 ] || { echo "another apt has been at work for 300 s: $1" >&2; exit 5; }; sleep 1; }
-if command -v dpkg >/dev/null; then
-  i=0; until said=$(dpkg --configure -a --force-confdef --force-confold 2>&1) || ! busy "$said"; do :; done
-fi
-"""
-
 # Docker's own packages where their repository is configured, Debian's otherwise; decided before anything is installed,
 # and written down: a run that is killed meanwhile must install the same, although part of it is there by then.
 _PACKAGES = (
-    _SETTLE
+    SETTLE
     + r"""
 set -u; marker=@MARKER@
-apt() { i=0; until said=$(apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" 2>&1); do
-  busy "$said" || { printf '%s\n' "$said" >&2; return 1; }; done; }
 candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p' | grep -v '(none)'; }
 known() { for name in "$@"; do [ -n "$(candidate $name)" ] && printf '%s ' $name; done; }
 modern() { case $(candidate docker-compose) in ''|0.*|1.*) return 1 ;; esac; }
@@ -64,7 +52,7 @@ apt --no-install-recommends install $packages && rm -f "$marker"
 )
 
 _START = (
-    _SETTLE
+    SETTLE
     + """
 systemctl daemon-reload; systemctl reset-failed docker.service docker.socket containerd.service 2>/dev/null
 systemctl enable docker.service && systemctl start docker.service && docker version --format ok

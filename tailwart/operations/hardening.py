@@ -12,15 +12,16 @@ from contextlib import suppress
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
 from tailwart.hosts.hardening import plan, switch, texts
 from tailwart.hosts.hardening.plan import WINDOW, HostRole
+from tailwart.hosts.packages import SETTLE
 from tailwart.hosts.watch import Watch
 from tailwart.operations import hostfiles
+from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner
@@ -28,8 +29,7 @@ from tailwart.runner import Runner
 Prove = Callable[[], None]
 """Opens a new SSH connection to the host, as the operator would; raises `TailwartError` or `TimeoutError`."""
 
-_INSTALL = "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; apt-get -q -o DPkg::Lock::Timeout=300 update >&2; "
-_INSTALL += "apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install"
+_INSTALL = f"{SETTLE}apt update; apt --no-install-recommends install"
 
 
 @operation()

@@ -13,7 +13,6 @@ from functools import partial
 
 from pydantic import SecretStr
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from tailwart.errors import TailwartError
@@ -22,6 +21,7 @@ from tailwart.hosts.files import HostFile
 from tailwart.hosts.nodekey import NodeKey
 from tailwart.hosts.project import ComposeProject
 from tailwart.operations import hostfiles
+from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import command
 from tailwart.runner import Runner

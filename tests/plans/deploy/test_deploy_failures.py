@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -153,3 +154,10 @@ def test_what_failed_in_the_plan_and_succeeds_in_the_run_has_not_failed(
     assert run.done == ["sick"]
     assert not run.state.failed_hosts
     assert told(run, capsys) == ""
+
+
+def test_every_operation_of_the_deploy_is_guarded() -> None:
+    sources = {path: path.read_text() for path in Path("tailwart").rglob("*.py")}
+    assert len(sources) > 100, "run from the root of the project"
+    unguarded = {path.name for path, text in sources.items() if "pyinfra.api.operation import" in text}
+    assert unguarded == {"guard.py"}

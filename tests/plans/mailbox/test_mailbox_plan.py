@@ -34,10 +34,11 @@ RUNBOOK = [
     "Mailbox: sidecar and Stalwart up and healthy",
     "Mailbox: no key of the tailnet is left",
     "Mailbox: Stalwart follows its sidecar",
+    "Mailbox: what the host restarted by itself",
     "Mailbox: settings of Stalwart",
     "Mailbox: packet filter, SSH and security updates",
 ]
-KEY, BRING_UP, FORGET, FOLLOW, SETTINGS = RUNBOOK[3:8]
+KEY, BRING_UP, FORGET, FOLLOW, TOLD, SETTINGS = RUNBOOK[3:9]
 
 
 @operation()
@@ -67,7 +68,7 @@ def changes(run: FakeRun) -> list[str]:
 def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() -> None:
     with fake_run([], ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
-        assert changes(run) == [name for name in RUNBOOK if name not in (FORGET, SETTINGS)]
+        assert changes(run) == [name for name in RUNBOOK if name not in (FORGET, TOLD, SETTINGS)]
         assert facts(run.commands) == len(run.commands) == 1
 
 
