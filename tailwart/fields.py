@@ -20,8 +20,9 @@ from tailwart.network import TAILNET_V6, Services
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
 _TAG = re.compile(r"tag:[a-z][a-z0-9-]*\Z")
+# Headscale names its own users with an @ and nothing after it.
 _TAG_OWNER = re.compile(
-    r"(?:tag:[a-z][a-z0-9-]*=)?(?:(?:autogroup|group|tag):[\w.@+-]+|[^\s\"'=\\@]+@[\w.-]+)\Z", re.ASCII
+    r"(?:tag:[a-z][a-z0-9-]*=)?(?:(?:autogroup|group|tag):[\w.@+-]+|[^\s\"'=\\@]+@[\w.-]*)\Z", re.ASCII
 )
 _NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
 _LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?\Z")

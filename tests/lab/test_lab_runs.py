@@ -117,18 +117,18 @@ def test_a_server_that_refuses_the_login_stops_neither_edge_nor_dns(deployed: Pa
 
 # sudo for hosts without the package: a shell that may become root, called as sudo is.
 _SUDO = """set -e
-id operator >/dev/null 2>&1 || useradd -m -s /bin/sh operator
-install -d -o operator -m 0700 /home/operator/.ssh
-install -o operator -m 0600 /root/.ssh/authorized_keys /home/operator/.ssh/authorized_keys
+id deployer >/dev/null 2>&1 || useradd -m -s /bin/sh deployer
+install -d -o deployer -m 0700 /home/deployer/.ssh
+install -o deployer -m 0600 /root/.ssh/authorized_keys /home/deployer/.ssh/authorized_keys
 install -m 4755 /bin/dash /usr/local/lib/rootsh
 cat >/usr/local/bin/sudo <<'END'
 #!/bin/sh
-[ -e /etc/sudoers.operator ] || { echo 'sudo: a password is required' >&2; exit 1; }
+[ -e /etc/sudoers.deployer ] || { echo 'sudo: a password is required' >&2; exit 1; }
 while case $1 in -*) ;; *) false ;; esac; do shift; done
 exec /usr/local/lib/rootsh -p -c 'exec setpriv --reuid=0 --regid=0 --init-groups -- "$@"' sudo "$@"
 END
 chmod 0755 /usr/local/bin/sudo
-: >/etc/sudoers.operator
+: >/etc/sudoers.deployer
 """
 _KEYS = {"mailbox": "MAILBOX_SSH", "edge-1": "EDGE_1_SSH", "backends": "BACKENDS_SSH"}
 
@@ -137,12 +137,12 @@ _KEYS = {"mailbox": "MAILBOX_SSH", "edge-1": "EDGE_1_SSH", "backends": "BACKENDS
 def operators(lab_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The `.env` of an installation whose hosts are reached as a user with sudo."""
     given = dict(line.split("=", 1) for line in lab_environment.read_text().splitlines() if "=" in line)
-    changes = {key: given[key].replace("root@", "operator@") for key in _KEYS.values()}
+    changes = {key: given[key].replace("root@", "deployer@") for key in _KEYS.values()}
     for name in _KEYS:
         shell(name, _SUDO)
-    yield variant(lab_environment, tmp_path_factory.mktemp("operator") / "env", **changes)
+    yield variant(lab_environment, tmp_path_factory.mktemp("deployer") / "env", **changes)
     for name in _KEYS:
-        shell(name, "rm -f /usr/local/lib/rootsh /usr/local/bin/sudo /etc/sudoers.operator; userdel -rf operator || :")
+        shell(name, "rm -f /usr/local/lib/rootsh /usr/local/bin/sudo /etc/sudoers.deployer; userdel -rf deployer || :")
 
 
 @pytest.mark.leaves_deployed
@@ -167,9 +167,9 @@ def test_every_command_works_as_a_user_with_sudo(deployed: Path, operators: Path
 
 @pytest.mark.leaves_deployed
 def test_a_user_without_the_right_to_sudo_is_told_what_is_needed(deployed: Path, operators: Path) -> None:
-    shell("mailbox", "rm /etc/sudoers.operator")
+    shell("mailbox", "rm /etc/sudoers.deployer")
     run = run_pyinfra(operators, "-y")
     assert run.code == 1
-    for expected in ("Failed: mailbox", "operator cannot become root on mailbox", "NOPASSWD"):
+    for expected in ("Failed: mailbox", "deployer cannot become root on mailbox", "NOPASSWD"):
         assert expected in run.last_lines
     assert "Failed: edge-1" not in run.output
