@@ -7,9 +7,21 @@ from pathlib import Path
 import click
 
 
+def _kinds(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from tailwart.cli.commands import objects
+
+    return [name for name in objects.completions(incomplete) if "." not in name]
+
+
+def _fields(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from tailwart.cli.commands import objects
+
+    return objects.completions(incomplete)
+
+
 @click.group()
 def settings() -> None:
-    """Stalwart's settings: plan, apply, export.
+    """Stalwart's settings: plan, apply, export, describe.
 
     The desired state is what .env and group_data/mailbox.py declare. The server is reached through the mailbox host's
     SSH, so this machine need not be on the tailnet.
@@ -19,6 +31,8 @@ def settings() -> None:
       tailwart settings apply         make the server as declared
       tailwart settings export -o x   what the server holds, without secrets
       tailwart settings compat        whether the running release takes what is declared
+      tailwart settings describe      every kind of object of the server, and its fields
+      tailwart settings import FILE   a plan of stalwart-cli as stalwart_objects
       tailwart settings restart       a restart that delays no mail
       tailwart settings rotate-dkim   a new DKIM key before its time
 
@@ -59,15 +73,61 @@ def apply(yes: bool, as_json: bool) -> None:
 
 @settings.command()
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file (mode 0600).")
-def export(output: Path | None) -> None:
+@click.option("--all", "everything", is_flag=True, help="Every kind, as stalwart_objects for group_data/mailbox.py.")
+@click.option(
+    "--kind", "only", multiple=True, shell_complete=_kinds, help="With --all: this kind alone; may be repeated."
+)
+def export(output: Path | None, everything: bool, only: tuple[str, ...]) -> None:
     """Write what the server holds, for `stalwart-cli apply`.
 
     The format is the plan of Stalwart's own client (NDJSON). Secrets are references to environment variables; passwords
     are skipped. Order and names do not depend on ids, so two exports can be compared with diff.
+
+    With --all it is what you would write into group_data/mailbox.py as stalwart_objects: everything that differs from
+    the server's defaults and that no setting of this project manages. A server that was set up by clicks becomes code
+    that way, and a plan with it changes nothing. Secrets stay as they are; remarks name the .env key to use for each.
     """
+    if everything or only:
+        from tailwart.cli.commands import objects
+
+        objects.export(output, only)
+        return
     from tailwart.cli.commands import settings as commands
 
     commands.export(output)
+
+
+@settings.command()
+@click.argument("what", metavar="[KIND[.FIELD]]", required=False, default="", shell_complete=_fields)
+@click.option("--refresh", is_flag=True, help="Ask the running server, also when its schema is here already.")
+@click.option("--json", "as_json", is_flag=True, help="Print the description as JSON.")
+def describe(what: str, refresh: bool, as_json: bool) -> None:
+    """Show the kinds of objects of the server, the fields of one, or one field.
+
+    \b
+      tailwart settings describe                      every kind
+      tailwart settings describe MtaInboundThrottle   its fields: type, default, what a change brings about
+      tailwart settings describe WebHook.events       one field, with all its values
+
+    From the schema that the server publishes; the one seen last is kept here, so that no server need be asked.
+    """
+    from tailwart.cli.commands import objects
+
+    objects.describe(what, refresh=refresh, as_json=as_json)
+
+
+@settings.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file (mode 0600).")
+def import_(file: Path, output: Path | None) -> None:
+    """Show what a plan of stalwart-cli becomes as stalwart_objects.
+
+    FILE is NDJSON as `stalwart-cli snapshot` writes it: one operation a line. Nothing is sent to the server. Secrets of
+    the plan are not printed: each becomes a reference to a key of .env, which remarks name.
+    """
+    from tailwart.cli.commands import objects
+
+    objects.import_(file, output)
 
 
 @settings.command()

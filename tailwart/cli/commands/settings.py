@@ -68,7 +68,7 @@ def export(output: Path | None) -> None:
     with mailbox_host(environment) as run:
         live = server(run, run.host, environment, desired, say).observe(everything=True).live
     if live is None:
-        raise _no_server("to export")
+        raise no_server("to export")
     text = "".join(f"{line}\n" for line in plan_lines(live))
     if output is None:
         say(text, nl=False)
@@ -87,7 +87,7 @@ def compat(*, as_json: bool) -> None:
         plane = server(run, run.host, environment, desired, lambda text: say(text, err=True))
         observed = plane.observe()
         if observed.live is None:
-            raise _no_server("to check")
+            raise no_server("to check")
         running, schema, found = plane.check(observed)
     if as_json:
         mismatches = [
@@ -122,7 +122,7 @@ def restart(*, yes: bool) -> None:
     with mailbox_host(environment) as run:
         plane = server(run, run.host, environment, desired, lambda text: say(text, err=True))
         if plane.observe().live is None:
-            raise _no_server("to restart")
+            raise no_server("to restart")
         if not yes:
             click.confirm("Restart Stalwart? Clients reconnect; mail waits some seconds.", abort=True, err=True)
         plane.restart()
@@ -148,7 +148,7 @@ def rotate_dkim(domain: str | None, *, yes: bool) -> None:
     )
 
 
-def _no_server(purpose: str) -> TailwartError:
+def no_server(purpose: str) -> TailwartError:
     return TailwartError(
         f"there is no running server {purpose}",
         seen="the container `stalwart` is not running on the mailbox host",

@@ -16,10 +16,12 @@ from tailwart.errors import TailwartError
 from tailwart.mailbox import names, render
 from tailwart.runner import Runner
 from tailwart.stalwart.lifecycle import notes, server_schema
+from tailwart.stalwart.objects import describing, exporting
 from tailwart.stalwart.objects.declared import NAME
+from tailwart.stalwart.objects.exporting import Export
 from tailwart.stalwart.objects.lines import Lines, lines
 from tailwart.stalwart.objects.notes import Notes, dump
-from tailwart.stalwart.objects.resolving import Inputs, Resolved, kinds_to_read, resolve
+from tailwart.stalwart.objects.resolving import Inputs, Resolved, kinds_to_read, resolve, strangers
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import Login
 from tailwart.stalwart.protocol.jmap import Call
@@ -50,6 +52,17 @@ class DeclaredObjects:
         schema = server_schema.last_seen() if self.settings.objects else None
         return self._calls(kinds_to_read(self._inputs(schema), {}), schema) if schema else ()
 
+    def schema(self, login: Login) -> Schema:
+        """The running server's schema; raises TailwartError when it publishes none."""
+        schema = server_schema.read(self.run, login, self.base)
+        if schema is None:
+            raise TailwartError(
+                f"{NAME} needs a server that publishes its schema",
+                seen="HTTP 404 for /api/schema",
+                remedy="set STALWART_IMAGE to a release that is tested (docs/upgrade.md)",
+            )
+        return schema
+
     def resolved(
         self, live: Live, noted: Notes, fingerprints: Fingerprints, login: Login, client: Client
     ) -> tuple[Resolved, Live]:
@@ -59,22 +72,30 @@ class DeclaredObjects:
         """
         if not self.settings.objects and not noted:
             return Resolved(self.builtin), live
-        schema = server_schema.read(self.run, login, self.base)
-        if schema is None:
-            raise TailwartError(
-                f"{NAME} needs a server that publishes its schema",
-                seen="HTTP 404 for /api/schema",
-                remedy="set STALWART_IMAGE to a release that is tested (docs/upgrade.md)",
-            )
+        schema = self.schema(login)
         inputs = self._inputs(schema)
         wanted = kinds_to_read(inputs, noted)
         missing = self._calls([kind for kind in wanted if kind not in live.objects], schema)
-        # A declared object may refer to any account or domain, by its name.
-        missing += tuple(KINDS[kind].read() for kind in wanted if kind in live.totals)
+        # A declared object may refer to any account or domain, by its name; those of settings are read already.
+        missing += tuple(KINDS[kind].read() for kind in live.totals if strangers(inputs, kind))
         if missing:
             live = live.completed(client.read(missing))
         found = resolve(inputs, live, noted, fingerprints)
         return found, live.labelled(found.labels)
+
+    def exported(self, live: Live, noted: Notes, login: Login, client: Client, only: Sequence[str] = ()) -> Export:
+        """Everything that the server holds beside this project's settings, in the form of `stalwart_objects`.
+
+        Raises TailwartError for a server without a schema, and for kinds in `only` that it does not know.
+        """
+        schema = self.schema(login)
+        for kind in only:
+            describing.kind(schema, kind)
+        readable = client.readable([kind.name for kind in exporting.kinds(schema)])
+        missing = [kind for kind in readable if kind not in live.objects or kind in live.totals]
+        calls = [Kind(kind, singleton=schema.kinds[kind].singleton).read() for kind in missing]
+        whole = live.completed(client.read(calls))
+        return exporting.export(schema, whole, self.builtin, noted, only)
 
     def finish(self, found: Resolved) -> None:
         """Note the ids of what an interrupted run created."""

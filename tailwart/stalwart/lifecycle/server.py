@@ -25,6 +25,7 @@ from tailwart.stalwart.lifecycle.declared_objects import DeclaredObjects
 from tailwart.stalwart.lifecycle.notes import HostNotes
 from tailwart.stalwart.lifecycle.password_notes import checked_hashes, note
 from tailwart.stalwart.lifecycle.queue import Queue
+from tailwart.stalwart.objects.exporting import Export
 from tailwart.stalwart.objects.resolving import Resolved
 from tailwart.stalwart.protocol import orders
 from tailwart.stalwart.protocol.client import Client
@@ -238,6 +239,11 @@ class Server:
     def restart(self) -> None:
         """Restart the server with its queue held; what a crash left locked is released."""
         self._activation.restart()
+
+    def exported(self, observed: Observed, live: Live, only: Sequence[str] = ()) -> Export:
+        """Everything that the server holds beside the settings of this project, as `stalwart_objects`."""
+        client = Client(self._transport(observed.login))
+        return self._objects.exported(live, observed.host.objects, observed.login, client, only)
 
     def schema(self, observed: Observed) -> Schema | None:
         """The running server's schema, None when it publishes none; see `server_schema.read`."""

@@ -10,7 +10,7 @@ from tailwart.stalwart.objects.declared import Declared
 from tailwart.stalwart.objects.faults import Fault
 from tailwart.stalwart.objects.shaping import wire
 from tailwart.stalwart.objects.units import FORMS
-from tailwart.stalwart.protocol.values import Resolve, at, same, shown
+from tailwart.stalwart.protocol.values import TYPE, Resolve, at, same, shown
 from tailwart.stalwart.schema.checking import Problem, Rule, problems
 from tailwart.stalwart.schema.model import Schema, Shape
 
@@ -30,6 +30,8 @@ def check(
     """
     for problem in problems(schema, item.kind, wire(fields), creating=not exists, live=live):
         place = tuple(problem.path.split("/")) if problem.path else ()
+        if problem.rule is Rule.REQUIRED and exists and _is_kept(fields, live, problem.path):
+            continue
         if problem.rule is not Rule.READ_ONLY:
             yield Fault(item.path, _text(schema, item, problem), place)
             continue
@@ -41,6 +43,15 @@ def check(
                 "declare the object as None, deploy, and declare it again",
                 place,
             )
+
+
+def _is_kept(fields: Mapping[str, Any], live: Mapping[str, Any], path: str) -> bool:
+    """Whether the live object holds a field that is not declared, and keeps it: only what is declared is sent."""
+    parent = path.rpartition("/")[0]
+    held = at(live, parent) if parent else live
+    wanted = at(fields, parent) if parent else fields
+    same_variant = isinstance(held, Mapping) and isinstance(wanted, Mapping) and held.get(TYPE) == wanted.get(TYPE)
+    return same_variant and at(live, path) is not None
 
 
 def _text(schema: Schema, item: Declared, problem: Problem) -> str:

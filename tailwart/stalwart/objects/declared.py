@@ -117,8 +117,8 @@ def _kind(kind: str, content: Any, schema: Schema) -> Iterator[Declared | Fault]
 
 def _unknown(kind: str, schema: Schema) -> Fault:
     plain = kind.removeprefix("x:")
-    if plain in schema.views:
-        return Fault((kind,), f"the server's second name for {schema.views[plain]}; use that")
+    if (known := schema.views.get(plain, plain.partition("/")[0])) in schema.kinds and "/" in plain:
+        return Fault((kind,), f"the server's second name for {known}; use that")
     if plain in schema.kinds:
         return Fault((kind,), f"unknown kind; write {plain}, without the prefix")
     near = nearest(plain, [name for name in schema.kinds if name not in NOT_SETTINGS])

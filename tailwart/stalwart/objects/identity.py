@@ -13,9 +13,10 @@ from tailwart.stalwart.protocol.kinds import KINDS, Object
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import same
 from tailwart.stalwart.schema.model import Kind, Schema
+from tailwart.stalwart.settings.planning import ObjectChange
 
-Wish = tuple[Kind, str, str | None, Mapping[str, Any]]
-"""A declared object: its kind, its name in the file, its key and its fields."""
+Wish = tuple[Kind, str, str | None, Mapping[str, Any] | None]
+"""A declared object: its kind, its name in the file, its key and its fields; no fields where it must not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ def find(wishes: Sequence[Wish], live: Live, notes: Notes, taken: set[tuple[str,
     """The live object of each declared one, in order; no live object stands for two. `taken` are those of settings.
 
     The host's note wins over the key, so that an object whose key is edited stays the same object. Where nothing tells
-    the objects of a kind apart, one that already holds everything that is declared is taken for the declared one.
+    the objects of a kind apart, one that already holds everything that is declared is taken for the declared one; never
+    for one that is to be deleted.
     """
     made = {(kind, note.identifier) for (kind, _), note in notes.items() if note.created and note.identifier}
     found: list[Found | None] = [_noted(wish, live, notes, taken) for wish in wishes]
@@ -68,7 +70,11 @@ def _by_key(wish: Wish, live: Live, note: Note | None, taken: set[tuple[str, str
     free = [item for item in live.of(kind.name) if (kind.name, str(item["id"])) not in taken]
     if keys.key_fields(kind):
         free = [item for item in free if key is not None and _key(kind, item, live) == key]
-    equal = [item for item in free if all(same(value, item.get(name), live.resolve) for name, value in fields.items())]
+    equal = [
+        item
+        for item in free
+        if fields and all(same(value, item.get(name), live.resolve) for name, value in fields.items())
+    ]
     if len(free) == 1 and keys.key_fields(kind):
         return Found(free[0], kind.name, pending)
     if equal:
@@ -80,6 +86,33 @@ def _by_key(wish: Wish, live: Live, note: Note | None, taken: set[tuple[str, str
 
 def _key(kind: Kind, item: Object, live: Live) -> str | None:
     return keys.key(kind, item, lambda name, identifier: live.names.get((name, identifier)))
+
+
+def users_first(deletions: Sequence[ObjectChange]) -> tuple[ObjectChange, ...]:
+    """The same deletions, each before those of the objects that it refers to: the server refuses the other order."""
+    ordered: list[ObjectChange] = []
+    rest = list(deletions)
+    while rest:
+        used = [{text for text in _texts(change.live) if text != change.object_id} for change in rest]
+        free = [
+            change
+            for place, change in enumerate(rest)
+            if not any(change.object_id in texts for other, texts in enumerate(used) if other != place)
+        ]
+        # A circle: the server says which object is in the way.
+        taken = free or rest
+        ordered += taken
+        rest = [change for change in rest if change not in taken]
+    return tuple(ordered)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield str(name)
+            yield from _texts(each)
+    elif isinstance(value, str):
+        yield value
 
 
 def natural_names(schema: Schema, live: Live) -> dict[tuple[str, str], str]:

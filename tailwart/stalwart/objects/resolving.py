@@ -13,14 +13,14 @@ from tailwart.stalwart.objects import declared, keys, owned
 from tailwart.stalwart.objects.checking import check
 from tailwart.stalwart.objects.declared import Declared
 from tailwart.stalwart.objects.faults import Fault, refuse
-from tailwart.stalwart.objects.identity import Found, find, foreign_names, natural_names
+from tailwart.stalwart.objects.identity import Found, find, foreign_names, natural_names, users_first
 from tailwart.stalwart.objects.lines import Lines
 from tailwart.stalwart.objects.notes import Note, Notes
 from tailwart.stalwart.objects.references import References
-from tailwart.stalwart.objects.shaping import Shaper, texts
+from tailwart.stalwart.objects.shaping import Shaper
 from tailwart.stalwart.protocol.jmap import SINGLETON
 from tailwart.stalwart.protocol.live import Live
-from tailwart.stalwart.protocol.values import Ref
+from tailwart.stalwart.protocol.values import Ref, references
 from tailwart.stalwart.schema.model import Kind, Schema
 from tailwart.stalwart.settings.desired_object import DesiredObject
 from tailwart.stalwart.settings.fingerprints import Fingerprints, empty
@@ -76,13 +76,30 @@ class _Object:
 
 def kinds_to_read(inputs: Inputs, notes: Notes) -> tuple[str, ...]:
     """The kinds whose objects the declaration is compared with or refers to, and those of earlier declarations."""
-    items, _ = declared.read(inputs.settings.objects, inputs.schema)
-    kinds = [item.kind for item in items]
-    for item in items:
-        structure = inputs.schema.kinds[item.kind].structure
-        kinds += texts(Shaper(inputs.schema, (), {}, empty()).fields(structure, item.fields or {}))
+    kinds = [ref.kind for ref in _mentioned(inputs)]
     kinds += [kind for kind, _ in notes if kind in inputs.schema.kinds]
     return tuple(dict.fromkeys(kinds))
+
+
+def strangers(inputs: Inputs, kind: str) -> bool:
+    """Whether objects of a kind are declared or referred to that no setting declares."""
+    managed = {item.key for item in inputs.builtin if item.kind == kind}
+    addressed = {"", f"@{inputs.settings.env.domain}"} if kind == "Account" else {""}
+    return any(
+        not managed & {f"{ref.key.lower()}{rest}" for rest in addressed}
+        for ref in _mentioned(inputs)
+        if ref.kind == kind
+    )
+
+
+def _mentioned(inputs: Inputs) -> list[Ref]:
+    """The declared objects, and those that they refer to, under the names in the file."""
+    items, _ = declared.read(inputs.settings.objects, inputs.schema)
+    found = [Ref(item.kind, item.name) for item in items]
+    for item in items:
+        structure = inputs.schema.kinds[item.kind].structure
+        found += sorted(references(Shaper(inputs.schema, (), {}, empty()).fields(structure, item.fields or {})))
+    return found
 
 
 def resolve(inputs: Inputs, live: Live, notes: Notes, fingerprints: Fingerprints) -> Resolved:
@@ -93,7 +110,9 @@ def resolve(inputs: Inputs, live: Live, notes: Notes, fingerprints: Fingerprints
     items, faults = declared.read(inputs.settings.objects, inputs.schema)
     builtin = owned.builtin_keys(inputs.schema, inputs.builtin)
     objects = [_shaped(item, inputs, fingerprints, faults) for item in items]
-    _find(objects, builtin, live, notes, faults)
+    # No object of a setting stands for another declaration, also where nothing tells such objects apart.
+    of_settings = {(item.kind, str(found["id"])) for item in inputs.builtin if (found := live.get(item.ref))}
+    faults += _find(objects, builtin, of_settings, live, notes)
     references = References(
         inputs.schema,
         _names(objects, builtin.values()),
@@ -126,10 +145,12 @@ def _shaped(item: Declared, inputs: Inputs, fingerprints: Fingerprints, faults: 
 def _find(
     objects: list[_Object],
     builtin: Mapping[tuple[str, str], DesiredObject],
+    taken: set[tuple[str, str]],
     live: Live,
     notes: Notes,
-    faults: list[Fault],
-) -> None:
+) -> list[Fault]:
+    """Give each object the setting's object that it is part of, or the live one that it stands for."""
+    faults: list[Fault] = []
     holders: dict[tuple[str, str], Declared] = {}
     for each in objects:
         place = (each.kind.name, each.key or each.declared.name)
@@ -142,8 +163,10 @@ def _find(
             item = live.get(each.builtin.ref)
             each.found = Found(item, each.kind.name)
     rest = [each for each in objects if each.builtin is None]
-    taken = {each.found.identity for each in objects if each.found.item}
-    wishes = [(each.kind, each.declared.name, each.key, each.fields) for each in rest]
+    wishes = [
+        (each.kind, each.declared.name, each.key, each.fields if each.declared.fields is not None else None)
+        for each in rest
+    ]
     for each, found in zip(rest, find(wishes, live, notes, taken), strict=True):
         each.found = found
         if found.ambiguous:
@@ -154,6 +177,7 @@ def _find(
                     "which one is meant cannot be told: destroy the others in the admin UI",
                 )
             )
+    return faults
 
 
 def _names(objects: Iterable[_Object], builtin: Iterable[DesiredObject]) -> dict[tuple[str, str], Ref]:
@@ -246,7 +270,7 @@ def _resolved(
     )
     everything = {**still, **kept}
     return Resolved(
-        tuple(merged.values()), labels, tuple(deletions), tuple(released), everything, variables, unfinished
+        tuple(merged.values()), labels, users_first(deletions), tuple(released), everything, variables, unfinished
     )
 
 

@@ -6,7 +6,7 @@ sizes may carry a unit, and `{"env": "SECRET_NAME"}` stands for a secret whose v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ class Shaper:
 
     def fields(self, structure: Structure, given: Mapping[str, Any], variant: str = "") -> dict[str, Any]:
         """The values of a whole object; unknown names are kept for the check against the schema."""
-        known = _fields(structure, str(given.get(TYPE) or variant))
+        known = fields_of(structure, str(given.get(TYPE) or variant))
         shaped: dict[str, Any] = {}
         for name, value in given.items():
             described = known.get(str(name))
@@ -120,7 +120,7 @@ class Shaper:
         structure = self.schema.structures.get(type_.of)
         if structure is None or not isinstance(value, Mapping):
             return value
-        known = _fields(structure, str(value.get(TYPE)))
+        known = fields_of(structure, str(value.get(TYPE)))
         if value.get(TYPE) == _VARIABLE and (variable := value.get("variableName")) is not None:
             self._known(variable, (*path, "variableName"))
             self.variables.add(str(variable))
@@ -166,7 +166,7 @@ _SHAPERS = {
 }
 
 
-def _fields(structure: Structure, variant: str) -> Mapping[str, Field]:
+def fields_of(structure: Structure, variant: str) -> Mapping[str, Field]:
     """The fields of one variant; of all where it is not known."""
     if (only := structure.single or structure.variants.get(variant)) is not None:
         return only.fields
@@ -186,18 +186,6 @@ def wire(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: wire(one) for name, one in value.items()}
     return value
-
-
-def texts(value: Any) -> Iterator[str]:
-    """The kinds that a shaped value refers to."""
-    if isinstance(value, Ref):
-        yield value.kind
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from texts(one)
-    elif isinstance(value, (frozenset, tuple)):
-        for one in value:
-            yield from texts(one)
 
 
 def _kind(value: Any) -> str:

@@ -51,6 +51,12 @@ class Client:
             objects.setdefault(kind, {}).update((str(item["id"]), item) for item in found)
         return Live({kind: tuple(found.values()) for kind, found in objects.items()}, totals=totals)
 
+    def readable(self, kinds: Sequence[str]) -> tuple[str, ...]:
+        """Those of these kinds that the server shows to this login: others need a licence, or a store that is off."""
+        calls = [Call(kind, "get", {"ids": []}) for kind in kinds]
+        found = _answers(calls, self._transport.exchange(self.bodies(calls)), tolerated=None)
+        return tuple(answer.call.kind for answer in found if answer.error is None)
+
     def _all(self, kind: str, first: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Every object of a kind: a `get` without ids returns no more than the limit, or is refused."""
         known = {str(item["id"]): item for item in first}
@@ -71,8 +77,11 @@ class Client:
         return list(known.values())
 
 
-def _answers(calls: Sequence[Call], responses: Sequence[Response], tolerated: str = "") -> list[Answer]:
-    """The answers in these responses; raises SettingsError for a refused call, except with the error `tolerated`."""
+def _answers(calls: Sequence[Call], responses: Sequence[Response], tolerated: str | None = "") -> list[Answer]:
+    """The answers in these responses; raises SettingsError for a refused call, except with the error `tolerated`.
+
+    With None every error is tolerated.
+    """
     found: list[Answer] = []
     for group, response in zip(in_requests(calls), responses, strict=True):
         try:
@@ -80,6 +89,6 @@ def _answers(calls: Sequence[Call], responses: Sequence[Response], tolerated: st
         except ValueError as problem:
             raise NotReachable("Stalwart's answer is incomplete", seen=str(problem), remedy="run this again") from None
     for answer in found:
-        if answer.error is not None and answer.error.get("type") != tolerated:
+        if answer.error is not None and tolerated is not None and answer.error.get("type") != tolerated:
             raise call_failed(answer.call.name, answer.error)
     return found

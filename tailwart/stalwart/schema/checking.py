@@ -105,7 +105,8 @@ class _Check:
         self, variant: Variant, document: Mapping[str, Any], at: str, live: Mapping[str, Any]
     ) -> Iterator[Problem]:
         for field in variant.fields.values():
-            if field.required and field.name not in document and live.get(field.name) is None:
+            held = field.name in document or live.get(field.name) is not None
+            if not held and (field.required or self.schema.incomplete(field)):
                 path = f"{at}/{field.name}" if at else field.name
                 yield Problem(self.kind, path, Rule.REQUIRED, self.schema.describe(field.type))
 

@@ -108,6 +108,12 @@ class Field:
         missing = self.default is MISSING and not self.type.nullable and self.update is not Update.SERVER_SET
         return missing and (demanded or self.type.min_items > 0)
 
+    @property
+    def below_minimum(self) -> bool:
+        """Whether the server's own default is too small for it."""
+        given = isinstance(self.default, (int, float)) and not isinstance(self.default, bool)
+        return given and self.type.minimum is not None and self.default < self.type.minimum
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -159,6 +165,19 @@ class Schema:
     def referred(self, of: str) -> str:
         """The kind that a reference means: `Account` for `Account/Group`."""
         return self.views.get(of, of)
+
+    def incomplete(self, field: Field) -> bool:
+        """Whether an object that the server would fill in is refused by it: a rate of 0 in 0, a secret without text.
+
+        By the exchanges: a rate's own defaults are below their minimum, and a secret's first form demands a value.
+        """
+        structure = self.structures.get(field.type.of) if field.type.shape is Shape.OBJECT else None
+        filled = field.default is not MISSING or field.type.nullable or field.update is Update.SERVER_SET
+        if structure is None or filled or not structure.variants:
+            return False
+        first = next(iter(structure.variants.values()))
+        source = "EnvironmentVariable" in structure.variants
+        return any(each.below_minimum or (source and each.required) for each in first.fields.values())
 
     def describe(self, type_: Type) -> str:
         """What a type takes, as a noun phrase: `a whole number from 1 to 65535`."""
