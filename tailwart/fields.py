@@ -31,6 +31,8 @@ _IMAGE = re.compile(
 )
 _STALWART_TAG = re.compile(r"v?\d+\.\d+\.\d+(?:-[a-z0-9.-]+)?\Z")
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[KMGT]?)i?B?\Z", re.IGNORECASE)
+# Those of RFC 3986 that nothing between .env and the one who reads it could take for something else.
+_URL_CHARACTERS = re.compile(r"[\w.~:/?#\[\]@&+,=%-]+\Z", re.ASCII)
 # RFC 3986 §3.2.1
 _LOGIN = re.compile(r"(?:[\w.~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*\Z", re.ASCII)
 _MODULE = re.compile(r"[a-z0-9.-]+\.[a-z]{2,}/[\w./-]+(?:@[\w.+-]+)?\Z", re.IGNORECASE)
@@ -141,6 +143,8 @@ def _url(value: str) -> str:
         port_is_valid = False
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_valid or any(map(str.isspace, value)):
         raise ValueError("a URL: https://host[:port]/path")
+    if not _URL_CHARACTERS.match(value):
+        raise ValueError("a URL without quotes, braces and other characters that end one; write them percent-encoded")
     if parts.username or parts.password:
         raise ValueError("a URL without credentials in it; they have keys of their own")
     return value.rstrip("/")
@@ -355,7 +359,9 @@ Identifier = Annotated[
 Bucket = Annotated[
     str, _pattern(re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z"), "an S3 bucket name, 3 to 63 characters")
 ]
-AbsolutePath = Annotated[str, _pattern(re.compile(r"/\S+\Z"), "an absolute path on the host")]
+AbsolutePath = Annotated[
+    str, _pattern(re.compile(r"/[\w./@+,=:-]+\Z"), "an absolute path on the host, of letters, digits and ./@+,=:_-")
+]
 
 Domains = Annotated[tuple[Domain, ...], BeforeValidator(_list)]
 Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from tailwart.edge import image, listeners, resolver, tailnet
@@ -89,7 +90,7 @@ class EdgePlan:
                     ("listeners", "ss -Hlntp"),
                     ("tailscale", tailnet.STATUS),
                     ("web-path", f"cat {WEB_PATH} 2>/dev/null"),
-                    *((("caddyfile", f"cat '{self.caddyfile}'"),) if self.caddyfile else ()),
+                    *((("caddyfile", f"cat {shlex.quote(self.caddyfile)}"),) if self.caddyfile else ()),
                 ),
             ),
         )

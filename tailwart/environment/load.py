@@ -86,7 +86,12 @@ def _read(text: str) -> tuple[dict[str, str], list[Problem]]:
                         binding.key, f"one definition; a second one stands in line {binding.original.line}", "twice"
                     )
                 )
-            raw[binding.key] = (binding.value or "").strip()
+            value = raw[binding.key] = (binding.value or "").strip()
+            if not value.isprintable():
+                # Some of what they end in has no way to write one: a Compose .env, a header, a line of a log.
+                problems.append(
+                    Problem(binding.key, "a value of one line, without control characters", "", secret=True)
+                )
     return raw, problems
 
 
