@@ -50,6 +50,17 @@ def directory() -> Path:
     return paths.cache() / "apt"
 
 
+def _replace(made: Path) -> None:
+    """The content of the directory, not the directory: a running control has that mounted."""
+    directory().mkdir(mode=0o755, exist_ok=True)
+    fresh = {path.name for path in made.iterdir()}
+    for stale in [path for path in directory().iterdir() if path.name not in fresh]:
+        stale.unlink()
+    # The index last: until then it names packages that are there.
+    for path in sorted(made.iterdir(), key=lambda path: path.suffix != ".deb"):
+        path.replace(directory() / path.name)
+
+
 def ensure(docker: Docker, host_image: str) -> None:
     """Fetch the packages for hosts of this image, unless they are there."""
     key = hashlib.sha256(repr((host_image, PACKAGES, _FETCH)).encode()).hexdigest()
@@ -63,9 +74,7 @@ def ensure(docker: Docker, host_image: str) -> None:
         try:
             with tarfile.open(fileobj=io.BytesIO(archive)) as stream:
                 stream.extractall(temporary, filter="data")
-            (temporary / "made-for").write_text(key)
-            temporary.chmod(0o755)
-            shutil.rmtree(directory(), ignore_errors=True)
-            temporary.rename(directory())
+            _replace(temporary)
+            marker.write_text(key)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
