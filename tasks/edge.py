@@ -18,6 +18,7 @@ from tailwart.edge.join import join_tailnet
 from tailwart.edge.resolver import UNIT as RESOLVER
 from tailwart.edge.serve import serve
 from tailwart.edge.share import give_https_back, share_https
+from tailwart.environment import lock, selected_path
 from tailwart.facts.host import expect
 from tailwart.hosts.hardening.plan import HostRole
 from tailwart.operations import engine, hardening, systemd
@@ -47,7 +48,13 @@ def deploy() -> None:
         # Before the edge: two programs cannot both listen on :443.
         share_https(name=f"Edge: {plan.caddyfile} leaves :443 to the edge", plan=plan)
 
-    serve(name="Edge: image, configuration and ports", plan=plan)
+    # All edges of the installation run one Caddy: the first that is met, or the one that .env names.
+    trust = partial(lock.trust, lock.beside(selected_path()))
+
+    def trusted(kind: str, binary: lock.Binary) -> None:
+        trust(kind, binary, accepted=binary.sha256 == environment.caddy_sha256)
+
+    serve(name="Edge: image, configuration and ports", plan=plan, trust=trusted)
     systemd.activate(name="Edge: the container follows the host's resolver", unit=RESOLVER, watch=plan.project.watch)
 
     # After the edge, which no longer listens on :443 by then.

@@ -36,6 +36,8 @@ _COMMANDS = {
     "tailnet": ("tailwart.cli.tailnet", "tailnet", "The tailnet policy: plan, apply, test, restore, matrix."),
     "dns": ("tailwart.cli.dns", "dns", "The zone: plan, apply, check, snapshot, restore, zonefile, diff."),
     "env": ("tailwart.cli.env", "env", "The .env file: check it, trust its hosts' keys, or print the example."),
+    "images": ("tailwart.cli.images", "images", "The images that hosts run, by digest: lock."),
+    "outdated": ("tailwart.cli.images", "outdated", "What has newer versions, known security fixes first."),
 }
 
 

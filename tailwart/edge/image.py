@@ -18,6 +18,8 @@ MOUNT = "/etc/caddy"
 """Where the container sees `DIRECTORY`."""
 
 L4_MODULE = "github.com/mholt/caddy-l4"
+L4_VERSION = "v0.1.2"
+"""The version that is asked for unless CADDY_PLUGINS names another."""
 USER_ID = 65532
 """The user Caddy runs as; in no range that Debian hands out."""
 
@@ -42,7 +44,7 @@ class ImageInputs:
         """The modules to ask for: caddy-l4, at the version that the plugins name if they do, then the others."""
         pinned = [plugin for plugin in self.plugins if plugin.partition("@")[0] == L4_MODULE]
         others = [plugin for plugin in self.plugins if plugin not in pinned]
-        return (pinned[0] if pinned else L4_MODULE, *dict.fromkeys(others))
+        return (pinned[0] if pinned else f"{L4_MODULE}@{L4_VERSION}", *dict.fromkeys(others))
 
 
 def dockerfile(inputs: ImageInputs) -> str:

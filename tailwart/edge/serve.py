@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
@@ -14,6 +14,7 @@ from tailwart.edge import listeners
 from tailwart.edge.caddy_config import ADMIN_SOCKET
 from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY, build_errors
 from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, drift, gaps, in_the_way, unloaded
+from tailwart.environment.lock import Binary
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
 from tailwart.hosts.files import HostDirectory, HostFile
@@ -26,12 +27,16 @@ from tailwart.operations.progress import announce
 from tailwart.operations.remote import command, gather
 from tailwart.runner import Runner
 
+Trust = Callable[[str, Binary], None]
+"""Is told which Caddy a host is about to run, by architecture and modules; raises `TailwartError` for another one than
+was met before."""
+
 _BUILD_SECONDS = 1800
 _LISTEN_SECONDS = 20
 
 
 @operation()
-def serve(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
+def serve(plan: EdgePlan, trust: Trust) -> Generator[FunctionCommand, None, None]:
     """The edge runs the desired image with the desired configuration and listens; no change where it does."""
     host = ctx_host.get()
     report = observe(host, plan.project.watch)
@@ -42,10 +47,10 @@ def serve(plan: EdgePlan) -> Generator[FunctionCommand, None, None]:
     announce(host, "edge: " + "; ".join(reasons))
     if host.state.config.DIFF:
         hostfiles.show(host, report, hostfiles.pending(report, plan.files)[0])
-    yield command(host, partial(activate, plan=plan), "activate the edge")
+    yield command(host, partial(activate, plan=plan, trust=trust), "activate the edge")
 
 
-def activate(run: Runner, plan: EdgePlan) -> None:
+def activate(run: Runner, plan: EdgePlan, trust: Trust) -> None:
     """Do all that is missing. Until the new binary has accepted the new configuration, nothing that serves is touched;
     if the new edge then does not come up, the previous one is put back. Raises `TailwartError`."""
     if taken := in_the_way(plan, gather(run, plan.project.watch)):
@@ -53,7 +58,7 @@ def activate(run: Runner, plan: EdgePlan) -> None:
     hostfiles.write(run, plan.staged, (*plan.directories, HostDirectory(STAGE)))
     _build(run, plan)
     _test(run, plan)
-    _record_digest(run, plan)
+    _record_digest(run, plan, trust)
     running = f"docker inspect --format '{{{{.State.Running}}}}' {CONTAINER} 2>/dev/null"
     served = run(f'test "$({running})" = true && test -f {DIRECTORY}/compose.yaml').ok
     _swap(run, plan, keep=served)
@@ -175,10 +180,18 @@ def _fall_back(run: Runner) -> None:
     )
 
 
-def _record_digest(run: Runner, plan: EdgePlan) -> None:
-    """Stage the digest of the binary that the image holds, as `sha256sum` would print it."""
-    digest = run(f"docker run --rm --network none --entrypoint cat {plan.reference} /usr/bin/caddy.sha256", timeout=60)
-    hostfiles.write(run, [HostFile(f"{STAGE}/caddy.sha256", f"{digest.stdout.strip()}  /usr/bin/caddy\n")])
+def _record_digest(run: Runner, plan: EdgePlan, trust: Trust) -> None:
+    """Stage the digest of the binary that the image holds, as `sha256sum` would print it, once it is trusted."""
+    inside = f"docker run --rm --network none --entrypoint /bin/sh {plan.reference} -c"
+    found = run(f"{inside} 'cat /usr/bin/caddy.sha256; uname -m; /usr/bin/caddy version'", timeout=60)
+    digest, machine, version = (*found.stdout.splitlines(), "", "", "")[:3]
+    try:
+        trust(f"{machine} {' '.join(plan.inputs.modules)}", Binary(digest.strip(), version.split(" ")[0]))
+    except TailwartError:
+        # The next run downloads again: the service may have gone back to what is trusted.
+        run(f"docker image rm {plan.reference} >/dev/null 2>&1", timeout=60)
+        raise
+    hostfiles.write(run, [HostFile(f"{STAGE}/caddy.sha256", f"{digest.strip()}  /usr/bin/caddy\n")])
 
 
 def _forget_older_images(run: Runner) -> None:

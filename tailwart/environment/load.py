@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from tailwart import providers
+from tailwart.environment.lock import Lock, beside
+from tailwart.environment.lock import read as read_lock
 from tailwart.environment.model import Account, Edge, Environment
 from tailwart.environment.problems import EnvironmentProblems, Problem
 from tailwart.environment.rules import contradictions
@@ -67,7 +69,13 @@ def load(path: Path | None = None) -> Loaded:
     problems += found
     if problems or environment is None:
         raise EnvironmentProblems(str(path), tuple(problems))
-    return Loaded(environment, tuple(_unknown(raw)))
+    return Loaded(_locked(environment, read_lock(beside(path))), tuple(_unknown(raw)))
+
+
+def _locked(environment: Environment, lock: Lock) -> Environment:
+    """The settings with every image by the digest that `images.lock` knows."""
+    names = ("stalwart_image", "tailscale_image", "edge_base_image")
+    return environment.model_copy(update={name: lock.pinned(getattr(environment, name)) for name in names})
 
 
 def _read(text: str) -> tuple[dict[str, str], list[Problem]]:

@@ -330,9 +330,28 @@ class Environment(BaseModel):
     caddy_plugins: v.Modules = _key("Versions", "Further Caddy modules.", "github.com/caddy-dns/spaceship", ())
     caddy_sha256: v.Sha256 | None = _key(
         "Versions",
-        "Pin the downloaded binary.",
+        "Insist on this binary, or accept a new one. Empty: the first that an edge gets is trusted (images.lock).",
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         None,
+    )
+
+    registry_url: v.SecureUrl | None = _key(
+        "Versions",
+        "Asked in place of every image registry, by `tailwart images lock` and `tailwart outdated`: a mirror.",
+        "https://mirror.example.org",
+        None,
+    )
+    go_proxy_url: v.SecureUrl = _key(
+        "Versions",
+        "Where `tailwart outdated` asks for versions of Caddy.",
+        "https://proxy.golang.org",
+        "https://proxy.golang.org",
+    )
+    github_api_url: v.SecureUrl = _key(
+        "Versions",
+        "Where `tailwart outdated` asks for security advisories.",
+        "https://api.github.com",
+        "https://api.github.com",
     )
 
     mailbox_ula: v.Ula = _key(

@@ -117,7 +117,7 @@ def test_a_bad_binary_is_refused_by_name_and_the_edge_still_serves(
 ) -> None:
     before = started(EDGE)
     # Another set of modules is another image, so that one must be built.
-    path = variant(deployed, tmp_path / "env", CADDY_PLUGINS="github.com/mholt/caddy-l4@v0.1.2")
+    path = variant(deployed, tmp_path / "env", CADDY_PLUGINS="github.com/caddyserver/certmagic")
     with served(kind):
         run = deploy(path, "--limit", "edge", expect=1)
     assert words in run.last_lines

@@ -20,7 +20,7 @@ def test_no_tailnet_address_is_in_any_file() -> None:
 def test_values_reach_the_script_quoted() -> None:
     text = dockerfile(ImageInputs("debian:trixie-slim", "https://x.example/a?b=c&d='e", ("example.org/m@v1",)))
     assert "CADDY_URL='https://x.example/a?b=c&d='\"'\"'e'" in text
-    assert "CADDY_MODULES='github.com/mholt/caddy-l4 example.org/m@v1'" in text
+    assert "CADDY_MODULES='github.com/mholt/caddy-l4@v0.1.2 example.org/m@v1'" in text
 
 
 def test_the_tag_is_stable_and_names_the_content() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tailwart.edge.serve import activate
+from tailwart.environment.lock import Binary
 from tailwart.errors import TailwartError
 from tailwart.runner import Completed
 from tests.unit.edge.host_report import PLAN, EdgeHost, listening, up_to_date
@@ -42,13 +43,17 @@ class Host:
         return any(part in script for script in self.scripts)
 
 
+def trusting(kind: str, binary: Binary) -> None:
+    """Whatever Caddy it is."""
+
+
 NO_IMAGE = {"docker image inspect tailwart-edge:": "no such image"}
 
 
 def test_a_failed_build_touches_nothing_that_serves() -> None:
     host = Host(up_to_date(), broken={**NO_IMAGE, "docker build": "fetch-caddy: refused the build: no such module"})
     with pytest.raises(TailwartError, match="refused the build: no such module"):
-        activate(host, PLAN)
+        activate(host, PLAN, trusting)
     assert not host.ran(SWAP)
     assert not host.ran("compose --project-name tailwart-edge --file compose.yaml up")
 
@@ -56,28 +61,40 @@ def test_a_failed_build_touches_nothing_that_serves() -> None:
 def test_a_configuration_that_the_new_binary_refuses_touches_nothing_that_serves() -> None:
     host = Host(up_to_date(), broken={"validate --config": "Error: unknown module: layer4"})
     with pytest.raises(TailwartError, match="unknown module: layer4"):
-        activate(host, PLAN)
+        activate(host, PLAN, trusting)
     assert host.ran("--entrypoint /usr/bin/caddy")
     assert not host.ran(SWAP)
+
+
+def test_a_caddy_that_is_not_trusted_touches_nothing_that_serves_and_is_fetched_again_next_time() -> None:
+    def distrusting(kind: str, binary: Binary) -> None:
+        assert "github.com/mholt/caddy-l4@v" in kind, "a version of caddy-l4 is asked for"
+        raise TailwartError("the downloaded Caddy is not the one that this installation trusts")
+
+    host = Host(up_to_date())
+    with pytest.raises(TailwartError, match="trusts"):
+        activate(host, PLAN, distrusting)
+    assert not host.ran(SWAP)
+    assert host.ran(f"docker image rm {PLAN.reference}")
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_is_written() -> None:
     host = Host(replace(up_to_date(), listeners=listening(25, pid=9, name="exim4")))
     with pytest.raises(TailwartError, match="exim4"):
-        activate(host, PLAN)
+        activate(host, PLAN, trusting)
     assert len(host.scripts) == 1, "the facts, and nothing else"
 
 
 def test_an_image_that_is_there_is_not_built_again() -> None:
     host = Host(up_to_date())
-    activate(host, PLAN)
+    activate(host, PLAN, trusting)
     assert not host.ran("docker build")
 
 
 def test_a_change_of_routes_reloads_and_brings_nothing_up() -> None:
     host = Host(up_to_date(), after=replace(up_to_date(), running="{}"), broken={"caddy reload": "refused"})
     with pytest.raises(TailwartError, match="did not load the new configuration"):
-        activate(host, PLAN)
+        activate(host, PLAN, trusting)
     assert host.ran(f"docker exec {PLAN.project.name} caddy reload")
     assert not host.ran("--remove-orphans"), "no container was recreated to load it"
 
@@ -85,20 +102,20 @@ def test_a_change_of_routes_reloads_and_brings_nothing_up() -> None:
 def test_an_edge_that_does_not_come_up_is_replaced_by_the_one_before() -> None:
     host = Host(up_to_date(), after=replace(up_to_date(), running="{}"), broken={"caddy reload": "refused"})
     with pytest.raises(TailwartError, match="previous edge was put back"):
-        activate(host, PLAN)
+        activate(host, PLAN, trusting)
     assert any("cp -p /opt/tailwart/edge/previous/*" in script and "up -d --wait" in script for script in host.scripts)
 
 
 def test_ports_that_open_late_are_waited_for() -> None:
     host = Host(up_to_date(), slow=3)
-    activate(host, PLAN)
+    activate(host, PLAN, trusting)
     assert host.scripts.count("sleep 1") == 3
 
 
 def test_ports_that_never_open_are_named_and_the_edge_before_comes_back() -> None:
     host = Host(up_to_date(), slow=1000)
     with pytest.raises(TailwartError, match="465/IPv4") as caught:
-        activate(host, PLAN)
+        activate(host, PLAN, trusting)
     assert "25/IPv4" not in caught.value.seen
     assert "put back" in str(caught.value)
 
@@ -107,6 +124,6 @@ def test_without_an_edge_before_there_is_nothing_to_fall_back_to() -> None:
     broken = {"{{.State.Running}}": "", "caddy reload": "refused"}
     host = Host(EdgeHost(), after=replace(up_to_date(), running="{}"), broken=broken)
     with pytest.raises(TailwartError) as caught:
-        activate(host, PLAN)
+        activate(host, PLAN, trusting)
     assert "put back" not in str(caught.value)
     assert not host.ran("edge/previous/*")

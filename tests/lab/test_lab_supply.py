@@ -1,0 +1,61 @@
+"""What hosts are made of, pinned: images by digest, and one Caddy for all edges."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import topology
+from tests.lab.deploying import ROOT, deploy, environment_of, variant
+from tests.lab.mailbox import containers, started
+
+
+def tailwart(path: Path, *words: str, expect: int = 0) -> str:
+    result = subprocess.run(
+        [Path(sys.executable).with_name("tailwart"), *words],
+        cwd=ROOT,
+        env={**os.environ, "TAILWART_ENV": str(path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == expect, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.leaves_deployed
+def test_locked_images_run_by_digest(deployed: Path, tmp_path: Path) -> None:
+    registry = f"http://127.0.0.1:{topology.published(topology.REGISTRY_PORT)}"
+    path = variant(deployed, tmp_path / "env", REGISTRY_URL=registry)
+    tailwart(path, "images", "lock")
+    tailwart(path, "images", "lock", "--check")
+    locked = json.loads((tmp_path / "images.lock").read_text())["images"]
+    environment = environment_of(deployed)
+    assert set(locked) == {environment.stalwart_image, environment.tailscale_image, environment.edge_base_image}
+    deploy(path, "--limit", "mailbox")
+    for name, image in (("stalwart", environment.stalwart_image), ("ts-stalwart", environment.tailscale_image)):
+        assert containers()[name]["Config"]["Image"] == f"{image}@{locked[image]}"
+    assert deploy(path, "--limit", "mailbox").changes == {}
+    deploy(deployed, "--limit", "mailbox")
+
+
+@pytest.mark.leaves_deployed
+def test_another_caddy_than_the_trusted_one_is_refused_and_the_edge_serves_on(deployed: Path, tmp_path: Path) -> None:
+    before = started("edge-1")
+    path = variant(deployed, tmp_path / "env", CADDY_PLUGINS="github.com/caddyserver/certmagic")
+    kind = "x86_64 github.com/mholt/caddy-l4@v0.1.2 github.com/caddyserver/certmagic"
+    known = {"sha256": "0" * 64, "version": "v2.0.0"}
+    machine = os.uname().machine
+    document = {"images": {}, "caddy": {kind.replace("x86_64", machine): known}}
+    (tmp_path / "images.lock").write_text(json.dumps(document))
+    run = deploy(path, "--limit", "edge", expect=1)
+    assert "not the one that this installation trusts" in run.last_lines
+    assert "CADDY_SHA256=" in run.last_lines
+    assert started("edge-1") == before
+    deploy(deployed, "--limit", "edge")
