@@ -75,9 +75,10 @@ def activate(run: Runner, plan: EdgePlan, trust: Trust) -> None:
 def _build(run: Runner, plan: EdgePlan) -> None:
     if run(f"docker image inspect {plan.reference} >/dev/null 2>&1", timeout=60).ok:
         return
-    # The host's own network: the resolver and the routes are known to work there, on an IPv6-only host as well.
+    # The host's own network: the resolver and the routes are known to work there, on an IPv6-only host as well. Without
+    # the builder's cache: a download that was refused afterwards would come back from it.
     result = run(
-        f"tar -C {STAGE} -c Dockerfile fetch-caddy.sh | docker build --network host --tag {plan.reference} - 2>&1",
+        f"tar -C {STAGE} -c Dockerfile fetch-caddy.sh | docker build --network host --no-cache --tag {plan.reference} - 2>&1",
         timeout=_BUILD_SECONDS,
     )
     if result.ok:
