@@ -78,7 +78,8 @@ def _build(run: Runner, plan: EdgePlan) -> None:
     # The host's own network: the resolver and the routes are known to work there, on an IPv6-only host as well. Without
     # the builder's cache: a download that was refused afterwards would come back from it.
     result = run(
-        f"tar -C {STAGE} -c Dockerfile fetch-caddy.sh | docker build --network host --no-cache --tag {plan.reference} - 2>&1",
+        f"tar -C {STAGE} -c Dockerfile fetch-caddy.sh | "
+        f"docker build --network host --no-cache --tag {plan.reference} - 2>&1",
         timeout=_BUILD_SECONDS,
     )
     if result.ok:

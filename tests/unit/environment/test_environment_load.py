@@ -245,3 +245,8 @@ def test_the_administrators_password_is_repeated_nowhere(tmp_path: Path, key: st
     found = problems(write(tmp_path, 0o600, **{**smarthost, key: GOOD["STALWART_ADMIN_PASSWORD"]}))
     assert f"a password of its own: {key} has the same" in str(found)
     assert GOOD["STALWART_ADMIN_PASSWORD"] not in str(found)
+
+
+def test_a_user_of_headscale_may_own_tags(tmp_path: Path) -> None:
+    # headscale's users have no domain: `owner@`.
+    assert load(write(tmp_path, TAG_OWNERS="owner@")).environment.tag_owners == ("owner@",)
