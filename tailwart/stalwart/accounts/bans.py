@@ -13,27 +13,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from tailwart.errors import TailwartError
+from tailwart.stalwart.protocol import orders
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.failures import SettingsError
 from tailwart.stalwart.protocol.jmap import MAX_OBJECTS, Call
-from tailwart.stalwart.protocol.values import TYPE
 
 _LIST = "BlockedIp"
 _LOOKS = 20
-_RELOAD = Call("Action", "set", {"create": {"reload": {TYPE: "ReloadBlockedIps"}}})
-_FORGET = Call(
-    "Task",
-    "set",
-    {
-        "create": {
-            "forget": {
-                TYPE: "StoreMaintenance",
-                "maintenanceType": "resetRateLimiters",
-                "status": {TYPE: "Pending"},
-            }
-        }
-    },
-)
 _REASONS = {
     "authFailure": "login",
     "rcptToFailure": "recipient",
@@ -124,7 +110,7 @@ def lift(client: Client, entries: Sequence[Banned], pause: Callable[[], None]) -
         Call(_LIST, "set", {"destroy": [item.object_id for item in entries[start : start + MAX_OBJECTS]]})
         for start in range(0, len(entries), MAX_OBJECTS)
     ]
-    answers = client.call([*calls, _RELOAD, _FORGET])
+    answers = client.call([*calls, orders.action(orders.RELOAD_BANS), orders.maintenance(orders.RESET_RATE_LIMITERS)])
     for answer in answers:
         refusals = {**(answer.arguments.get("notCreated") or {}), **(answer.arguments.get("notDestroyed") or {})}
         for error in refusals.values():
@@ -135,7 +121,7 @@ def lift(client: Client, entries: Sequence[Banned], pause: Callable[[], None]) -
                 seen=f"{answer.call.name}: {error.get('type')} {error.get('description') or ''}".strip(),
                 remedy="run this again; each step may be repeated",
             )
-    task = str(answers[-1].arguments["created"]["forget"]["id"])
+    task = str(answers[-1].arguments["created"]["now"]["id"])
     for _ in range(_LOOKS):
         (answer,) = client.call([Call("Task", "get", {"ids": [task]})])
         if not answer.objects:

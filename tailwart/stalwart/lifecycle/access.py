@@ -13,8 +13,8 @@ NAME = "tailwart"
 
 
 def is_app_password(run: Runner, directory: str) -> bool:
-    """Whether the stored login is one already; what they begin with is the server's own choice."""
-    return run(f"grep -q ':app_' {directory}/{names.CREDENTIALS}", timeout=60).ok
+    """Whether the stored login is one already, or an API key; what they begin with is the server's own choice."""
+    return run(f"grep -q -e '^Bearer API_' -e ':app_' {directory}/{names.CREDENTIALS}", timeout=60).ok
 
 
 def app_password(client: Client) -> str:

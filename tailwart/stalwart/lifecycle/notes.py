@@ -35,6 +35,8 @@ class HostNotes:
     started_at: str
     image: str
     fingerprints: Fingerprints
+    # Whether the stored login is a key of the server's, rather than the password that earlier releases kept.
+    has_key: bool
     objects: Notes
     paused_since: str = ""
 
@@ -62,6 +64,7 @@ def read_script(mark: str, directory: str = names.DIRECTORY) -> str:
     state = shlex.quote("{{.State.Status}} {{.State.StartedAt}} {{.Config.Image}}")
     return (
         f"cd {shlex.quote(directory)} 2>/dev/null || cd /\n"
+        f"echo {mark} key; grep -c '^Bearer ' {directory}/{names.CREDENTIALS} 2>/dev/null\n"
         f"echo {mark} initialised; [ -f {directory}/{names.INITIALISED} ] && echo yes\n"
         f"echo {mark} bootstrap; grep -c . {directory}/{names.BOOTSTRAP_ENV} 2>/dev/null\n"
         f"echo {mark} restart; cat {directory}/{names.RESTART_REQUIRED} 2>/dev/null\n"
@@ -92,6 +95,7 @@ def parse_notes(stdout: str, mark: str) -> HostNotes:
     started, _, image = rest.partition(" ")
     return HostNotes(
         initialised=text("initialised") == "yes",
+        has_key=text("key") == "1",
         bootstrap_pending=text("bootstrap") not in ("", "0"),
         restart_since=text("restart"),
         reload_due=text("reload") == "yes",

@@ -15,9 +15,9 @@ from tailwart.mailbox import names
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.directory import Accounts
 from tailwart.stalwart.accounts.passwords import hashed
-from tailwart.stalwart.lifecycle import notes, probing
+from tailwart.stalwart.lifecycle import deploy_login, notes, probing
 from tailwart.stalwart.protocol.client import Client
-from tailwart.stalwart.protocol.container import ContainerTransport, login, quoted
+from tailwart.stalwart.protocol.container import ContainerTransport, login
 from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
 from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.values import Ref
@@ -69,8 +69,7 @@ class Recovery:
             self._log("leaving recovery mode: removing its variables, restarting the server")
             self._environment("")
         self._verify_rejected(recovery)
-        self._client(address, password).call([Call("SystemSettings", "get", {"ids": [SINGLETON]})])
-        notes.write(self._run, names.CREDENTIALS, quoted(address, password), self._directory)
+        deploy_login.store(self._run, self._client(address, password), self._directory)
         self._note_password(address, password)
 
     def _environment(self, content: str) -> None:

@@ -18,7 +18,7 @@ from tailwart.errors import TailwartError
 from tailwart.mailbox import names
 from tailwart.releases import SUPPORTED
 from tailwart.runner import Runner
-from tailwart.stalwart.lifecycle import access, notes, probing, server_schema, version
+from tailwart.stalwart.lifecycle import access, deploy_login, notes, probing, server_schema, version
 from tailwart.stalwart.lifecycle.activation import Activation
 from tailwart.stalwart.lifecycle.certificate_orders import CERTIFICATE_READ, Certificate, certificates, obtain, to_order
 from tailwart.stalwart.lifecycle.declared_objects import DeclaredObjects
@@ -29,9 +29,8 @@ from tailwart.stalwart.objects.exporting import Export
 from tailwart.stalwart.objects.resolving import Resolved
 from tailwart.stalwart.protocol import orders
 from tailwart.stalwart.protocol.client import Client
-from tailwart.stalwart.protocol.container import ContainerTransport, Login, login, parse, quoted, stored_login
+from tailwart.stalwart.protocol.container import ContainerTransport, Login, login, parse, stored_login
 from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
-from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.protocol.kinds import KINDS, PostApply
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.selection import SELECTIVE, narrowed
@@ -77,6 +76,7 @@ class Observed:
             or host.queue_paused
             or host.bootstrap_pending
             or not host.initialised
+            or not host.has_key
             or not self.planned.passwords.settled
         )
 
@@ -336,13 +336,16 @@ class Server:
                 seen="STALWART_ADMIN_PASSWORD is empty",
                 remedy="set STALWART_ADMIN_PASSWORD in .env",
             )
-        Client(self._transport(login(*admin))).call([Call("SystemSettings", "get", {"ids": [SINGLETON]})])
-        notes.write(self._run, names.CREDENTIALS, quoted(*admin), self._directory)
+        deploy_login.store(self._run, Client(self._transport(login(*admin))), self._directory)
 
     def _renew_credentials(self, observed: Observed, outcome: Outcome) -> None:
         admin = next(item for item in self._settings.accounts if item.admin)
         changed = any(change.ref.key == admin.address for change in outcome.passwords)
-        if observed.host.initialised and admin.password and (changed or observed.login.text):
+        if (
+            observed.host.initialised
+            and admin.password
+            and (changed or observed.login.text or not observed.host.has_key)
+        ):
             self._prove_administrator()
 
     def _keep_access(self) -> None:

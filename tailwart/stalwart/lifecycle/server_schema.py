@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tailwart.mailbox import names
 from tailwart.runner import Runner
-from tailwart.stalwart.protocol.container import Login
+from tailwart.stalwart.protocol.container import READ_LOGIN, Login
 from tailwart.stalwart.protocol.failures import LoginRefused, NotReachable, SettingsError
 from tailwart.stalwart.schema.model import Schema
 from tailwart.stalwart.schema.parsing import parse
@@ -29,11 +29,12 @@ CACHE = Path("_cache") / "stalwart"
 _DIGEST = re.compile(r"[0-9A-Za-z_-]{8,128}\Z")
 # Line 1 of the input is the login, as in `ContainerTransport`. Prints status and address of the redirect, then, unless
 # that digest is known here, the schema as the server sends it.
-_INSIDE = r"""
-IFS= read -r login
+_INSIDE = (
+    READ_LOGIN
+    + r"""
 ask() {
   curl --silent --show-error --max-time 60 --config /dev/fd/3 "$@" 3<<END
-user = "$login"
+$login
 END
 }
 where=$(ask --output /dev/null --write-out '%{http_code} %{redirect_url}' "$BASE/api/schema") || exit $?
@@ -42,6 +43,7 @@ digest=${where##*/}
 case " $KNOWN " in *" $digest "*) exit 0 ;; esac
 case $where in 30?\ *) ask "$BASE/api/schema/$digest" ;; esac
 """
+)
 
 
 def read(run: Runner, login: Login, base: str = names.BASE, cache: Path | None = None) -> Schema | None:

@@ -16,14 +16,23 @@ from tailwart.runner import Runner
 from tailwart.stalwart.protocol.failures import NotReachable
 from tailwart.stalwart.protocol.transport import ACCOUNT, JMAP_PATH, SESSION_PATH, Response
 
+READ_LOGIN = r"""
+IFS= read -r login
+case $login in
+  "Bearer "*) login="header = \"Authorization: $login\"" ;;
+  *) login="user = \"$login\"" ;;
+esac
+"""
+"""Reads the login and makes it a line of curl's configuration: a key as `bearer` writes it, else user and password."""
+
 # Runs in the container. Line 1 of the input is the login, every further line one body. The account id comes from the
 # session of that very login, so it can never be another account's.
 _INSIDE = (
-    r"""
-IFS= read -r login
+    READ_LOGIN
+    + r"""
 ask() {
   curl --silent --show-error --max-time "$SECONDS_EACH" --config /dev/fd/3 --write-out '\n%{http_code}' "$@" 3<<END
-user = "$login"
+$login
 END
 }
 session=$(ask "$BASE@session@"); code=$?
@@ -79,6 +88,11 @@ def login(user: str, password: str) -> Login:
 def quoted(user: str, password: str) -> str:
     """`user:password` as it stands between double quotes in curl's configuration file; no line breaks are possible."""
     return f"{user}:{password}".replace("\\", "\\\\").replace('"', '\\"').replace("\n", "").replace("\r", "")
+
+
+def bearer(key: str) -> str:
+    """An API key in the form in which `READ_LOGIN` knows it; the server's keys hold neither quotes nor blanks."""
+    return f"Bearer {key}"
 
 
 class ContainerTransport:

@@ -83,6 +83,7 @@ class ScriptedServer:
             kind: {} for kind in (*KINDS, "Action", "Task", "QueuedMessage")
         }
         self.objects |= {name: {SINGLETON: {}} for name, kind in KINDS.items() if kind.singleton and kind.on_demand}
+        self.objects["ApiKey"] = {}
         self.objects |= {kind: {SINGLETON: copy.deepcopy(values)} for kind, values in IN_SINGLETONS.items()}
         self.requests = 0
         self.writes: list[tuple[str, str, dict[str, Any]]] = []
@@ -164,7 +165,10 @@ class ScriptedServer:
             self.writes.append(("create", kind, document))
             if kind == "Action" and document["@type"].endswith("MtaQueue"):
                 self.paused = document["@type"] == "PauseMtaQueue"
-            answer.setdefault("created", {})[token] = {"id": self.add(kind, document)}
+            made = {"id": self.add(kind, document)}
+            if kind == "ApiKey":
+                made["secret"] = f"API_{made['id']}"
+            answer.setdefault("created", {})[token] = made
         for identifier, patch in (arguments.get("update") or {}).items():
             if error := self.refuse(kind, patch):
                 answer.setdefault("notUpdated", {})[identifier] = error

@@ -136,6 +136,8 @@ class SimulatedHost:
         return response.status, json.loads(response.body)
 
     def _accepts(self, authorization: str) -> bool:
+        if authorization.startswith("Bearer "):
+            return authorization.removeprefix("Bearer API_") in self.server.objects["ApiKey"]
         user, _, password = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
         if self.environment.get("STALWART_RECOVERY_ADMIN") == f"{user}:{password}":
             return True

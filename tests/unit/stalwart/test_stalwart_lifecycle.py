@@ -141,6 +141,7 @@ def test_a_refused_login_names_the_key_and_the_way_back(hosts: Callable[[], Simu
     host.server.find("Account", name="admin")
     for item in host.server.objects["Account"].values():
         item["credentials"] = {"0": {"@type": "Password", "secret": PasswordHasher(1, 8, 1).hash("someone else's")}}
+    host.server.objects["ApiKey"].clear()
     with pytest.raises(LoginRefused, match=r"STALWART_ADMIN_PASSWORD.*tailwart recover"):
         host.plane(settings()).observe()
 
