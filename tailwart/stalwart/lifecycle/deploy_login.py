@@ -1,7 +1,8 @@
 """The login that the deploy keeps on the mailbox host: an API key of the administrator's, never the password.
 
 The key counts inside the mailbox's own namespace alone, so that whoever copies it from there cannot use it anywhere
-else. Each is made with the administrator's password of `.env`, stored, and then replaces those before it: a run that
+else; and no external directory judges it, so that the deploy goes on where passwords are proven by another server. Each
+is made with the administrator's password of `.env`, stored, and then replaces those before it: a run that
 dies in between leaves one too many, which the next one removes.
 """
 

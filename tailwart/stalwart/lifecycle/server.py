@@ -18,7 +18,7 @@ from tailwart.errors import TailwartError
 from tailwart.mailbox import names
 from tailwart.releases import SUPPORTED
 from tailwart.runner import Runner
-from tailwart.stalwart.lifecycle import access, deploy_login, notes, probing, server_schema, version
+from tailwart.stalwart.lifecycle import deploy_login, notes, probing, server_schema, version
 from tailwart.stalwart.lifecycle.activation import Activation
 from tailwart.stalwart.lifecycle.certificate_orders import CERTIFICATE_READ, Certificate, certificates, obtain, to_order
 from tailwart.stalwart.lifecycle.declared_objects import DeclaredObjects
@@ -215,8 +215,6 @@ class Server:
         late = [change for change in changes if change.late]
         accepted = stored_login(self._directory)
         if late:
-            if self._settings.terms.external_directory:
-                self._keep_access()
             apply(Client(self._transport(accepted)), late, observed.live, {}, outcome)
         if planned.post_apply is PostApply.RELOAD or host.reload_due:
             reloads = orders.RELOADS if host.reload_due else planned.reloads
@@ -347,15 +345,6 @@ class Server:
             and (changed or observed.login.text or not observed.host.has_key)
         ):
             self._prove_administrator()
-
-    def _keep_access(self) -> None:
-        """Store a login that no directory judges: an external one refuses the administrator's own password."""
-        if access.is_app_password(self._run, self._directory):
-            return
-        admin = next(item for item in self._settings.accounts if item.admin)
-        accepted = login(admin.address, access.app_password(Client(self._transport(stored_login(self._directory)))))
-        Client(self._transport(accepted)).call([Call("SystemSettings", "get", {"ids": [SINGLETON]})])
-        notes.write(self._run, names.CREDENTIALS, accepted.text, self._directory)
 
     def _read_back(self) -> None:
         observed = self.observe()

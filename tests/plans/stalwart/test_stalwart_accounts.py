@@ -9,7 +9,7 @@ from tailwart.stalwart.accounts.directory import Accounts, Entry, entries
 from tailwart.stalwart.accounts.passwords import check_password
 from tailwart.stalwart.accounts.signin import prove_sign_in, try_sign_in
 from tailwart.stalwart.lifecycle.recovery import Recovery
-from tailwart.stalwart.protocol.failures import LoginRefused, SettingsError
+from tailwart.stalwart.protocol.failures import SettingsError
 from tests.plans.stalwart.stalwart_host import StalwartHost
 from tests.unit.stalwart.sample import settings
 
@@ -82,8 +82,7 @@ def test_weak_passwords_are_refused(weak: str) -> None:
 
 def test_recovery_on_a_running_server(deployed: StalwartHost) -> None:
     accounts(deployed).set_password("admin@example.org", "a password that got lost")
-    with pytest.raises(LoginRefused):
-        deployed.client().read()
+    assert deployed.client().read(), "the deploy signs in with a key of its own"
     starts = deployed.starts
     Recovery(deployed, deployed.up, directory=str(deployed.home)).reset_password(
         "admin@example.org", "admin-password-1"

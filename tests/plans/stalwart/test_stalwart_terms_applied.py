@@ -37,7 +37,7 @@ def test_an_external_directory_cannot_lock_the_deploy_out(host: StalwartHost) ->
     inside, outside = from_environment(environment, {"mailbox_directory": {}}), from_environment(environment, ldap)
     host.deploy(outside)
     login = (host.home / "credentials").read_text()
-    assert login.startswith("admin@example.org:app_"), "no password of the server's own counts from now on"
+    assert login.startswith("Bearer API_"), "no password of the server's own counts from now on"
     assert host.plane(outside).observe().up_to_date
     (choice,) = host.objects("Authentication")
     assert choice["directoryId"] == host.objects("Directory")[0]["id"]
