@@ -25,7 +25,7 @@ class OvhKeys(Keys):
     ovh_endpoint: Literal["ovh-eu", "ovh-ca", "kimsufi-eu", "kimsufi-ca", "soyoustart-eu", "soyoustart-ca"] = key(
         SECTION, "Which of OVH's APIs.", "ovh-eu", "ovh-eu"
     )
-    ovh_application_key: str = key(SECTION, "Application key.", "7kbG7Bk7S9Nt7ZSV")
+    ovh_application_key: SecretStr = key(SECTION, "Application key.", "change-me-ovh-application", secret=True)
     ovh_application_secret: SecretStr = key(SECTION, "Application secret.", "change-me-ovh-secret", secret=True)
     ovh_consumer_key: SecretStr = key(
         SECTION, "Consumer key with GET, POST and DELETE on /domain/zone/*.", "change-me-ovh-consumer", secret=True
@@ -37,13 +37,14 @@ def connect(keys: OvhKeys, notify: Notify) -> Provider:
     from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
 
     del notify
+    application = keys.ovh_application_key.get_secret_value()
     secret, consumer = keys.ovh_application_secret.get_secret_value(), keys.ovh_consumer_key.get_secret_value()
 
     def library() -> Any:
         # It writes the consumer key into its debug log.
         logging.getLogger("OvhProvider[tailwart]").setLevel(logging.INFO)
         made = library_class("octodns_ovh", "OvhProvider", "ovh")(
-            "tailwart", keys.ovh_endpoint, keys.ovh_application_key, secret, consumer
+            "tailwart", keys.ovh_endpoint, application, secret, consumer
         )
         made._apply_update = partial(_update, made)
         return made
@@ -66,7 +67,7 @@ def connect(keys: OvhKeys, notify: Notify) -> Provider:
                 "ResourceNotFoundError": 404,
                 "BadParametersError": 400,
             },
-            secrets=(secret, consumer),
+            secrets=(application, secret, consumer),
         )
     )
 

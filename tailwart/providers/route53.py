@@ -24,10 +24,11 @@ _ROUTED = ("AliasTarget", "SetIdentifier", "TrafficPolicyInstanceId", "HealthChe
 class Route53Keys(Keys):
     """An access key of an IAM user."""
 
-    route53_access_key_id: str = key(
+    route53_access_key_id: SecretStr = key(
         SECTION,
         f"Access key of a user that may use {RIGHTS}.",
-        "AKIAIOSFODNN7EXAMPLE",
+        "change-me-route53-access",
+        secret=True,
     )
     route53_secret_access_key: SecretStr = key(SECTION, "Its secret.", "change-me-route53", secret=True)
 
@@ -37,11 +38,11 @@ def connect(keys: Route53Keys, notify: Notify) -> Provider:
     from tailwart.providers._octodns import OctoDns  # noqa: PLC0415 - loads what only its users need
 
     del notify
-    secret = keys.route53_secret_access_key.get_secret_value()
+    access, secret = (key.get_secret_value() for key in (keys.route53_access_key_id, keys.route53_secret_access_key))
 
     def library() -> Any:
         return library_class("octodns_route53", "Route53Provider", "route53")(
-            "tailwart", access_key_id=keys.route53_access_key_id, secret_access_key=secret, private=False
+            "tailwart", access_key_id=access, secret_access_key=secret, private=False
         )
 
     return OctoDns(
@@ -54,7 +55,7 @@ def connect(keys: Route53Keys, notify: Notify) -> Provider:
             access="check ROUTE53_ACCESS_KEY_ID and ROUTE53_SECRET_ACCESS_KEY in .env, and that the user may use "
             f"{RIGHTS}; look at this machine's clock",
             statuses={"Throttling": 429, "NoSuchHostedZone": 404},
-            secrets=(secret,),
+            secrets=(access, secret),
         )
     )
 

@@ -36,7 +36,7 @@ _SERVER_SET = frozenset(
     }
 )
 # What the server shows although it gives access.
-_SECRET = frozenset({"credentials", "accessKey"})
+_SECRET = frozenset({"credentials", "accessKey", "accessKeyId", "applicationKey"})
 # References to objects that are not exported.
 _NOT_EXPORTED = frozenset({"defaultCertificateId", "directoryId", "memberTenantId"})
 

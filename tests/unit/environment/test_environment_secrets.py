@@ -50,7 +50,14 @@ def leaked(text: str) -> list[str]:
 
 
 def test_what_gives_access_is_a_secret_of_the_model() -> None:
-    assert {"REDIS_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY", "TS_API_KEY"} <= set(SECRETS)
+    assert {
+        "REDIS_URL",
+        "S3_ACCESS_KEY",
+        "S3_SECRET_KEY",
+        "TS_API_KEY",
+        "OVH_APPLICATION_KEY",
+        "ROUTE53_ACCESS_KEY_ID",
+    } <= set(SECRETS)
 
 
 def test_a_loaded_environment_shows_no_secret(tmp_path: Path) -> None:
