@@ -39,7 +39,7 @@ func main() {
 		err = run(env, *path, *export, *imported)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		fmt.Fprintf(os.Stderr, "%v (%s)\n", err, name)
 		os.Exit(1)
 	}
 }

@@ -1,1 +1,1 @@
-"""The recorded exchanges with Stalwart 0.16.7, replayed against the stand-in or the binary in STALWART_BINARY."""
+"""The recorded exchanges with Stalwart, replayed against the stand-in or the binary in STALWART_BINARY."""

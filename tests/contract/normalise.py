@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 # Ids made from the clock; those counted from 1 are the same in every run.
-_CLOCK_ID = re.compile(r"^jpp[a-z0-9]{9}$")
+_CLOCK_ID = re.compile(r"^jp[ps][a-z0-9]{9}$")
 _LIVE_ID = re.compile(r"^[a-z0-9]{11,13}$")
 
 _VARIABLE = (

@@ -15,6 +15,7 @@ from typing import Any
 
 from lab import programs
 from tests.contract.namespace import Namespace
+from tests.contract.versions import under_test
 from tests.waiting import until
 
 USING = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
@@ -47,8 +48,9 @@ class Answer:
 class Server:
     """A server with its data in a directory; started and stopped as often as a test needs."""
 
-    def __init__(self, space: Namespace, directory: Path, store: Mapping[str, Any]) -> None:
+    def __init__(self, space: Namespace, directory: Path, store: Mapping[str, Any], version: str | None = None) -> None:
         self.space = space
+        self.version = version or under_test()[0]
         self.store = store
         self.log = directory / "server.log"
         self._config = directory / "config.json"
@@ -57,7 +59,7 @@ class Server:
     @contextmanager
     def running(self, environment: Mapping[str, str] | None = None, port: int = 8080) -> Iterator[None]:
         """The server for the time of the block, ready for requests on `port`."""
-        variables = {**os.environ, **SECRETS, **(environment or {})}
+        variables = {**self._environment(), **(environment or {})}
         with self.log.open("ab") as output:
             process = subprocess.Popen(
                 self.space.command(binary(), "--config", self._config), env=variables, stdout=output, stderr=output
@@ -73,6 +75,9 @@ class Server:
                 process.kill()
                 process.wait()
 
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **SECRETS, "LAB_STALWART_VERSION": self.version}
+
     def _listens(self, process: subprocess.Popen[bytes], port: int) -> bool:
         assert process.poll() is None, f"the server ended: {self.log.read_text()[-2000:]}"
         try:
@@ -84,9 +89,7 @@ class Server:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The binary's own command line, with the server's config."""
         command = self.space.command(binary(), "--config", self._config, *arguments)
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **SECRETS}
-        )
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=self._environment())
 
     def http(
         self, method: str, path: str, auth: tuple[str, str] | str | None = None, body: bytes | None = None

@@ -9,10 +9,11 @@ import pytest
 from tests.contract.installation import PASSWORD
 from tests.contract.server import Server
 from tests.contract.transcript import conversations
+from tests.contract.versions import under_test
 from tests.contract.wire import CLIENT, STRANGER, TRUSTED, Wire
 from tests.waiting import until
 
-_CONVERSATIONS = {title: lines for title, lines in conversations().items() if "(port " in title}
+_CONVERSATIONS = {title: lines for title, lines in conversations(under_test()[0]).items() if "(port " in title}
 _QUEUED = re.compile(r"(Message queued with id )[0-9a-f]{14,16}\.")
 _UIDVALIDITY = re.compile(r"(UIDVALIDITY )\d+")
 _MAILBOXID = re.compile(r"(MAILBOXID \()[a-z0-9]+")
@@ -121,7 +122,7 @@ def test_a_proxied_message_carries_the_clients_address_and_so_does_the_log(mail:
 
 @pytest.mark.parametrize(("port", "greeting"), [(25, "220 "), (587, "220 "), (143, "* OK ")])
 class TestProxyHeader:
-    """stalwart.md's table: what a peer gets that is trusted or not, with a header or without."""
+    """What a peer gets that is trusted or not, with a header or without."""
 
     def test_trusted_with_a_header_is_greeted(self, mail: Server, port: int, greeting: str) -> None:
         with Wire(mail.space, port, source=TRUSTED, header=True) as wire:

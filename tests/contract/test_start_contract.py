@@ -76,18 +76,51 @@ def test_a_store_first_filled_in_recovery_mode_gets_no_defaults_of_the_kinds_it_
         assert {each["name"] for each in routes["list"]} == {"mx", "local"}
 
 
-def test_an_unreachable_database_is_survived_and_everything_written_is_lost(own: Server, tmp_path: Path) -> None:
+def test_an_unreachable_database_ends_the_start(own: Server, tmp_path: Path) -> None:
     """Lesson 1: what happens when the server wins the race against the route to its database."""
-    server = Server(own.space, tmp_path, STORE)
-    for _ in range(2):
-        with server.running(WITH_ADMIN):
-            assert server.http("GET", "/healthz/live").status == 200
-            ((_, before),) = server.call(RECOVERY, ("x:Domain/get", {"ids": None}))
-            assert before["list"] == []
-            server.call(RECOVERY, ("x:Domain/set", {"create": {"d": {"name": "example.org"}}}))
+    result = Server(own.space, tmp_path, STORE).run()
+    assert result.returncode == 1
+    assert "⚠️ Startup failed: Failed to create tables: PostgreSQL error" in result.stdout + result.stderr
 
 
-def test_the_binary_tells_its_version(own: Server) -> None:
-    result = own.run("--version")
+def test_the_binary_tells_its_version(each_version: Server) -> None:
+    result = each_version.run("--version")
     assert result.returncode == 0
-    assert "0.16.7" in result.stdout + result.stderr
+    assert each_version.version in result.stdout + result.stderr
+
+
+def test_the_first_system_settings_name_the_host_and_the_domain(own: Server) -> None:
+    with own.running(WITH_ADMIN):
+        for incomplete in ({"defaultHostname": "mail.example.org"}, {"maxConnections": 4096}):
+            ((_, body),) = own.call(RECOVERY, ("x:SystemSettings/set", {"update": {"singleton": incomplete}}))
+            assert body["notUpdated"]["singleton"]["type"] == "validationFailed"
+
+
+def test_the_recommended_zone_follows_a_new_hostname_after_a_restart(own: Server) -> None:
+    def zone() -> str:
+        ((_, body),) = own.call(RECOVERY, ("x:Domain/get", {"ids": None, "properties": ["dnsZoneFile"]}))
+        found: str = body["list"][0]["dnsZoneFile"]
+        return found
+
+    with own.running(WITH_ADMIN):
+        install(own)
+    with own.running(WITH_ADMIN):
+        assert "mail.example.org." in zone()
+        other = {"update": {"singleton": {"defaultHostname": "mx.example.org"}}}
+        own.call(RECOVERY, ("x:SystemSettings/set", other), ("x:Action/set", {"create": {"a": _RELOAD}}))
+        assert "mx.example.org." not in zone()
+    with own.running(WITH_ADMIN):
+        assert "mx.example.org." in zone()
+
+
+def test_every_start_fills_in_the_defaults_of_kinds_that_have_no_entry(own: Server) -> None:
+    with own.running(WITH_ADMIN):
+        ((_, listed),) = own.call(RECOVERY, ("x:MtaInboundThrottle/get", {"ids": None}))
+        assert len(listed["list"]) == 2
+        own.call(RECOVERY, ("x:MtaInboundThrottle/set", {"destroy": [each["id"] for each in listed["list"]]}))
+    with own.running(WITH_ADMIN):
+        ((_, listed),) = own.call(RECOVERY, ("x:MtaInboundThrottle/get", {"ids": None}))
+        assert {each["rate"]["count"] for each in listed["list"]} == {5, 25}
+
+
+_RELOAD = {"@type": "ReloadSettings"}

@@ -106,6 +106,10 @@ func (m *Manager) renew(task registry.Object) {
 		return
 	}
 	name := expr.Text(domain["name"])
+	if due := m.fresh(domain); m.Registry.Schema.Does("fresh-certificate-refuses-renewal") && due.After(time.Now()) {
+		m.fail(task, fmt.Sprintf("Certificate for domain %s is still valid; renewal is not due until %s", name, due.UTC().Format(stamp)))
+		return
+	}
 	m.Log.Info("ACME order started", "acme.order-start", "domain", name)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -133,6 +137,32 @@ func (m *Manager) renew(task registry.Object) {
 	m.remove("Task", task.ID)
 	m.Log.Info("ACME certificate obtained", "acme.order-completed", "domain", name, "expires", expr.Text(value["notValidAfter"]))
 	m.schedule(domainID, renewal(m.provider(domain), value))
+}
+
+// fresh is when the renewal of a domain's certificate is due; zero without one.
+func (m *Manager) fresh(domain map[string]any) time.Time {
+	wanted := map[string]any{}
+	for _, name := range names(domain) {
+		wanted[name] = true
+	}
+	for _, o := range m.Registry.List("Certificate") {
+		if schema.Equal(o.Value["subjectAlternativeNames"], wanted) && expr.Text(o.Value["issuer"]) != "" {
+			return renewal(m.provider(domain), o.Value)
+		}
+	}
+	return time.Time{}
+}
+
+func (m *Manager) fail(task registry.Object, why string) {
+	value := schema.Clone(task.Value).(map[string]any)
+	before, _ := task.Value["status"].(map[string]any)
+	attempt, _ := before["attemptNumber"].(float64)
+	value["status"] = map[string]any{"@type": "Failed", "createdAt": before["createdAt"], "failedAt": time.Now().UTC().Format(stamp),
+		"failedAttemptNumber": attempt, "failureReason": why}
+	value["due"] = nil
+	if _, err := m.Registry.Put("Task", task.ID, value); err != nil {
+		m.Log.Emit("error", "Failed to write task", "acme.error", "reason", err.Error())
+	}
 }
 
 func (m *Manager) provider(domain map[string]any) map[string]any {

@@ -51,13 +51,17 @@ func (b *Blobs) s3() (*minio.Client, map[string]any, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	access, err := config.Secret(object["accessKey"])
+	if err != nil {
+		return nil, nil, err
+	}
 	region, _ := object["region"].(map[string]any)
 	endpoint, err := url.Parse(config.Text(region, "customEndpoint", ""))
 	if err != nil || endpoint.Host == "" {
 		return nil, nil, fmt.Errorf("S3 region %v: only a custom endpoint is known to this stand-in", region["@type"])
 	}
 	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds:        credentials.NewStaticV4(config.Text(object, "accessKey", ""), secret, ""),
+		Creds:        credentials.NewStaticV4(access, secret, ""),
 		Secure:       endpoint.Scheme == "https",
 		Region:       config.Text(region, "customRegion", ""),
 		BucketLookup: minio.BucketLookupPath,

@@ -60,7 +60,9 @@ func Flag(object map[string]any, name string) bool {
 func Secret(value any) (string, error) {
 	m, ok := value.(map[string]any)
 	if !ok {
-		return "", nil
+		// A value of a version that knows no references there.
+		text, _ := value.(string)
+		return text, nil
 	}
 	switch m["@type"] {
 	case "Value", "Text":

@@ -27,7 +27,8 @@ type Server struct {
 }
 
 const (
-	capsBefore = "IMAP4rev2 IMAP4rev1 ENABLE SASL-IR LITERAL+ ID UTF8=ACCEPT JMAPACCESS"
+	capsBefore = "IMAP4rev2 IMAP4rev1 ENABLE SASL-IR LITERAL+ ID UTF8=ACCEPT"
+	capsJMAP   = " JMAPACCESS"
 	capsLogin  = " AUTH=PLAIN AUTH=OAUTHBEARER AUTH=XOAUTH2"
 	capsAfter  = " IDLE NAMESPACE CHILDREN MULTIAPPEND BINARY UNSELECT ACL UIDPLUS ESEARCH WITHIN SEARCHRES SORT THREAD=REFERENCES" +
 		" LIST-EXTENDED LIST-STATUS ESORT SORT=DISPLAY SPECIAL-USE CREATE-SPECIAL-USE MOVE CONDSTORE QRESYNC UNAUTHENTICATE" +
@@ -131,13 +132,17 @@ func (x *session) Reply(line string) string {
 }
 
 func (x *session) capabilities() string {
-	switch {
-	case x.who != nil:
-		return capsBefore + capsAfter
-	case x.wire.TLS:
-		return capsBefore + capsLogin
+	if x.who != nil {
+		return capsBefore + capsJMAP + capsAfter
 	}
-	return capsBefore + capsLogin + " STARTTLS"
+	caps := capsBefore
+	if x.Registry.Schema.Does("imap-jmapaccess-before-login") {
+		caps += capsJMAP
+	}
+	if x.wire.TLS {
+		return caps + capsLogin
+	}
+	return caps + capsLogin + " STARTTLS"
 }
 
 // mailboxID is the OBJECTID of a mailbox: the letter i and the numbers of

@@ -144,6 +144,9 @@ func strs(v any) []string {
 }
 
 func (c *context) get(kind *schema.Kind, args map[string]any) map[string]any {
+	if c.server.Registry.Unreadable[kind.Name] != "" {
+		return methodError("serverUnavailable", "This feature is unavailable")
+	}
 	objects := c.list(kind)
 	notFound := []string{}
 	if args["ids"] != nil {

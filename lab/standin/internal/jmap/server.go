@@ -78,6 +78,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.api(w, r)
 	case path == "/api/schema" || strings.HasPrefix(path, "/api/schema/"):
 		s.describe(w, r, strings.TrimPrefix(path, "/api/schema"))
+	case path == "" && s.root() != "":
+		http.Redirect(w, r, s.root(), http.StatusFound)
 	case path == "/metrics/prometheus":
 		page, status := s.Backend.Metrics(r)
 		switch status {
@@ -94,6 +96,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		NotFound(w)
 	}
+}
+
+// root is the page that the server's address leads to; empty for none.
+func (s *Server) root() string {
+	if !s.Registry.Schema.Does("root-is-redirected") {
+		return ""
+	}
+	return str(s.Registry.Singleton("Http")["redirectRoot"])
 }
 
 func (s *Server) extraHeaders() map[string]string {
@@ -170,13 +180,27 @@ func Status(w http.ResponseWriter, status int) {
 	problem(w, status, http.StatusText(status), http.StatusText(status))
 }
 
+// sessionTemplate is the session as the version has it.
+func (s *Server) sessionTemplate() string {
+	if s.Registry.Schema.Does("session-emailpush") {
+		return sessionTemplate
+	}
+	var lines []string
+	for line := range strings.SplitSeq(sessionTemplate, "\n") {
+		if !strings.Contains(line, ":emailpush\"") {
+			lines = append(lines, strings.Replace(line, "9999-12-31", "65534-12-31", 1))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 	who := s.Authenticate(w, r)
 	if who == nil {
 		return
 	}
 	name, _ := json.Marshal(who.Name)
-	body := strings.NewReplacer("ACCOUNT", who.ID, `"USERNAME"`, string(name), "STATE", s.State).Replace(sessionTemplate)
+	body := strings.NewReplacer("ACCOUNT", who.ID, `"USERNAME"`, string(name), "STATE", s.State).Replace(s.sessionTemplate())
 	w.Header().Set("Content-Type", "application/json")
 	io.WriteString(w, body)
 }

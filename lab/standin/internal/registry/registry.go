@@ -41,6 +41,10 @@ type Registry struct {
 	small   map[string]uint64
 	version atomic.Uint64
 
+	// Unreadable says why objects of a kind are left where they are: another
+	// version wrote what this one does not know.
+	Unreadable map[string]string
+
 	hooks   map[string]Hook
 	changed []func(kind string)
 	removed map[string]func(id string)
@@ -51,7 +55,7 @@ func Open(sch *schema.Schema, st store.Store, clock *ids.Clock) (*Registry, erro
 	r := &Registry{
 		Schema: sch, store: st, clock: clock,
 		objects: map[string]map[string]map[string]any{}, unique: map[string]map[string]string{}, small: map[string]uint64{},
-		hooks: map[string]Hook{}, removed: map[string]func(string){},
+		Unreadable: map[string]string{}, hooks: map[string]Hook{}, removed: map[string]func(string){},
 	}
 	for name := range sch.Kinds {
 		r.objects[name] = map[string]map[string]any{}
@@ -65,6 +69,12 @@ func Open(sch *schema.Schema, st store.Store, clock *ids.Clock) (*Registry, erro
 		var value map[string]any
 		if err := json.Unmarshal(raw, &value); err != nil {
 			return fmt.Errorf("object %s: %w", key, err)
+		}
+		value, err := sch.Adapt(&sch.Kinds[kind].Shape, value)
+		if err != nil {
+			// It stays in the store as it is, for a version that can read it.
+			r.Unreadable[kind] = err.Error()
+			return nil
 		}
 		r.objects[kind][id] = value
 		if n, ok := ids.Decode(id); ok && sch.Kinds[kind].SmallIDs {

@@ -71,6 +71,9 @@ func (s *Schema) patch(shape *Shape, value, input map[string]any, creating bool,
 			path[i] = strings.ReplaceAll(strings.ReplaceAll(path[i], "~1", "/"), "~0", "~")
 		}
 		p := v.Prop(path[0])
+		if p == nil && s.known[path[0]] {
+			return patchError(join(at, path[0]), "Invalid property")
+		}
 		if p == nil {
 			return patchError(at, "Invalid key for object")
 		}
@@ -173,14 +176,14 @@ func (s *Schema) convert(t Type, current, input any, at string) (any, *PatchErro
 		return s.convertContainer(t, current, input, at)
 	case Struct:
 		m, ok := input.(map[string]any)
-		if !ok {
-			return nil, patchError(at, "Invalid value for object property")
-		}
 		shape := s.structs[t.Ref]
 		name, _ := m["@type"].(string)
 		v := shape.Variant(name)
-		if v == nil {
-			return nil, patchError(join(at, "@type"), "Invalid value Str(%q) for enum type %s.", name, shape.Variants[0].Name)
+		if shape.Tagged() && (name == "" || v == nil) {
+			return nil, patchError(at, "Missing or invalid '@type' property in object")
+		}
+		if !ok {
+			return nil, patchError(at, "Invalid value type for object")
 		}
 		value := s.New(shape, v)
 		if err := s.patch(shape, value, m, true, at); err != nil {

@@ -26,7 +26,7 @@ var kindFiles embed.FS
 // here and nowhere else: a line holds from one version on, or before another.
 // A panic here is a mistake in a file of this program, so it cannot reach a user.
 func Load(v Version) *Schema {
-	s := &Schema{Version: v, Kinds: map[string]*Kind{}, structs: map[string]*Shape{}, enums: map[string][]string{}}
+	s := &Schema{Version: v, Kinds: map[string]*Kind{}, structs: map[string]*Shape{}, enums: map[string][]string{}, known: map[string]bool{}}
 	files, err := kindFiles.ReadDir("kinds")
 	if err != nil {
 		panic(err)
@@ -156,6 +156,7 @@ func (s *Schema) define(body string) error {
 			name(&p.Type, shape.Name+upper(p.Name))
 			variant.Props = append(variant.Props, p)
 			variant.index[p.Name] = p
+			s.known[p.Name] = true
 		}
 	}
 	return nil

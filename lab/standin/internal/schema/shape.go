@@ -126,6 +126,9 @@ type Schema struct {
 	Order   []string
 	structs map[string]*Shape
 	enums   map[string][]string
+	// known are the names of all properties: one that another object has is
+	// refused in other words than one that nothing has.
+	known map[string]bool
 }
 
 // Kind finds an object description; nil when the server has no such object.

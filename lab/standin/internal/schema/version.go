@@ -11,7 +11,7 @@ import (
 type Version [3]int
 
 // Default is the version that the stand-in speaks unless it is told another.
-const Default = "0.16.7"
+const Default = "0.16.18"
 
 // ParseVersion reads MAJOR.MINOR.PATCH. A panic is a mistake in a description;
 // what a user gives is read by ReadVersion.

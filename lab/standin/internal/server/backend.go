@@ -63,7 +63,6 @@ func (s *Server) reload() *registry.Error {
 		return &registry.Error{Type: "validationFailed", Description: err.Error(), ObjectID: &registry.ObjectID{Object: "SpamPyzor", ID: registry.SingletonID}}
 	}
 	s.certs.Reload()
-	s.useStores()
 	s.useHTTP()
 	s.dir.ReloadSecurity()
 	s.log.Configure(s.reg.Values("Tracer"))

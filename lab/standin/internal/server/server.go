@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"tailwart.lab/standin/internal/acme"
@@ -53,8 +52,8 @@ type Server struct {
 	acme      *acme.Manager
 	listeners network.Set
 	hooks     webhook.Senders
-	// blobStore is the x:BlobStore that is in use: read at start and at a reload.
-	blobStore atomic.Pointer[map[string]any]
+	// blobStore is the x:BlobStore that is in use: the one that was there at the start.
+	blobStore map[string]any
 	// storeCode is the event that failures of the configured store are logged as.
 	storeCode string
 	recovery  bool
@@ -86,19 +85,16 @@ func FromEnvironment() (Environment, error) {
 }
 
 // Start opens the store and everything above it. A store that cannot be set up
-// does not stop the server: that is the behaviour the deploy must guard against.
+// ends the start.
 func Start(cfg *config.Config, env Environment) (*Server, error) {
-	s := &Server{log: &trace.Log{}, storeCode: "store.postgresql-error", recovery: env.RecoveryMode, started: time.Now()}
+	name, code := "PostgreSQL", "store.postgresql-error"
+	if cfg.Object["@type"] == "RocksDb" {
+		name, code = "RocksDB", "store.rocksdb-error"
+	}
+	s := &Server{storeCode: code, log: &trace.Log{}, recovery: env.RecoveryMode, started: time.Now()}
 	var err error
 	if s.data, err = cfg.Open(); err != nil {
-		if cfg.Object["@type"] == "RocksDb" {
-			s.storeCode = "store.rocksdb-error"
-		}
-		s.storeError("Failed to create tables", err)
-		// Without a store no tracer can be known; the failure must not be silent as well.
-		fmt.Fprintf(os.Stderr, "%s ERROR Data store error (%s) details = \"Failed to create tables, writes will be lost\", reason = %q\n",
-			time.Now().UTC().Format("2006-01-02T15:04:05Z"), s.storeCode, store.Reason(err))
-		s.data = store.NewLost(func() { s.storeError("Write was lost", store.ErrUnavailable) })
+		return nil, fmt.Errorf("⚠️ Startup failed: Failed to create tables: %s error (%s): %s", name, code, store.Reason(err))
 	}
 	clock := &ids.Clock{}
 	if s.reg, err = registry.Open(schema.Load(env.Version), s.data, clock); err != nil {
@@ -123,8 +119,10 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 	s.memory = &memory.Store{Log: s.log}
 	s.useStores()
 	s.useHTTP()
-	s.mail = mailstore.New(s.data, blob.New(s.data, func() map[string]any { return *s.blobStore.Load() }))
-	s.zone = &zone.Writer{Registry: s.reg, Certificates: s.certs, Hostname: s.hostname}
+	s.mail = mailstore.New(s.data, blob.New(s.data, func() map[string]any { return s.blobStore }))
+	// The recommended zone follows a new name from the next start on.
+	started := s.hostname()
+	s.zone = &zone.Writer{Registry: s.reg, Certificates: s.certs, Hostname: func() string { return started }}
 	s.acme = &acme.Manager{Registry: s.reg, Certificates: s.certs, Zone: s.zone, Log: s.log}
 	s.signer = &sign.Signer{Registry: s.reg, Log: s.log}
 	s.queue = &queue.Queue{Data: s.data, Blobs: s.mail.Blobs, Mail: s.mail, Registry: s.reg, Directory: s.dir, Log: s.log, Clock: clock, Sieve: &sieve.Scripts{Data: s.data},
@@ -133,6 +131,9 @@ func Start(cfg *config.Config, env Environment) (*Server, error) {
 	s.hooks.Configure(s.reg.Values("WebHook"))
 	s.installHooks()
 	s.log.Configure(s.reg.Values("Tracer"))
+	for kind, why := range s.reg.Unreadable {
+		s.log.Emit("error", "Failed to deserialize object", "registry.deserialization-error", "details", kind, "reason", why)
+	}
 	s.openListeners()
 	if env.RecoveryMode {
 		return s, nil
@@ -182,10 +183,10 @@ func (s *Server) hostname() string {
 	return name
 }
 
-// useStores takes the blob and in-memory stores from the settings.
+// useStores takes the blob and in-memory stores from the settings, once: what
+// is written later counts from the next start.
 func (s *Server) useStores() {
-	object := s.reg.Singleton("BlobStore")
-	s.blobStore.Store(&object)
+	s.blobStore = s.reg.Singleton("BlobStore")
 	s.memory.Use(s.reg.Singleton("InMemoryStore"))
 }
 

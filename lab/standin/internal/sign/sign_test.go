@@ -15,7 +15,12 @@ import (
 )
 
 func TestASignatureVerifiesWithThePublishedKey(t *testing.T) {
-	reg, err := registry.Open(schema.Load(schema.ParseVersion(schema.Default)), store.NewLost(nil), &ids.Clock{})
+	data, err := store.OpenBolt(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	reg, err := registry.Open(schema.Load(schema.ParseVersion(schema.Default)), data, &ids.Clock{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,15 +4,11 @@
 package store
 
 import (
-	"errors"
 	"strings"
 )
 
 // Spaces are the parts of the store; export writes one file for each.
 var Spaces = []string{"object", "counter", "meta", "mailbox", "message", "blob", "queue"}
-
-// ErrUnavailable is returned by writes to a store whose set-up failed.
-var ErrUnavailable = errors.New("data store is not available")
 
 // Op is one write; a nil Value deletes the key.
 type Op struct {

@@ -36,7 +36,9 @@ func (w *Writer) File(domain registry.Object) string {
 		line("%s", r)
 	}
 	w.tlsa(&b, host)
-	line(`%s. IN TXT "v=spf1 a -all"`, host)
+	if strings.Contains(host, ".") {
+		line(`%s. IN TXT "v=spf1 a -all"`, host)
+	}
 	line(`%s. IN TXT "v=spf1 mx -all"`, name)
 	for _, mx := range w.exchangers() {
 		line("%s. IN MX %d %s.", name, mx.priority, mx.host)
