@@ -13,6 +13,7 @@ from lab.console import step
 from lab.engine import Docker
 from lab.images import TAILSCALE, Spec, build, context, stalwart
 from lab.images.stalwart import Stalwart
+from tailwart import releases
 
 _MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
 
@@ -30,17 +31,20 @@ class Published:
 
 
 def build_all(docker: Docker, base_slim: str) -> Published:
-    """Build the container images: the edge's base, the Tailscale image, and Stalwart."""
+    """Build the container images: the edge's base, the Tailscale image, and Stalwart, as a stand-in in two releases."""
     ca = etc_lab.ca_pem()
     slim = build.ensure(docker, "slim", context.of(Spec("slim"), {"ca.crt": ca}), base_slim)
     with ThreadPoolExecutor(2) as pool:
         tailscale = pool.submit(build.ensure, docker, "tailscale", context.of(TAILSCALE), slim)
         server = stalwart.ensure(docker, slim, ca)
+        images = {"stalwart": server}
+        if server.is_standin:
+            images["stalwart-earlier"] = stalwart.earlier(docker, slim)
         return Published(
             {
                 "slim": (slim, "debian:trixie-slim"),
                 "tailscale": (tailscale.result(), f"tailscale/tailscale:v{programs.TAILSCALE_VERSION}"),
-                "stalwart": (server.reference, f"stalwartlabs/stalwart:{server.tag}"),
+                **{use: (each.reference, f"{releases.IMAGE}:{each.tag}") for use, each in images.items()},
             },
             server,
         )

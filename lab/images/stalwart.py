@@ -13,10 +13,13 @@ from lab import paths, programs
 from lab.console import say, step
 from lab.engine import Docker
 from lab.images import Spec, build, context, pulling
+from tailwart import releases
 from tailwart.errors import TailwartError
 
-VERSION = "v0.16.7"
-OFFICIAL = f"stalwartlabs/stalwart:{VERSION}"
+OFFICIAL = releases.DEFAULT_IMAGE
+VERSION = OFFICIAL.rpartition(":")[2]
+# The release that upgrades are tried from.
+EARLIER = f"v{releases.SUPPORTED.major}.{releases.SUPPORTED.minor}.{releases.SUPPORTED.oldest}"
 # Seconds for an image that was asked for by name: large ones over slow lines are waited for.
 _GIVEN_TIMEOUT = 900.0
 _VERSION = re.compile(rb"\d+\.\d+\.\d+")
@@ -50,14 +53,18 @@ def ensure(docker: Docker, slim: str, ca: bytes) -> Stalwart:
         return _from_binary(docker, slim, path, _version_of(path), f"binary {path} ({variable})")
     if docker.has_image(OFFICIAL) or pulling.pulled(docker, OFFICIAL):
         return _derived(docker, OFFICIAL, ca, "the official image")
+    return _standin(docker, slim, VERSION)
+
+
+def earlier(docker: Docker, slim: str) -> Stalwart:
+    """The stand-in as an earlier release, for labs that run the stand-in."""
+    return _standin(docker, slim, EARLIER)
+
+
+def _standin(docker: Docker, slim: str, version: str) -> Stalwart:
     programs.ensure([programs.STANDIN])
-    return _from_binary(
-        docker,
-        slim,
-        programs.binary("stalwart"),
-        f"{VERSION}-standin",
-        "STAND-IN for Stalwart 0.16.7 (not the real server)",
-    )
+    identity = f"STAND-IN for Stalwart {version.removeprefix('v')} (not the real server)"
+    return _from_binary(docker, slim, programs.binary("stalwart"), f"{version}-standin", identity)
 
 
 def forget_choice() -> None:
@@ -137,7 +144,8 @@ def _tag(docker: Docker, image: str) -> str:
 
 def _from_binary(docker: Docker, slim: str, binary: Path, tag: str, identity: str) -> Stalwart:
     made = context.of(Spec("stalwart"), extra={"stalwart": binary})
-    reference = build.ensure(docker, "stalwart", made, slim, {"IDENTITY": identity})
+    arguments = {"IDENTITY": identity, "VERSION": tag.removeprefix("v").removesuffix("-standin")}
+    reference = build.ensure(docker, "stalwart", made, slim, arguments)
     return Stalwart(reference, tag, identity)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from lab import paths
 from lab.console import step
 from lab.programs import toolchains
+from tailwart import releases
 from tailwart.errors import TailwartError
 
 TAILSCALE_VERSION = "1.102.5"
@@ -99,7 +100,7 @@ TAILSCALE = Program(
 PEBBLE = Program("pebble", "2.10.1", _MODULES / "pebble", ("github.com/letsencrypt/pebble/v2/cmd/pebble",), ("pebble",))
 # What the lab uses of Garage, compiled without optimisation: a third of the time, and fast enough for one mailbox.
 GARAGE = Program("garage", GARAGE_VERSION, _MODULES / "garage", ("bundled-libs", "sqlite"), ("garage",), "opt-level=0")
-STANDIN = Program("stalwart-standin", "0.16.7", paths.PROJECT / "lab" / "standin", (".",), ("stalwart",))
+STANDIN = Program("stalwart-standin", releases.SUPPORTED.name, paths.PROJECT / "lab" / "standin", (".",), ("stalwart",))
 
 # The longest first, so that no long one starts last.
 GO_PROGRAMS = (TAILSCALE, HEADSCALE, CADDY, PEBBLE)

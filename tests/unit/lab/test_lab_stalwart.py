@@ -74,16 +74,24 @@ def ensure() -> stalwart.Stalwart:
 def test_without_anything_it_is_the_stand_in_and_says_so(engine: Engine) -> None:
     found = ensure()
     assert found.is_standin
-    assert found.tag == "v0.16.7-standin"
+    assert found.tag == f"{stalwart.VERSION}-standin"
     assert "STAND-IN" in found.identity
     assert any("STAND-IN" in argument for argument in engine.build_arguments())
+    assert f"VERSION={stalwart.VERSION.removeprefix('v')}" in engine.build_arguments()
+
+
+def test_an_earlier_release_is_the_same_stand_in_told_another_version(engine: Engine) -> None:
+    found = stalwart.earlier(Docker(), "slim:1")
+    assert f"VERSION={stalwart.EARLIER.removeprefix('v')}" in engine.build_arguments()
+    assert found.tag == f"{stalwart.EARLIER}-standin"
+    assert found.is_standin
 
 
 def test_the_official_image_is_preferred_where_it_is_to_be_had(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulling, "pulled", lambda docker, image: True)
     found = ensure()
     assert not found.is_standin
-    assert found.tag == "v0.16.7"
+    assert found.tag == stalwart.VERSION
     assert any(stalwart.OFFICIAL in argument for argument in engine.build_arguments())
     assert "RUN_AS=2000" in engine.build_arguments(), "the image's own user runs it"
 
@@ -116,7 +124,7 @@ def test_an_image_that_cannot_be_had_is_an_error_that_names_the_variable(
     assert "docker save mine/stalwart:v0.16.7 | docker load" in caught.value.remedy
 
 
-@pytest.mark.parametrize(("output", "tag"), [("stalwart 0.16.12", "v0.16.12"), ("no idea", "v0.16.7")])
+@pytest.mark.parametrize(("output", "tag"), [("stalwart 0.16.12", "v0.16.12"), ("no idea", stalwart.VERSION)])
 def test_a_binary_given_by_hand_is_called_by_its_version(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, output: str, tag: str
 ) -> None:
