@@ -31,7 +31,11 @@ def install(server: Server, *more: tuple[str, dict[str, Any]]) -> str:
         RECOVERY, ("x:Domain/set", {"create": {"d": {"name": "example.org", "dkimManagement": dkim}}})
     )
     domain: str = made["created"]["d"]["id"]
-    ((_, listeners),) = server.call(RECOVERY, ("x:NetworkListener/get", {"ids": None, "properties": ["name"]}))
+    (_, listeners), (_, throttles) = server.call(
+        RECOVERY,
+        ("x:NetworkListener/get", {"ids": None, "properties": ["name"]}),
+        ("x:MtaInboundThrottle/get", {"ids": None}),
+    )
     fronted = [each["id"] for each in listeners["list"] if each["name"] in {"smtp", "submissions", "imaps"}]
     trust = {"overrideProxyTrustedNetworks": {f"{TRUSTED}/32": True}}
     submission, imap = listener("submission", 587, "smtp"), listener("imap", 143, "imap")
@@ -42,6 +46,8 @@ def install(server: Server, *more: tuple[str, dict[str, Any]]) -> str:
         ("x:SystemSettings/set", {"update": {"singleton": system}}),
         ("x:NetworkListener/set", {"update": dict.fromkeys(fronted, trust)}),
         ("x:NetworkListener/set", {"create": {"s": submission, "i": imap}}),
+        # Tests send faster from one address than the five messages a second that are allowed by default.
+        ("x:MtaInboundThrottle/set", {"update": {each["id"]: {"enable": False} for each in throttles["list"]}}),
         ("x:Tracer/set", {"create": {"t": {"@type": "Stdout", "level": "info", "enable": True, "ansi": False}}}),
         ("x:SpamPyzor/set", {"update": {"singleton": {"enable": False}}}),
         *more,
