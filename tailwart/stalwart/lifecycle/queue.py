@@ -45,14 +45,14 @@ class Queue:
         directory: str = names.DIRECTORY,
         base: str = names.BASE,
         log: Callable[[str], None] = lambda _: None,
-        rounds: int = _ROUNDS,
+        rounds: int | None = None,
     ) -> None:
         """`rounds` of ten seconds each are what a running delivery gets."""
         self._run = run
         self._directory = directory
         self._base = base
         self._log = log
-        self._rounds = rounds
+        self._rounds = _ROUNDS if rounds is None else rounds
 
     def _client(self) -> Client:
         return Client(ContainerTransport(self._run, stored_login(self._directory), base=self._base))
