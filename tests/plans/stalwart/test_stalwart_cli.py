@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from tailwart.cli.commands import settings as settings_commands
 from tailwart.environment import load
 from tailwart.errors import TailwartError
 from tailwart.stalwart.accounts.signin import try_sign_in
+from tailwart.stalwart.lifecycle import server_schema
 from tailwart.stalwart.protocol.container import stored_login
+from tailwart.stalwart.schema.model import Schema, Shape, Type
 from tailwart.stalwart.settings.declaration import from_environment
 from tests.plans.stalwart.stalwart_host import StalwartHost
 
@@ -164,3 +167,53 @@ def test_a_sieve_script_is_set_listed_and_removed(commands: Commands, tmp_path: 
     assert "tailwart (active)" in commands.run(account.account, "sieve", "alice").output
     assert "has the script no more" in commands.run(account.account, "sieve", "alice", "--remove").output
     assert "has no script" in commands.run(account.account, "sieve", "alice", "--remove").output
+
+
+def test_compat_checks_everything_declared_against_the_running_server(commands: Commands) -> None:
+    fits = commands.run(settings.settings, "compat")
+    assert fits.exit_code == 0, fits.output
+    assert "takes everything that is declared" in fits.output
+    document = json.loads(commands.run(settings.settings, "compat", "--json").output)
+    assert (document["mismatches"], bool(document["schema"])) == ([], True)
+    assert document["version"].startswith("0.16.")
+
+
+def test_a_release_with_another_type_is_refused_by_compat_and_before_any_write(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The running server's schema, with one field of another type: a release that nobody has seen yet."""
+    read = server_schema.read
+
+    def another_release(*given: Any, **rest: Any) -> Schema:
+        schema = read(*given, **rest)
+        assert schema is not None
+        variant = schema.kinds["AllowedIp"].structure.variants[""]
+        changed = {**variant.fields, "reason": replace(variant.fields["reason"], type=Type(Shape.NUMBER))}
+        structure = replace(schema.kinds["AllowedIp"].structure, variants={"": replace(variant, fields=changed)})
+        kinds = {**schema.kinds, "AllowedIp": replace(schema.kinds["AllowedIp"], structure=structure)}
+        return replace(schema, kinds=kinds)
+
+    monkeypatch.setattr(server_schema, "read", another_release)
+    refused = commands.run(settings.settings, "compat")
+    assert refused.exit_code == 1
+    assert "field reason: wrong type: a text; expected a whole number" in refused.output
+    (first, *_) = json.loads(commands.run(settings.settings, "compat", "--json").output)["mismatches"]
+    assert (first["kind"], first["field"], first["written"]) == ("AllowedIp", "reason", "a text")
+    edge = "EDGES=edge-1\nEDGE_1_SSH=root@203.0.113.7\nEDGE_1_IPV4=203.0.113.7"
+    commands.edit("OFFLINE=true", f"OFFLINE=false\n{edge}")
+    applied = commands.run(settings.settings, "apply", "--yes")
+    assert "AllowedIp 203.0.113.7, field reason" in str(applied.exception)
+    assert [item["address"] for item in commands.host.objects("AllowedIp") if "203.0.113.7" in item["address"]] == []
+    (pyzor,) = commands.host.objects("SpamPyzor")
+    assert pyzor["enable"] is False, "nothing is half-written"
+
+
+def test_restart_asks_and_ends_with_the_next_step(commands: Commands) -> None:
+    starts = commands.host.starts
+    assert commands.run(settings.settings, "restart", given="n\n").exit_code == 1
+    assert commands.host.starts == starts
+    done = commands.run(settings.settings, "restart", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "Next: tailwart settings plan" in done.output
+    assert commands.host.starts == starts + 1
+    assert commands.run(settings.settings, "plan", "--exit-code").exit_code == 0
