@@ -121,7 +121,7 @@ def lift(client: Client, entries: Sequence[Banned], pause: Callable[[], None]) -
                 seen=f"{answer.call.name}: {error.get('type')} {error.get('description') or ''}".strip(),
                 remedy="run this again; each step may be repeated",
             )
-    task = str(answers[-1].arguments["created"]["now"]["id"])
+    task = str(answers[-1].arguments["created"][orders.PLACE]["id"])
     for _ in range(_LOOKS):
         (answer,) = client.call([Call("Task", "get", {"ids": [task]})])
         if not answer.objects:

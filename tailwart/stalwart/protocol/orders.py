@@ -24,12 +24,15 @@ RELEASE_QUEUE_LOCKS = "removeLockQueueMessage"
 # Forgets failed logins and unknown recipients: without it, an address whose ban was lifted is banned at once again.
 RESET_RATE_LIMITERS = "resetRateLimiters"
 
+PLACE = "now"
+"""Under which name the server answers an order of this module."""
+
 _NOW: Mapping[str, str] = {TYPE: "Pending"}
 
 
 def action(name: str) -> Call:
     """The call that makes the server do this at once."""
-    return Call("Action", "set", {"create": {"now": {TYPE: name}}})
+    return Call("Action", "set", {"create": {PLACE: {TYPE: name}}})
 
 
 def name_of(call: Call) -> str:
@@ -39,7 +42,7 @@ def name_of(call: Call) -> str:
 
 def maintenance(what: str) -> Call:
     """The call that queues maintenance of the store."""
-    return Call("Task", "set", {"create": {"now": _maintenance(what)}})
+    return Call("Task", "set", {"create": {PLACE: _maintenance(what)}})
 
 
 def renewal(domain_id: str, due: datetime | None = None) -> dict[str, Any]:

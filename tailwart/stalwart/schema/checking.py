@@ -57,6 +57,10 @@ def problems(
     return list(_Check(schema, kind, creating).root(found.structure, document, live or {}))
 
 
+# The last one of a name counts.
+_LENIENT = (Update.SERVER_SET, Update.IMMUTABLE, Update.MUTABLE)
+
+
 @dataclass(frozen=True, slots=True)
 class _Check:
     schema: Schema
@@ -202,11 +206,12 @@ class _Check:
         yield Problem(self.kind, path, Rule.VALUE, self.schema.describe(type_), value, nearest(value, allowed))
 
     def fields(self, structure: Structure, live: Mapping[str, Any]) -> Mapping[str, Field]:
-        """The fields of the variant that is there; of all variants where that is not known."""
+        """The fields of the variant that is there; where that is not known, of all, each as the most lenient has it."""
         known = structure.single or structure.variants.get(str(live.get(TYPE)))
         if known is not None:
             return known.fields
-        return {name: field for variant in structure.variants.values() for name, field in variant.fields.items()}
+        found = [field for variant in structure.variants.values() for field in variant.fields.values()]
+        return {field.name: field for field in sorted(found, key=lambda field: _LENIENT.index(field.update))}
 
     def writable(self, field: Field, path: str) -> Problem | None:
         if field.update is Update.SERVER_SET:
