@@ -1,7 +1,7 @@
 """The sections of a policy file that the deploy reads or edits, and the marks by which it knows its own entries.
 
 Ownership: each managed entry carries a block comment *inside itself*: `{/* tailwart:example.org/NAME */ "src": …}`
-in `grants` and `tests`, `"tag:x": /* tailwart:example.org */ […]` in `tagOwners`. So the mark moves with the entry
+in `grants` and `tests`, `"tag:x": [/* tailwart:example.org */ …]` in `tagOwners`. So the mark moves with the entry
 when its owner sorts the file, survives the server's formatter (which keeps comments), and can never end up on a
 neighbour, as a comment line above could. The domain keeps two installations on one tailnet apart. When a tool strips
 all comments, an entry that equals a desired one still counts, and nothing is ever added twice. A section that a merge
@@ -63,13 +63,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a section: its place, its content, and its mark; None for an unmanaged entry."""
+    """One entry of a section: its place, its content, and its mark with its offset; None for an unmanaged entry."""
 
     index: int
     line: int
     item: Item
     value: Any
     mark: Mark | None
+    mark_start: int = -1
 
     @property
     def key(self) -> str:
@@ -167,7 +168,7 @@ class Policy:
                 expected = "an object, { … }" if kind == "object" else "a list, [ … ]"
                 raise _misfit(self.document, item.node, name, expected)
             section.node = item.node
-            section.marks = tuple(_marks(self.document, item.key.end, item.node.start))
+            section.marks = tuple(mark for _, mark in _marks(self.document, item.key.end, item.node.start))
         if section.node is not None:
             section.entries = list(self._entries(section.node))
         return section
@@ -175,15 +176,15 @@ class Policy:
     def _entries(self, container: Node) -> Iterator[Entry]:
         for index, item in enumerate(container.items):
             start = item.node.start if item.key is None else item.key.end
-            marks = _marks(self.document, start, item.end)
-            yield Entry(index, self.document.line(item.start), item, value(item.node), marks[0] if marks else None)
+            offset, mark = next(iter(_marks(self.document, start, item.end)), (-1, None))
+            yield Entry(index, self.document.line(item.start), item, value(item.node), mark, offset)
 
 
-def _marks(document: Document, start: int, end: int) -> list[Mark]:
+def _marks(document: Document, start: int, end: int) -> list[tuple[int, Mark]]:
     if document.text.find("tailwart:", start, end) < 0:
         return []
-    comments = (_MARK.fullmatch(comment) for _, comment in document.comments(start, end))
-    return [Mark(match[1], match[2] or "") for match in comments if match]
+    comments = ((offset, _MARK.fullmatch(comment)) for offset, comment in document.comments(start, end))
+    return [(offset, Mark(match[1], match[2] or "")) for offset, match in comments if match]
 
 
 def _misfit(document: Document, node: Node, what: str, expected: str) -> TailwartError:

@@ -107,7 +107,9 @@ def _plan_tag(plan: SectionPlan, desired: Desired, tag: str, owners: list[str], 
     held = found.value or []
     if found.mark == mark:
         if not same(held, owners):
-            plan.replace.append((found, _rendered(owners)))
+            # A mark between key and bracket, as earlier versions wrote it, stays there.
+            inside = found.mark_start >= found.item.node.start
+            plan.replace.append((found, _marked_owners(mark, owners) if inside else _rendered(owners)))
             changed = FieldChange("owners", held, owners)
             plan.changes.append(Change(Action.UPDATE, "tag owner", tag, (changed,)))
     elif not desired.owns(tag):
@@ -160,7 +162,12 @@ def _tag_line(section: Section, tag: str, mark: Mark, owners: list[str]) -> str:
     key = f"{json.dumps(tag)}:"
     columns = {entry.item.node.start - entry.item.start for entry in section.entries}
     width = columns.pop() if len(columns) == 1 and len(section.entries) > 1 else 0
-    return f"{key.ljust(width - 1)} {mark} {_rendered(owners)}"
+    return f"{key.ljust(width - 1)} {_marked_owners(mark, owners)}"
+
+
+def _marked_owners(mark: Mark, owners: list[str]) -> str:
+    """With the mark inside the brackets: in front of them, the server's formatter would move the values of all."""
+    return f"[{mark}{' ' if owners else ''}{_rendered(owners).removeprefix('[')}"
 
 
 def _refused(entry: Entry, problem: str, seen: str, expected: str = "one definition") -> TailwartError:

@@ -45,13 +45,14 @@ def test_a_comment_of_the_owner_between_key_and_bracket_stays() -> None:
 @pytest.mark.parametrize("note", [OWNERS_NOTE, "// reviewed by alice\n\t\t\t"])
 def test_a_comment_of_the_owner_beside_the_owners_of_a_tag_stays(note: str) -> None:
     text = merge('{\n\t"tagOwners": {\n\t\t"tag:x": ["group:a"],\n\t},\n\t"acls": [],\n}\n', DESIRED).text
-    marked = '"tag:mail": /* tailwart:example.org */ '
+    marked = '"tag:mail": [/* tailwart:example.org */ "autogroup:admin"]'
     assert marked in text
-    left = merge(text.replace(marked, f"{marked}{note}"), NOTHING).text
+    noted = text.replace(marked, marked.replace("[", f"{note} ["))
+    left = merge(noted, NOTHING).text
     assert note.strip() in left
     assert '"tag:mail"' not in left
     changed = replace(DESIRED, tag_owners={**DESIRED.tag_owners, "tag:mail": ("group:ops",)})
-    assert note.strip() in merge(text.replace(marked, f"{marked}{note}"), changed).text
+    assert note.strip() in merge(noted, changed).text
 
 
 def test_a_section_that_the_owner_has_begun_to_use_keeps_no_mark() -> None:
@@ -119,5 +120,19 @@ def test_values_begin_where_those_of_the_other_members_do() -> None:
     column = text.splitlines()[2].index("[")
     lines = [line for line in merged.splitlines() if line.startswith('\t\t"tag:')]
     assert len(lines) == 5
-    assert {min(line.find(sign) for sign in ("[", "/*") if sign in line) for line in lines} == {column}
+    assert {line.index("[") for line in lines} == {column}
     assert merge(merged, NOTHING).text == text
+
+
+def test_a_mark_where_earlier_versions_put_it_is_known_and_stays_there() -> None:
+    text = '{\n\t"tagOwners": {\n\t\t"tag:mail": /* tailwart:example.org */ ["group:a"],\n\t},\n\t"acls": [],\n}\n'
+    merged = merge(text, DESIRED).text
+    assert '"tag:mail": /* tailwart:example.org */ ["autogroup:admin"],' in merged
+    assert '"tag:stalwart": [/* tailwart:example.org */ "autogroup:admin"],' in merged
+    assert merge(merged, DESIRED).changes == ()
+    assert "tag:mail" not in merge(merged, NOTHING).text
+    changed = replace(DESIRED, tag_owners=dict.fromkeys(DESIRED.tag_owners, ("group:ops",)))
+    again = merge(merged, changed).text
+    assert '"tag:mail": /* tailwart:example.org */ ["group:ops"],' in again
+    assert '"tag:stalwart": [/* tailwart:example.org */ "group:ops"],' in again
+    assert merge(again, changed).changes == ()
