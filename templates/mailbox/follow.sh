@@ -55,11 +55,26 @@ once() {
   esac
 }
 
+# Once a ban has ended, the server bans that address only in its list, not at its listeners, until it reads the list again:
+# whoever waited out a first ban could guess for ever. It gets the deploy's own login on standard input.
+read_bans_again() {
+  [ "$(health stalwart)" = healthy ] && grep -q '^Bearer ' "$directory/credentials" 2>/dev/null || return 0
+  sed -n 1p "$directory/credentials" | timeout 60 docker exec -i stalwart sh -c '
+    IFS= read -r login
+    curl --silent --show-error --fail --max-time 30 --output /dev/null --config /dev/fd/3 \
+      --header "Content-Type: application/json" --data-binary "$1" http://127.0.0.1:8080/jmap/ 3<<END
+header = "Authorization: $login"
+END' sh '{"using":["urn:ietf:params:jmap:core","urn:stalwart:jmap"],"methodCalls":[["x:Action/set",{"create":{"now":{"@type":"ReloadBlockedIps"}}},"0"]]}'
+}
+
 unhealthy() { [ "$(health ts-stalwart)" = unhealthy ] || [ "$(health stalwart)" = unhealthy ]; }
 
 case ${1:-} in
   once)
     once "${2:-}"
+    exit ;;
+  bans)
+    read_bans_again
     exit ;;
   watch)
     # While something is unhealthy there may be no event, so its state is asked for, a few times a minute.
@@ -69,6 +84,9 @@ case ${1:-} in
     done
     exit ;;
 esac
+
+(while sleep "${FOLLOW_BANS:-300}"; do sh "$0" bans; done) &
+trap "kill $!" EXIT
 
 # The deploy holds the same lock while it changes the project. The events begin before the first check, so that none is
 # missed. One watch at a time: a second one ends at once.

@@ -210,6 +210,24 @@ def test_lifting_a_ban_takes_three_steps(guarded: Server) -> None:
     assert guess() == 401
 
 
+def test_a_ban_that_ended_is_imposed_again_only_after_a_reload(guarded: Server) -> None:
+    client = "198.51.100.90"
+
+    def guess() -> int:
+        return status(guarded, "/jmap/session", client=client, host=VHOST, login=("dora@example.org", "wrong"))
+
+    _set(guarded, "Security", **perimeter.security([Ban(ban.reason, 5, ban.within_seconds, 3) for ban in BANS]))
+    try:
+        _forget_counts(guarded)
+        assert [guess() for _ in range(7)] == [401] * 5 + [429, 0]
+        until(lambda: status(guarded, "/.well-known/mta-sts.txt", client=client) == 200, "the end of the ban", 20)
+        assert [guess() for _ in range(4)] == [429] * 4, "each one was looked at: the listeners know only the old ban"
+        _act(guarded, "ReloadBlockedIps")
+        assert [guess() for _ in range(2)] == [429, 0]
+    finally:
+        _set(guarded, "Security", **perimeter.security(LOW))
+
+
 def test_a_manual_ban_holds_after_its_reload_and_an_allowed_address_is_never_banned(guarded: Server) -> None:
     _forget_counts(guarded)
     client, allowed = "198.51.100.60", "198.51.100.61"
@@ -233,14 +251,17 @@ def test_a_harvester_is_banned_for_unknown_recipients(guarded: Server) -> None:
     def unknown(number: int) -> str:
         with Wire(guarded.space, 25, source=TRUSTED) as wire:
             wire.write(proxy_v2((client, 40100 + number), ("127.0.0.1", 25)))
-            wire.reply()
-            wire.say("EHLO client.example.net")
-            wire.say("MAIL FROM:<bob@example.net>")
-            return wire.say(f"RCPT TO:<no{number}@example.org>")
+            try:
+                wire.reply()
+                wire.say("EHLO client.example.net")
+                wire.say(f"MAIL FROM:<bob{number}@example.net>")
+                return wire.say(f"RCPT TO:<no{number}@example.org>")
+            except OSError:
+                return "closed"
 
     # Side by side: the server waits some seconds before it says that a recipient is unknown.
-    with ThreadPoolExecutor(6) as pool:
-        assert {reply[:3] for reply in pool.map(unknown, range(6))} == {"550"}
+    with ThreadPoolExecutor(8) as pool:
+        assert "550" in {reply[:3] for reply in pool.map(unknown, range(8))}
     assert _bans(guarded)[client]["reason"] == "rcptToFailure"
 
 

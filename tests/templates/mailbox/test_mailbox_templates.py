@@ -177,3 +177,24 @@ def test_what_is_unhealthy_is_watched_without_an_event_until_it_is_restarted(pro
     # Unhealthy until it was restarted, and hanging from the second look on.
     sick = {"STALWART_HEALTH": "until-restarted", "STREAK": "next", "FOLLOW_STEP": "0.1"}
     assert follow(project, "watch", **sick) == ["restart stalwart"]
+
+
+def test_bans_are_read_again_with_the_deploys_key_which_is_in_no_argument(project: Path) -> None:
+    tools = project / "tools"
+    follow(project, "bans")
+    (project / "credentials").write_text("Bearer API_secret\n")
+    (tools / "docker").write_text(
+        '#!/bin/sh\ncase "$*" in *State.Health*) echo healthy ;; exec*) echo "$*"; cat ;; esac\n'
+    )
+    asked = subprocess.run(
+        ["sh", str(project / "follow.sh"), "bans"],
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    ).stdout
+    arguments, login = asked.rsplit("\n", 2)[:2]
+    assert login == "Bearer API_secret"
+    assert "ReloadBlockedIps" in arguments
+    assert "API_secret" not in arguments

@@ -43,6 +43,9 @@ def healthy(host: SimulatedHost) -> None:
         "initialised",
     ]
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in host.home.iterdir())
+    kept = "".join(path.read_text() for path in host.home.iterdir())
+    assert "admin-password-1" not in kept, "a password in clear on the host"
+    assert len(host.server.objects["ApiKey"]) == 1, "one key, whatever was interrupted"
     assert "[::]:587" in str(host.server.objects["NetworkListener"])
     assert ":024B " in (host.bin / "sockets").read_text(), "587 is bound by the process that runs"
 
@@ -96,6 +99,16 @@ def test_a_changed_admin_password_is_an_ordinary_update(hosts: Callable[[], Simu
     host.deploy(changed)
     assert host.plane(changed).observe().up_to_date
     assert host.starts == 2
+
+
+def test_the_password_that_an_earlier_release_kept_is_replaced_by_a_key(hosts: Callable[[], SimulatedHost]) -> None:
+    host = hosts()
+    host.deploy(settings())
+    (host.home / "credentials").write_text("admin@example.org:admin-password-1\n")
+    assert not host.plane(settings()).observe().up_to_date
+    host.deploy(settings())
+    healthy(host)
+    assert host.starts == 2, "without a restart"
 
 
 def test_weak_passwords_are_all_named_and_nothing_is_written(hosts: Callable[[], SimulatedHost]) -> None:
