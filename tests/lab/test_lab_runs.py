@@ -100,11 +100,13 @@ def test_a_host_that_falls_silent_ends_in_a_clear_error_and_the_others_are_finis
 
 
 @pytest.mark.leaves_deployed
-def test_a_server_that_refuses_the_login_stops_neither_edge_nor_dns(deployed: Path) -> None:
+def test_a_server_that_refuses_the_login_stops_neither_edge_nor_dns(deployed: Path, tmp_path: Path) -> None:
     credentials = f"{DIRECTORY}/credentials"
     shell("mailbox", f"cp -p {credentials} {credentials}.kept; echo 'admin:wrong' >{credentials}")
     try:
-        run = deploy(deployed, expect=1)
+        # Neither the login that was last proven nor the one of the file is let in.
+        path = variant(deployed, tmp_path / "env", STALWART_ADMIN_PASSWORD="Another-long-password-4711-of-nobody")
+        run = deploy(path, expect=1)
     finally:
         shell("mailbox", f"mv {credentials}.kept {credentials}")
     assert run.document["results"]["failed_hosts"] == ["mailbox"], run.last_lines
