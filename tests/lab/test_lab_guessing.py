@@ -34,7 +34,7 @@ tls = ssl.create_default_context(); tls.check_hostname = False; tls.verify_mode 
 def reach(port):
     return socket.create_connection((p["edge"], port), timeout=60, source_address=(p["source"], 0))
 def submission(name):
-    s = smtplib.SMTP(timeout=60); s.sock = reach(587); s.file = None
+    s = smtplib.SMTP(timeout=60); s.sock = reach(587); s.file = None; s._host = p["host"]
     code = s.getreply()[0]
     if code != 220: return "closed"
     s.ehlo("guesser.lab.test"); s.starttls(context=tls); s.ehlo("guesser.lab.test")

@@ -20,7 +20,7 @@ from tailwart.printing import say
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.directory import Accounts, entries
 from tailwart.stalwart.accounts.passwords import check_password
-from tailwart.stalwart.accounts.signin import prove_sign_in, sign_in_protocol
+from tailwart.stalwart.accounts.signin import prove_sign_in
 from tailwart.stalwart.accounts.sizes import parse_size, show_size
 from tailwart.stalwart.mailbox_host import declared, mailbox_host
 from tailwart.stalwart.protocol.client import Client
@@ -106,8 +106,8 @@ def add(address: str, *, aliases: tuple[str, ...], quota: str | None, password_s
         password = _password(address, password_stdin)
         session.accounts.add(address, password, [session.full(alias) for alias in aliases], quota_bytes)
         services = session.declared.env.mail_services
-        prove_sign_in(session.run, address, password, services)
-    _done(as_json, address, f"created, and signed in over {sign_in_protocol(services)}", _client_ports(services))
+        protocol = prove_sign_in(session.run, address, password, services, session.environment.mail_host)
+    _done(as_json, address, f"created, and signed in over {protocol}", _client_ports(services))
 
 
 def passwd(address: str, *, password_stdin: bool, as_json: bool) -> None:
@@ -120,11 +120,11 @@ def passwd(address: str, *, password_stdin: bool, as_json: bool) -> None:
         password = _password(address, password_stdin)
         session.accounts.set_password(address, password)
         services = session.declared.env.mail_services
-        prove_sign_in(session.run, address, password, services)
+        protocol = prove_sign_in(session.run, address, password, services, session.environment.mail_host)
     _done(
         as_json,
         address,
-        f"has the new password, and signed in over {sign_in_protocol(services)}",
+        f"has the new password, and signed in over {protocol}",
         "It stays until .env declares another one.",
     )
 
@@ -171,11 +171,11 @@ def app_password_add(address: str, name: str, *, expires: str | None, networks: 
         address = session.full(address)
         secret = session.accounts.app_passwords(address).add(name, until, allowed)
         services = session.declared.env.mail_services
-        prove_sign_in(session.run, address, secret, services)
+        protocol = prove_sign_in(session.run, address, secret, services, session.environment.mail_host)
     if as_json:
         say(json.dumps({"address": address, "name": name, "password": secret}))
         return
-    say(f'{address} signed in over {sign_in_protocol(services)} with the app password "{name}". It is shown once:')
+    say(f'{address} signed in over {protocol} with the app password "{name}". It is shown once:')
     say(secret)
 
 

@@ -1,7 +1,8 @@
 """A real sign-in, from inside the server's namespace, with the service that mail clients would use.
 
 Loopback is not trusted for the PROXY header, so the services answer there as they do to any client. The certificate is
-not verified: before the first ACME order it is self-signed.
+verified, for the server's public name. Where it is not valid (before the first order it is self-signed), the password
+is not sent over that connection, but to the server's own HTTP port, which never leaves the namespace.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from tailwart.network import DEFAULT_SERVICES, IMAP, IMAPS, POP3S, SUBMISSION, S
 from tailwart.runner import Runner
 from tailwart.stalwart.protocol.container import quoted
 from tailwart.stalwart.protocol.failures import SettingsError
+from tailwart.stalwart.protocol.transport import SESSION_PATH
 
 # curl's exit codes for a refused login (its manual, "EXIT CODES"): 67 in mail protocols, 22 (`--fail`) for HTTP 401.
-_LOGIN_DENIED = frozenset({"67", "22"})
+REFUSED = frozenset({"67", "22"})
+# The same list: the certificate is not one that the container trusts, or is for another name.
+_NOT_VERIFIED = "60"
 _SCHEMES = {IMAPS: "imaps", IMAP: "imap", POP3S: "pop3s", SUBMISSIONS: "smtps", SUBMISSION: "smtp"}
 
 
@@ -36,31 +40,43 @@ def sign_in_protocol(services: Services) -> str:
 
 def try_sign_in(run: Runner, address: str, password: str, services: Services = DEFAULT_SERVICES) -> str:
     """curl's exit code: "0" signed in, "67" or "22" refused, another number or "docker": it could not be reached."""
+    return _try(run, address, password, services, "localhost")[1]
+
+
+def _try(run: Runner, address: str, password: str, services: Services, host: str) -> tuple[str, str]:
+    """The protocol that was signed in with, and curl's exit code; the certificate must be for the name ``host``."""
     url = sign_in_url(services)
+    scheme, _, port = url.rstrip("/").partition("://127.0.0.1:")
     starttls = "" if url.startswith("http:") else "--ssl-reqd "
+    verified = f"{starttls}--connect-to {host}:{port}:127.0.0.1:{port} --url {scheme}://{host}:{port}/"
+    plain = f"--url {names.BASE}{SESSION_PATH}"
     inside = (
-        "IFS= read -r login; curl --silent --fail --insecure --max-time 30 --output /dev/null "
-        f"{starttls}--url {url} --config /dev/fd/3 3<<END\n"
-        'user = "$login"\nEND\n'
-        "echo code $?"
+        "IFS= read -r login\n"
+        'ask() { curl --silent --fail --max-time 30 --output /dev/null --config /dev/fd/3 "$@" 3<<END\n'
+        'user = "$login"\nEND\n}\n'
+        f"ask {plain if url.startswith('http:') else verified}; code=$?; said={sign_in_protocol(services)}\n"
+        f"if [ $code = {_NOT_VERIFIED} ]; then ask {plain}; code=$?; said=JMAP; fi\n"
+        "echo code $said $code"
     )
     done = run(
         f"docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)}",
         stdin=quoted(address, password) + "\n",
-        timeout=60,
+        timeout=90,
     )
-    return next((line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")), "docker")
+    found = next((line.split()[1:] for line in done.stdout.splitlines() if line.startswith("code ")), ["", "docker"])
+    return found[0], found[1]
 
 
-def prove_sign_in(run: Runner, address: str, password: str, services: Services = DEFAULT_SERVICES) -> None:
-    """Raises SettingsError unless the account can sign in right now."""
-    code = try_sign_in(run, address, password, services)
+def prove_sign_in(
+    run: Runner, address: str, password: str, services: Services = DEFAULT_SERVICES, host: str = "localhost"
+) -> str:
+    """The protocol that the account signed in with right now; raises SettingsError when it cannot."""
+    protocol, code = _try(run, address, password, services, host)
     if code == "0":
-        return
-    url = sign_in_url(services)
+        return protocol
     raise SettingsError(
         f"{address} cannot sign in",
-        seen="the server refused the login" if code in _LOGIN_DENIED else f"curl exit code {code}",
-        expected=f"a login at {url} in the mailbox's namespace",
+        seen="the server refused the login" if code in REFUSED else f"curl exit code {code}",
+        expected=f"a login at {sign_in_url(services)} in the mailbox's namespace",
         remedy="read the reason on the mailbox host: `docker logs --tail 50 stalwart`",
     )

@@ -269,12 +269,11 @@ def _stores(settings: MailboxSettings) -> Iterator[DesiredObject]:
         yield DesiredObject("BlobStore", SINGLETON, {TYPE: "Default"})
     if settings.env.redis_url:
         redis_url = settings.env.redis_url.get_secret_value()
-        with_login = "@" in redis_url
         yield DesiredObject(
             "InMemoryStore",
             SINGLETON,
             {TYPE: "Redis", "url": redis_url},
-            masked=frozenset({"url"} if with_login else ()),
+            masked=frozenset({"url"}),
         )
     else:
         yield DesiredObject("InMemoryStore", SINGLETON, {TYPE: "Default"})

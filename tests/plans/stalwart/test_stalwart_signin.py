@@ -1,0 +1,16 @@
+"""The sign-in that proves a password, on a server whose certificate nobody can verify yet."""
+
+from __future__ import annotations
+
+from tailwart.stalwart.accounts.signin import prove_sign_in
+from tests.plans.stalwart.stalwart_host import StalwartHost
+from tests.unit.stalwart.sample import settings
+
+
+def test_no_password_goes_to_a_certificate_that_does_not_verify(host: StalwartHost) -> None:
+    host.deploy(settings())
+    seen = (host.directory / "log").read_text()
+    assert prove_sign_in(host, "alice@example.org", "alice-password-1", host="mail.example.org") == "JMAP"
+    said = (host.directory / "log").read_text().removeprefix(seen)
+    assert "auth.success" not in said, "no login over IMAP"
+    assert "--insecure" not in host.scripts[-1]
