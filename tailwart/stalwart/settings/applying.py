@@ -107,16 +107,22 @@ def _split(change: ObjectChange, resolve: Resolve) -> tuple[ObjectChange | None,
     return now, ObjectChange(Action.UPDATE, change.ref, None, optional, masked=change.masked)
 
 
+def _owner(change: ObjectChange, writer: _Writer) -> str:
+    """The account that a new object of a person is created for: the server takes it from the call, not the object."""
+    person = change.values.get("accountId")
+    return str(writer.resolve(person)) if change.action is Action.CREATE and isinstance(person, Ref) else ""
+
+
 def _calls(changes: Sequence[ObjectChange], writer: _Writer) -> tuple[list[Call], dict[str, ObjectChange]]:
     """One `set` per kind and 500 objects; deletions come last, when nothing uses the objects any longer."""
     by_token: dict[str, ObjectChange] = {}
-    batches: dict[tuple[bool, str], list[ObjectChange]] = {}
+    batches: dict[tuple[bool, str, str], list[ObjectChange]] = {}
     for change in changes:
-        batches.setdefault((change.action is Action.DELETE, change.ref.kind), []).append(change)
+        batches.setdefault((change.action is Action.DELETE, change.ref.kind, _owner(change, writer)), []).append(change)
     calls: list[Call] = []
-    for (_, kind), batch in sorted(batches.items(), key=lambda entry: entry[0][0]):
+    for (_, kind, owner), batch in sorted(batches.items(), key=lambda entry: entry[0][0]):
         for start in range(0, len(batch), MAX_OBJECTS):
-            arguments: dict[str, Any] = {}
+            arguments: dict[str, Any] = {"accountId": owner} if owner else {}
             for change in batch[start : start + MAX_OBJECTS]:
                 token = f"t{len(by_token)}"
                 if change.action is Action.CREATE:

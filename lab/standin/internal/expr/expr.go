@@ -56,10 +56,10 @@ func init() {
 }
 
 var (
-	words    = regexp.MustCompile(`'[^']*'|"[^"]*"|\$\d\b|\b\d+(ms|[smhd])\b|\b[A-Za-z_][A-Za-z0-9_.]*`)
+	words    = regexp.MustCompile(`'[^']*'|"[^"]*"|\$\w+|\b\d+(ms|[smhd])\b|\b[A-Za-z_][A-Za-z0-9_.]*`)
 	compiled sync.Map
-	// tags are what the spam filter has found: every name in capitals may be one.
-	tags = regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`)
+	// tags are what the spam filter has found: a dollar sign and a name in capitals.
+	tags = regexp.MustCompile(`^\$[A-Z][A-Z0-9_]+$`)
 )
 
 // Compile reads an expression. An unknown name is worded as the server words it.
@@ -71,6 +71,8 @@ func Compile(source string) (*vm.Program, error) {
 	text := words.ReplaceAllStringFunc(source, func(word string) string {
 		switch {
 		case strings.ContainsAny(word[:1], `'"`), word == "true", word == "false":
+		case tags.MatchString(word):
+			return "false"
 		case word[0] == '$':
 			return "captured(" + word[1:] + ")"
 		case strings.ContainsAny(word[:1], "0123456789"):
@@ -84,8 +86,6 @@ func Compile(source string) (*vm.Program, error) {
 		case word == "matches":
 			// So is this one.
 			return "found"
-		case tags.MatchString(word):
-			return "false"
 		case base[word] == nil && !slices.Contains(functions, word):
 			unknown = cmp.Or(unknown, word)
 		}

@@ -41,7 +41,7 @@ func TestValues(t *testing.T) {
 	for source, want := range map[string]string{
 		"5s": "5000", "1d": "86400000", "'a' + 'b'": "ab", "1 + 2 * 3": "7", "!is_empty('x')": "true", "-1 < 0": "true",
 		"contains([plain, login], 'login')": "true", "'5s of no_such_function'": "5s of no_such_function", "sender": "",
-		"matches('^([^-]+)[-].*$', 'a-b') && $1 == 'a'": "true", "DMARC_POLICY_ALLOW": "false",
+		"matches('^([^-]+)[-].*$', 'a-b') && $1 == 'a'": "true", "$DMARC_POLICY_ALLOW": "false",
 		"!is_empty(authenticated_as) || !key_exists('spam-block', sender_domain)": "true",
 	} {
 		if got := Text(Choose(map[string]any{"else": source}, nil)); got != want {

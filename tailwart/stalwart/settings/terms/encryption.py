@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
@@ -38,15 +39,17 @@ def objects(people: Mapping[Address, EncryptionTerms | None]) -> Iterator[Desire
         if terms is None:
             yield DesiredObject("Account", address, {"encryptionAtRest": {TYPE: "Disabled"}})
             continue
+        # The server writes keys in a form of its own: another key is another object, and the earlier one is deleted.
+        key = Ref("PublicKey", f"{address} {hashlib.sha256(terms.key.encode()).hexdigest()[:12]}")
         yield DesiredObject(
-            "PublicKey",
-            address,
-            {"key": terms.key},
-            at_creation={"description": f"{MARK}: {address}", "accountId": Ref("Account", address)},
+            key.kind,
+            key.key,
+            {},
+            at_creation={"description": f"{MARK}: {key.key}", "key": terms.key, "accountId": Ref("Account", address)},
         )
         choice = {
             TYPE: terms.cipher.capitalize(),
-            "publicKey": Ref("PublicKey", address),
+            "publicKey": key,
             "encryptOnAppend": terms.appended,
             "allowSpamTraining": terms.learn_spam,
         }

@@ -134,7 +134,8 @@ def text_or_file(value: object) -> str:
         raise ValueError('a text, or Path("a file beside .env")')  # noqa: TRY004 - collected with the other problems
     if not text.strip():
         raise ValueError("a text that is not empty")
-    return text.replace("\r\n", "\n")
+    # In the form in which the server keeps it: without blanks and line ends around it.
+    return text.replace("\r\n", "\n").strip()
 
 
 def name(value: object) -> str:

@@ -102,7 +102,10 @@ def _trusted(senders: tuple[str, ...]) -> Iterator[DesiredObject]:
             "enable": True,
             "condition": {
                 "match": (
-                    {"if": f"DMARC_POLICY_ALLOW && ({_among(senders, 'from', 'from_domain')})", "then": f"'{TRUSTED}'"},
+                    {
+                        "if": f"$DMARC_POLICY_ALLOW && ({_among(senders, 'from', 'from_domain')})",
+                        "then": f"'{TRUSTED}'",
+                    },
                 ),
                 "else": "false",
             },
@@ -138,6 +141,8 @@ def _blocklist(name: str, blocklist: Blocklist) -> Iterator[DesiredObject]:
     variant, condition, query = _QUERIES[blocklist.checks]
     tag = f"{TAG}RBL_{name.upper().replace('-', '_')}"
     hit = f"contains({texts(blocklist.answers)}, ip)" if blocklist.answers else "starts_with(ip, '127.')"
+    # The server keeps these names in capitals.
+    name = name.upper()
     yield DesiredObject(
         "SpamDnsblServer",
         name,
