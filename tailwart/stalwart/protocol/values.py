@@ -75,14 +75,15 @@ Resolve = Callable[[Ref], str | None]
 
 
 def canonical(value: Any) -> Any:
-    """A scalar in the one form in which it is compared: networks without host bits, addresses without `mailto:`.
+    """A scalar in the one form in which it is compared: networks without host bits, addresses without `mailto:`, texts
+    without blanks around them, which the server cuts off.
 
     canonical("203.0.113.7/32") == "203.0.113.7"
     canonical("fd7a:115c:a1e0:0:0:0:0:0/48") == "fd7a:115c:a1e0::/48"
     """
     if not isinstance(value, str):
         return value
-    text = value.removeprefix("mailto:")
+    text = value.strip().removeprefix("mailto:")
     if "/" in text or text.count(":") > 1 or text.count(".") == 3:
         try:
             network = ip_network(text, strict=False)

@@ -52,7 +52,7 @@ def one(host: StalwartHost, kind: str, **fields: Any) -> dict[str, Any]:
 
 def test_what_is_declared_is_made_and_a_second_run_changes_nothing(host: StalwartHost) -> None:
     host.deploy(settings(objects=OBJECTS))
-    assert one(host, "SieveSystemScript", name="invoices")["contents"] == "keep;\n"
+    assert one(host, "SieveSystemScript", name="invoices")["contents"].strip() == "keep;"
     assert one(host, "MemoryLookupKey", key="spammer.example")["namespace"] == "blocked-domains"
     assert one(host, "Domain", name="example.org")["catchAllAddress"] == "alice@example.org"
     assert one(host, "Http")["rateLimitAnonymous"] == {"count": 77, "period": 120_000}
@@ -82,7 +82,7 @@ def test_an_object_that_is_there_already_is_taken_over_and_never_called_ours(hos
     host.deploy(settings())
     host.call("SieveSystemScript", "set", create={"a": {"name": "invoices", "contents": "stop;\n"}})
     host.deploy(settings(objects=OBJECTS))
-    assert one(host, "SieveSystemScript", name="invoices")["contents"] == "keep;\n"
+    assert one(host, "SieveSystemScript", name="invoices")["contents"].strip() == "keep;"
     text = shown(host, {})
     assert "SieveSystemScript invoices: not declared any more, and as last written" in text
     assert "Role helpers: not declared any more, still in force; to delete it" in text

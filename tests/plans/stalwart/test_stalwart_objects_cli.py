@@ -25,7 +25,7 @@ from tests.plans.stalwart.test_stalwart_cli import ENV
 
 # What somebody clicked in the admin UI.
 CLICKED: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("SieveSystemScript", {"name": "invoices", "contents": "keep;\nstop;\n", "isActive": True}),
+    ("SieveSystemScript", {"name": "invoices", "contents": "keep;\nstop;", "isActive": True}),
     ("Role", {"description": "helpers", "enabledPermissions": {"authenticate": True}}),
     ("MtaVirtualQueue", {"name": "bulk", "threadsPerNode": 3}),
     (
@@ -88,7 +88,7 @@ def test_a_server_that_was_set_up_by_clicks_becomes_code_that_plans_nothing(comm
     values: dict[str, Any] = {}
     exec(text, values)  # noqa: S102 - what the command wrote
     objects = values["stalwart_objects"]
-    assert objects["SieveSystemScript"] == {"invoices": {"contents": "keep;\nstop;\n", "isActive": True}}
+    assert objects["SieveSystemScript"] == {"invoices": {"contents": "keep;\nstop;", "isActive": True}}
     assert objects["MtaInboundThrottle"]["slow"]["rate"] == {"count": 5, "period": "1m"}
     assert objects["Http"]["rateLimitAnonymous"] is None
     assert objects["WebHook"]["https://hooks.example.net/"] == {"httpAuth": {"@type": "Basic", "username": "me"}}
