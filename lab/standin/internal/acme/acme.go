@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -55,6 +56,9 @@ func Register(old, value map[string]any) *registry.Error {
 		return registry.Invalid("directory", "Failed to create ACME account: "+reason(err))
 	}
 	value["accountUri"] = account.Location
+	if _, known := value["description"]; known {
+		value["description"] = fmt.Sprintf("%s (%s)", expr.Text(value["directory"]), path.Base(account.Location))
+	}
 	return nil
 }
 
