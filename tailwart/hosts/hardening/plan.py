@@ -165,15 +165,18 @@ def _foreign_containers(role: HostRole, rows: list[list[str]]) -> list[str]:
 
 def _foreign_sockets(role: HostRole, lines: list[str]) -> list[str]:
     found = []
-    for line in lines:
-        socket = _SOCKET.match(line)
-        if socket is None or _is_private(socket["address"]):
-            continue
+    sockets = [socket for line in lines if (socket := _SOCKET.match(line))]
+    # Where `ss` names no process at all, a socket without one says nothing.
+    named = any(socket["users"] for socket in sockets)
+    for socket in sockets:
         port = int(socket["port"])
-        names = [user["name"] for user in _USER.finditer(socket["users"] or "")]
-        if not names or set(names) & _SYSTEM or (socket["kind"] == "tcp" and port in role.ports):
+        if _is_private(socket["address"]) or (socket["kind"] == "tcp" and port in role.ports):
             continue
-        found.append(f"{names[0]} on {socket['kind']} port {port}")
+        names = [user["name"] for user in _USER.finditer(socket["users"] or "")]
+        if set(names) & _SYSTEM or not (names or named):
+            continue
+        # WireGuard and NFS listen in the kernel. A VPN may be the very way that the operator comes in by.
+        found.append(f"{names[0] if names else 'the kernel'} on {socket['kind']} port {port}")
     return list(dict.fromkeys(found))
 
 
