@@ -70,6 +70,13 @@ def test_a_bare_host_lacks_everything() -> None:
         (socket("tcp LISTEN 0 511 [::1]:6010", '"redis",pid=7,fd=6'), ""),
         (socket("udp UNCONN 0 0 0.0.0.0:41641", '"tailscaled",pid=7,fd=6'), ""),
         ("socket udp UNCONN 0 0 0.0.0.0:51820 0.0.0.0:*", "the kernel on udp port 51820"),
+        (socket("tcp LISTEN 0 511 *:9090", '"systemd",pid=1,fd=48'), "systemd on tcp port 9090"),
+        (
+            socket("tcp LISTEN 0 511 *:9090", '"cockpit-tls",pid=7,fd=3),("systemd",pid=1,fd=48'),
+            "cockpit-tls on tcp port 9090",
+        ),
+        (socket("tcp LISTEN 0 511 0.0.0.0:111", '"systemd",pid=1,fd=48'), ""),
+        (socket("tcp LISTEN 0 511 *:22", '"systemd",pid=1,fd=48'), ""),
         ("container shop-web-1 shop", "the container shop-web-1"),
         ("container registry", "the container registry"),
         ("container tailwart-edge tailwart-edge", ""),
