@@ -187,6 +187,13 @@ def _record_digest(run: Runner, plan: EdgePlan, trust: Trust) -> None:
     inside = f"docker run --rm --network none --entrypoint /bin/sh {plan.reference} -c"
     found = run(f"{inside} 'cat /usr/bin/caddy.sha256; uname -m; /usr/bin/caddy version'", timeout=60)
     digest, machine, version = (*found.stdout.splitlines(), "", "", "")[:3]
+    if not found.ok or not digest.strip():
+        raise TailwartError(
+            "the edge's new image does not say which Caddy it holds, so that cannot be trusted",
+            seen=(found.stderr.strip().splitlines() or ["no output"])[-1],
+            expected="the SHA-256 in /usr/bin/caddy.sha256 of the image",
+            remedy="look at the host's memory and `docker info`, then run the deploy again",
+        )
     try:
         trust(f"{machine} {' '.join(plan.inputs.modules)}", Binary(digest.strip(), version.split(" ")[0]))
     except TailwartError:

@@ -78,6 +78,15 @@ def test_a_caddy_that_is_not_trusted_touches_nothing_that_serves_and_is_fetched_
     assert host.ran(f"docker image rm {PLAN.reference}")
 
 
+def test_a_caddy_that_cannot_be_looked_at_is_neither_trusted_nor_served() -> None:
+    trusted: list[str] = []
+    host = Host(up_to_date(), broken={"cat /usr/bin/caddy.sha256": ""})
+    with pytest.raises(TailwartError, match="cannot be trusted"):
+        activate(host, PLAN, lambda kind, binary: trusted.append(kind))
+    assert trusted == []
+    assert not host.ran(SWAP)
+
+
 def test_a_port_that_is_taken_is_refused_before_anything_is_written() -> None:
     host = Host(replace(up_to_date(), listeners=listening(25, pid=9, name="exim4")))
     with pytest.raises(TailwartError, match="exim4"):
