@@ -48,16 +48,15 @@ def smarthost(embedded: Server, authority: Path) -> Iterator[Relay]:
             ("x:MtaRoute/set", {"create": {"r": _route(2587, secret)}}),
             ("x:MtaOutboundStrategy/set", {"update": {"singleton": {"route": _CATCH_ALL}}}),
         )
-        # A server that ends while it makes the key leaves the task locked for an hour.
-        until(
-            lambda: embedded.call(RECOVERY, ("x:DkimSignature/get", {"ids": None}))[0][1]["list"] or None,
-            "the DKIM key",
-        )
     certificate = (authority / "relay.crt", authority / "relay.key")
     with (
         relay(embedded.space, 2587, certificate, SECRETS["STALWART_RELAY_PASSWORD"]) as taken,
         embedded.running(_ADMIN_CALLS | trust),
     ):
+        until(
+            lambda: embedded.call(RECOVERY, ("x:DkimSignature/get", {"ids": None}))[0][1]["list"] or None,
+            "the DKIM key",
+        )
         yield taken
 
 

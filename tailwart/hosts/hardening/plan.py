@@ -21,6 +21,8 @@ _SYSTEM = frozenset(
     (
         *(
             "sshd",
+            "systemd",
+            "init",
             "systemd-resolve",
             "systemd-network",
             "systemd-timesyn",
@@ -32,9 +34,6 @@ _SYSTEM = frozenset(
         *("tailscaled", "dockerd", "containerd", "docker-proxy"),
     )
 )
-# Listens for services that start when somebody connects: for rpcbind on a plain Debian, else for somebody's.
-_INIT = frozenset(("systemd", "init"))
-_RPCBIND = 111
 _SOCKET = re.compile(
     r"socket (?P<kind>\w+) +\S+ +\d+ +\d+ +(?P<address>\S+):(?P<port>\d+) +\S+(?: +users:\(\((?P<users>.*)\)\))?"
 )
@@ -118,10 +117,7 @@ def state_of(role: HostRole, report: HostReport) -> HostState:
         boot="".join(rest[0] for rest in of("boot") if rest),
         unproven=["pending"] in words,
         record=report.contents.get(texts.RECORD, b"").decode(errors="replace").strip(),
-        strangers=(
-            *_foreign_containers(role, of("container")),
-            *_foreign_sockets(lines, {*role.ports, *(ports or (22,))}),
-        ),
+        strangers=(*_foreign_containers(role, of("container")), *_foreign_sockets(role, lines)),
     )
 
 
@@ -167,22 +163,17 @@ def _foreign_containers(role: HostRole, rows: list[list[str]]) -> list[str]:
     return [f"the container {row[0]}" for row in rows if row and row[1:] != [role.project]]
 
 
-def _foreign_sockets(lines: list[str], kept_open: set[int]) -> list[str]:
-    """The services of others that a packet filter would close; ``kept_open`` are the TCP ports that it would not."""
+def _foreign_sockets(role: HostRole, lines: list[str]) -> list[str]:
     found = []
-    sockets = [socket for line in lines if (socket := _SOCKET.match(line))]
-    # Where `ss` names no process at all, a socket without one says nothing.
-    named = any(socket["users"] for socket in sockets)
-    for socket in sockets:
+    for line in lines:
+        socket = _SOCKET.match(line)
+        if socket is None or _is_private(socket["address"]):
+            continue
         port = int(socket["port"])
-        if _is_private(socket["address"]) or (socket["kind"] == "tcp" and port in kept_open):
-            continue
         names = [user["name"] for user in _USER.finditer(socket["users"] or "")]
-        if set(names) & _SYSTEM or not (names or named) or (names and port == _RPCBIND and _INIT.issuperset(names)):
+        if not names or set(names) & _SYSTEM or (socket["kind"] == "tcp" and port in role.ports):
             continue
-        # WireGuard and NFS listen in the kernel. A VPN may be the very way that the operator comes in by.
-        owner = next((name for name in names if name not in _INIT), names[0] if names else "the kernel")
-        found.append(f"{owner} on {socket['kind']} port {port}")
+        found.append(f"{names[0]} on {socket['kind']} port {port}")
     return list(dict.fromkeys(found))
 
 

@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from tailwart.stalwart.protocol.container import ContainerTransport, stored_logi
 from tailwart.stalwart.protocol.jmap import Call
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tests.contract.namespace import Namespace, namespace
-from tests.contract.resolver import resolver
 from tests.contract.server import binary
 
 ENVIRONMENT = {
@@ -210,9 +209,9 @@ class StalwartHost:
 
 
 @contextmanager
-def stalwart_host(directory: Path, *, named: bool = False) -> Iterator[StalwartHost]:
-    """A host of a test's own; `named`: the caller runs a name server on the resolver's address itself."""
-    with namespace() as space, nullcontext() if named else resolver(space):
+def stalwart_host(directory: Path) -> Iterator[StalwartHost]:
+    """A host of a test's own."""
+    with namespace() as space:
         made = StalwartHost(directory, space)
         try:
             yield made
