@@ -24,14 +24,20 @@ class Retries:
 
     ``attempts`` counts every request, the first included. Pauses are in seconds: the n-th is ``first_pause`` times
     2^(n-1) plus a random part of up to ``first_pause``, so that clients that failed together do not return together.
-    ``total_pause`` bounds the sum of all pauses; how long a request itself takes is the caller's timeout. ``sleep``
-    makes the pauses, and gets their seconds: a test passes its own.
+    ``total_pause`` bounds the sum of all pauses, those that the server asks for included. ``silence`` bounds the time
+    from its last answer, or from the start of the call: after an error no further request begins that could end later.
+    ``request_seconds`` is how long one request may take, the caller's timeouts in sum; a longer one that was seen
+    counts instead (a name with several addresses is tried at each). ``sleep`` makes the pauses, and gets their seconds,
+    ``clock`` counts seconds: a test passes its own.
     """
 
     attempts: int = 4
     first_pause: float = 0.5
     total_pause: float = 60.0
     sleep: Callable[[float], None] = time.sleep
+    silence: float = 60.0
+    request_seconds: float = 0.0
+    clock: Callable[[], float] = time.monotonic
 
     def call(
         self,
@@ -55,13 +61,28 @@ class Retries:
         """
         backoff = wait_exponential(self.first_pause, max=self.total_pause) + wait_random(0, self.first_pause)
 
+        quiet_since: float | None = None
+        longest = self.request_seconds
+
+        def timed() -> T:
+            nonlocal quiet_since, longest
+            begin = self.clock()
+            quiet_since = begin if quiet_since is None else quiet_since
+            try:
+                result = request()
+            finally:
+                longest = max(longest, self.clock() - begin)
+            quiet_since = None
+            return result
+
         def pause(state: RetryCallState) -> float:
             assert state.outcome is not None, "a pause follows an attempt"
             requested = None if state.outcome.failed else requested_pause(state.outcome.result())
             return backoff(state) if requested is None else requested
 
         def too_long(state: RetryCallState) -> bool:
-            return state.idle_for + state.upcoming_sleep > self.total_pause
+            quiet = 0.0 if quiet_since is None else self.clock() - quiet_since + state.upcoming_sleep + longest
+            return state.idle_for + state.upcoming_sleep > self.total_pause or quiet > self.silence
 
         def last_outcome(state: RetryCallState) -> T:
             assert state.outcome is not None, "it stops after an attempt"
@@ -75,7 +96,7 @@ class Retries:
             retry=retry_if_exception_type(transient_error) | retry_if_result(transient),
             retry_error_callback=last_outcome,
         )
-        return retrying(request)
+        return retrying(timed)
 
 
 def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:

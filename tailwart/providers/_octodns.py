@@ -152,7 +152,7 @@ class OctoDns:
             seen=seen,
             remedy="correct the record that is named"
             if refused
-            else "check the network from here to the provider, then run again: what was written stands",
+            else f"check the network from here to {self._backend.host}, then run again: what was written stands",
         )
 
     def _status(self, error: Exception) -> int | None:

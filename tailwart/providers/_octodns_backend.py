@@ -24,6 +24,13 @@ class Rrset:
     obstacle: str = ""
 
 
+TIMEOUTS = (3.0, 15.0)
+"""Seconds to connect, to each address of an API, and to wait for an answer."""
+
+ATTEMPTS = 3
+"""Requests to an API that does not answer, the first included, where the library repeats them. With the pauses between
+them they end within a minute."""
+
 Listing = Callable[[Any, str], Iterable[Rrset]]
 """All record sets of a zone, asked through an octoDNS provider object."""
 
@@ -32,13 +39,15 @@ Listing = Callable[[Any, str], Iterable[Rrset]]
 class Backend:
     """One octoDNS provider.
 
-    ``library`` makes a new octoDNS object, since they keep what they read. ``atomic``: one change is published as a
+    ``host`` is where the API is. ``library`` makes a new octoDNS object, since they keep what they read; its requests
+    end by `TIMEOUTS` and `ATTEMPTS`, whatever the library's own bounds are. ``atomic``: one change is published as a
     whole. ``text`` brings a TXT value into the form that this octoDNS provider writes without a change of meaning, and
     raises `ValueError` when there is none. ``statuses`` maps the library's own error classes and codes to the HTTP
     status they stand for; ``access`` says what to check when the key is refused; ``secrets`` never appear in a message.
     """
 
     label: str
+    host: str
     library: Callable[[], Any]
     listing: Listing
     atomic: bool

@@ -19,6 +19,9 @@ from tailwart.errors import TailwartError
 from tailwart.providers.record import APEX, Record, absolute, from_rdata, to_rdata
 
 TIMEOUT = 10.0
+"""Seconds to wait for an answer, and for each part of a transfer."""
+TRANSFER = 60.0
+"""Seconds of a whole transfer."""
 _MESSAGE = 300
 """Records in one update, far below the 64 KiB of a TCP message even for long TXT records."""
 
@@ -50,7 +53,7 @@ class Rfc2136:
         content = dns.zone.Zone(absolute(APEX, zone), relativize=False)
         query, _ = dns.xfr.make_query(content, keyring=self._key)
         try:
-            dns.query.inbound_xfr(self._server, content, query, port=self._port, timeout=TIMEOUT, lifetime=60)
+            dns.query.inbound_xfr(self._server, content, query, port=self._port, timeout=TIMEOUT, lifetime=TRANSFER)
         except (dns.exception.DNSException, OSError) as error:
             raise self._failure(f"the zone {zone} cannot be read from {self.nameservers[0]}", error) from error
         return tuple(

@@ -12,7 +12,7 @@ from tailwart.errors import TailwartError
 from tailwart.providers.definition import Notify
 from tailwart.retries import Retries, retry_after
 
-TIMEOUT = (10.0, 30.0)
+TIMEOUT = (5.0, 20.0)
 """Seconds to connect and to wait for an answer."""
 
 RATE_WINDOW = 300.0
@@ -57,7 +57,9 @@ class Client:
                 self._notify(f"Spaceship's rate limit is reached, going on in {seconds:.0f} s")
             sleep(seconds)
 
-        retries = Retries(_ATTEMPTS, first_pause=1.0, total_pause=RATE_WINDOW + 30, sleep=pause)
+        retries = Retries(
+            _ATTEMPTS, first_pause=1.0, total_pause=RATE_WINDOW + 30, sleep=pause, request_seconds=sum(TIMEOUT)
+        )
         try:
             response = retries.call(
                 send, transient_error=requests.RequestException, transient=transient, requested_pause=_requested_pause
@@ -83,7 +85,7 @@ class Client:
         reading = method == "GET"
         return TailwartError(
             f"Spaceship's API at {self._base_url} {'did not answer in time' if timed_out else 'cannot be reached'}",
-            seen=f"{type(error).__name__} in {_ATTEMPTS} attempts",
+            seen=f"{type(error).__name__} in up to {_ATTEMPTS} attempts",
             remedy="check SPACESHIP_API_URL and this machine's way to it; nothing was changed"
             if reading
             else "what was written stands; run again, the rest is finished",

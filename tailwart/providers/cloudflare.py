@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from tailwart.errors import TailwartError
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, plain_text
+from tailwart.providers._octodns_backend import TIMEOUTS, Backend, Rrset, library_class, plain_text
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: Cloudflare"
@@ -36,12 +36,13 @@ def connect(keys: CloudflareKeys, notify: Notify) -> Provider:
     def library() -> Any:
         # Page rules would need a further permission. The library's own waits (five minutes) come without a word.
         return library_class("octodns_cloudflare", "CloudflareProvider", "cloudflare")(
-            "tailwart", token=token, pagerules=False, retry_count=1, retry_period=5, min_ttl=60
+            "tailwart", token=token, pagerules=False, retry_count=1, retry_period=5, min_ttl=60, timeout=TIMEOUTS
         )
 
     return OctoDns(
         Backend(
             label="Cloudflare",
+            host="api.cloudflare.com",
             library=library,
             listing=listing,
             atomic=False,

@@ -8,7 +8,15 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, owner_name, plain_text
+from tailwart.providers._octodns_backend import (
+    ATTEMPTS,
+    TIMEOUTS,
+    Backend,
+    Rrset,
+    library_class,
+    owner_name,
+    plain_text,
+)
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: deSEC"
@@ -29,11 +37,13 @@ def connect(keys: DesecKeys, notify: Notify) -> Provider:
 
     def library() -> Any:
         # The library waits by itself as long as deSEC's rate limit says, and little for anything else.
-        return library_class("octodns_desec", "DesecProvider", "desec")("tailwart", token, retries=2, backoff=1)
+        made = library_class("octodns_desec", "DesecProvider", "desec")
+        return made("tailwart", token, retries=ATTEMPTS - 1, timeout=TIMEOUTS, backoff=1)
 
     return OctoDns(
         Backend(
             label="deSEC",
+            host="desec.io",
             library=library,
             listing=listing,
             atomic=True,

@@ -8,7 +8,15 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, owner_name, plain_text
+from tailwart.providers._octodns_backend import (
+    ATTEMPTS,
+    TIMEOUTS,
+    Backend,
+    Rrset,
+    library_class,
+    owner_name,
+    plain_text,
+)
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: Hetzner"
@@ -34,11 +42,16 @@ def connect(keys: HetznerKeys, notify: Notify) -> Provider:
 
     def library() -> Any:
         # The other backend is the DNS console's older API.
-        return library_class("octodns_hetzner", "HetznerProvider", "hetzner")("tailwart", token, backend="hcloud")
+        made = library_class("octodns_hetzner", "HetznerProvider", "hetzner")("tailwart", token, backend="hcloud")
+        # It can be told neither, and waits for an answer without end.
+        requests = made._client._hcloud._client
+        requests._timeout, requests._retry_max_retries = TIMEOUTS, ATTEMPTS - 1
+        return made
 
     return OctoDns(
         Backend(
             label="Hetzner",
+            host="api.hetzner.cloud",
             library=library,
             listing=listing,
             atomic=False,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, owner_name, plain_text
+from tailwart.providers._octodns_backend import TIMEOUTS, Backend, Rrset, library_class, owner_name, plain_text
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: OVH"
@@ -47,11 +47,14 @@ def connect(keys: OvhKeys, notify: Notify) -> Provider:
             "tailwart", keys.ovh_endpoint, application, secret, consumer
         )
         made._apply_update = partial(_update, made)
+        # It cannot be told; its own is three minutes.
+        made._client._timeout = TIMEOUTS
         return made
 
     return OctoDns(
         Backend(
             label="OVH",
+            host=keys.ovh_endpoint,
             library=library,
             listing=listing,
             atomic=True,

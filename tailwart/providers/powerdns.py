@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from tailwart.fields import SecureUrl, key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class
+from tailwart.providers._octodns_backend import TIMEOUTS, Backend, Rrset, library_class
 from tailwart.providers.definition import Definition, Keys, Notify, Provider
 
 SECTION = "DNS: PowerDNS"
@@ -41,11 +41,13 @@ def connect(keys: PowerDnsKeys, notify: Notify) -> Provider:
             api_key=secret,
             server_id=keys.powerdns_server_id,
             enable_dynamic=False,
+            timeout=TIMEOUTS,
         )
 
     return OctoDns(
         Backend(
             label="PowerDNS",
+            host=url.netloc,
             library=library,
             listing=listing,
             atomic=True,

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from tailwart.errors import TailwartError
 from tailwart.fields import key
-from tailwart.providers._octodns_backend import Backend, Rrset, library_class, plain_text
+from tailwart.providers._octodns_backend import ATTEMPTS, TIMEOUTS, Backend, Rrset, library_class, plain_text
 from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, Provider, Variable
 
 SECTION = "DNS: Route 53"
@@ -41,13 +41,17 @@ def connect(keys: Route53Keys, notify: Notify) -> Provider:
     access, secret = (key.get_secret_value() for key in (keys.route53_access_key_id, keys.route53_secret_access_key))
 
     def library() -> Any:
-        return library_class("octodns_route53", "Route53Provider", "route53")(
+        made = library_class("octodns_route53", "Route53Provider", "route53")(
             "tailwart", access_key_id=access, secret_access_key=secret, private=False
         )
+        # It can be told the number of requests alone; one of them may take two minutes.
+        made._conn = _client(access, secret)
+        return made
 
     return OctoDns(
         Backend(
             label="Route 53",
+            host="route53.amazonaws.com",
             library=library,
             listing=listing,
             atomic=True,
@@ -58,6 +62,19 @@ def connect(keys: Route53Keys, notify: Notify) -> Provider:
             secrets=(access, secret),
         )
     )
+
+
+def _client(access: str, secret: str) -> Any:
+    """The API with bounds of ours."""
+    config = library_class("botocore.config", "Config", "route53")(
+        connect_timeout=TIMEOUTS[0],
+        read_timeout=TIMEOUTS[1],
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    session = library_class("boto3", "Session", "route53")(
+        aws_access_key_id=access, aws_secret_access_key=secret, aws_session_token=None
+    )
+    return session.client("route53", config=config)
 
 
 def listing(library: Any, zone: str) -> Iterator[Rrset]:

@@ -16,7 +16,7 @@ _LARGEST = 16 * 1024 * 1024
 
 def get(session: requests.Session, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
     """The answer to a GET, whatever its status; raises `TailwartError` when there is none."""
-    retries = Retries(attempts=3, total_pause=20)
+    retries = Retries(attempts=3, total_pause=20, request_seconds=sum(_TIMEOUTS))
     try:
         response = retries.call(
             lambda: session.get(url, headers=dict(headers or {}), timeout=_TIMEOUTS),

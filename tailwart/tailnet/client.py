@@ -21,8 +21,10 @@ from tailwart.errors import TailwartError
 from tailwart.retries import Retries, retry_after
 
 HUJSON = "application/hujson"
-TIMEOUTS = (5.0, 30.0)
+TIMEOUTS = (5.0, 15.0)
 """Seconds to connect, and to wait for an answer."""
+SILENCE = 40.0
+"""Seconds that a read may take in sum when nothing is answered: with a write before it, within a minute."""
 _BUSY = frozenset({429, 500, 502, 503, 504})
 # Only 429 says that a write did not happen; after a 5xx it may have.
 _BUSY_FOR_A_WRITE = frozenset({429})
@@ -87,7 +89,7 @@ class PolicyClient:
         self._base = base_url.rstrip("/") + "/api/v2"
         self._credentials = credentials
         self._timeouts = timeouts
-        self._retries = Retries(sleep=sleep)
+        self._retries = Retries(sleep=sleep, silence=SILENCE, request_seconds=sum(timeouts))
         self._session = requests.Session()
         self._token = ""
 
