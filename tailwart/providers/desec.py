@@ -21,6 +21,9 @@ from tailwart.providers.definition import Definition, DnsServer, Keys, Notify, P
 
 SECTION = "DNS: deSEC"
 
+RATE_WAIT = 150
+"""Seconds of the longest wait for the rate limit, before each repeat."""
+
 
 class DesecKeys(Keys):
     """A token of an account."""
@@ -36,9 +39,10 @@ def connect(keys: DesecKeys, notify: Notify) -> Provider:
     token = keys.desec_token.get_secret_value()
 
     def library() -> Any:
-        # The library waits by itself as long as deSEC's rate limit says, and little for anything else.
+        # The library waits by itself as long as deSEC's rate limit says, and little for anything else; a longer wait
+        # than this one, without a word, is refused (the limits of an hour and of a day).
         made = library_class("octodns_desec", "DesecProvider", "desec")
-        return made("tailwart", token, retries=ATTEMPTS - 1, timeout=TIMEOUTS, backoff=1)
+        return made("tailwart", token, retries=ATTEMPTS - 1, timeout=TIMEOUTS, backoff=1, max_sleep=RATE_WAIT)
 
     return OctoDns(
         Backend(

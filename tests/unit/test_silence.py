@@ -152,6 +152,15 @@ def test_what_octodns_repeats_fits_into_a_minute() -> None:
     assert _octodns_backend.ATTEMPTS * addresses * connect + pauses <= MINUTE
 
 
+def test_desec_waits_for_its_rate_limit_five_minutes_in_sum() -> None:
+    """As docs/runs.md says; the library alone would wait ten minutes before each repeat."""
+    known = definition("desec")
+    provider = known.connect(known.keys.model_validate(KEYS["desec"]), lambda _: None)
+    assert isinstance(provider, OctoDns)
+    api = provider._backend.library().desec_api
+    assert api.max_sleep * api.retries <= 300
+
+
 def test_a_transfer_fits_into_a_minute() -> None:
     assert max(_rfc2136.TRANSFER, _rfc2136.TIMEOUT) <= MINUTE
 
