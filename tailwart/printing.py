@@ -31,7 +31,6 @@ _LOGIN = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@\"']*:[^\s/?#@\"']*@
 # What the runner of GitHub Actions takes for a command: `::name …::` at the beginning of a line, `##[name]` anywhere.
 _COMMAND = re.compile(r"(^\s*|(?=##\[))([:#])(:|#\[)", re.M)
 _ESCAPE = f"\ue01b{secrets.token_hex(8)}"
-_STYLE = re.compile(re.escape(_ESCAPE) + r"\[[0-9;]*m")
 
 
 def printable(text: str) -> str:
@@ -56,11 +55,6 @@ def _visible(match: re.Match[str]) -> str:
 def style(text: Any, *args: Any, **kwargs: Any) -> str:
     """`click.style` of a printable text, for `say`."""
     return _style(printable(str(text)), *args, **kwargs).replace("\x1b", _ESCAPE)
-
-
-def unstyled(text: str) -> str:
-    """The text without the colours that `style` gave it."""
-    return _STYLE.sub("", text)
 
 
 def say(

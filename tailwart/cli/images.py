@@ -26,7 +26,7 @@ def lock(check: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="A JSON document instead of text.")
 def outdated(as_json: bool) -> None:
-    """What has newer versions, known security fixes first; exit code 1 when there are any.
+    """What has newer versions, known security fixes first; exit code 1 when there are any, 2 when a look-up failed.
 
     Asks image registries, a Go module proxy and GitHub's advisories; nothing is changed.
     """

@@ -93,15 +93,15 @@ def enforce(run: Runner, role: HostRole, prove: Prove, seconds: int = WINDOW) ->
 
 
 def change(run: Runner) -> None:
-    """Arm the switch and bring what is staged into force, unproven. A `TailwartError`: nothing has changed."""
+    """Arm the switch and activate what is staged, unproven. A `TailwartError`: nothing has changed."""
     result = run(switch.ENFORCE, timeout=120)
     if not result.ok:
         _take_back(run)
         raise TailwartError(
-            "the new packet filter and SSH settings cannot be brought into force; the host has what it had before",
+            "the new packet filter and SSH settings cannot be activated; the host has what it had before",
             seen="\n".join((result.stderr or result.stdout).strip().splitlines()[-4:]),
             expected="`nft -c` and `sshd -t` to accept them, and systemd to start a timer",
-            remedy="correct what is named above on the host, or exempt it with HARDEN_SKIP",
+            remedy="fix the error above on the host, or exempt it with HARDEN_SKIP",
         )
 
 

@@ -61,7 +61,15 @@ class Sources:
         """The published security advisories of a repository on GitHub."""
         url = f"{self._environment.github_api_url}/repos/{repository}/security-advisories?state=published&per_page=100"
         response = get(self._session, url, {"Accept": "application/vnd.github+json"})
-        found = succeed(response, f"asking for advisories of {repository}", "check GITHUB_API_URL").json()
+        answer = succeed(response, f"asking for advisories of {repository}", "check GITHUB_API_URL")
+        try:
+            found = answer.json()
+        except ValueError as error:
+            raise TailwartError(
+                f"asking for advisories of {repository} got no JSON",
+                seen=answer.text[:80],
+                remedy="check GITHUB_API_URL",
+            ) from error
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 

@@ -39,7 +39,10 @@ def lock(*, check: bool) -> None:
 
 
 def outdated(*, as_json: bool) -> None:
-    """Print every program with its newer version and advisories; exits with 1 for a known security fix."""
+    """Print every program with its newer version and advisories.
+
+    Exits with 1 for a known security fix, else with 2 when a look-up failed: silence of a service is no all-clear.
+    """
     environment = load().environment
     found = components(environment, locking.read(locking.beside(selected_path())), Sources(environment))
     if as_json:
@@ -50,6 +53,8 @@ def outdated(*, as_json: bool) -> None:
                 say(line)
     if any(one.advisories for one in found):
         sys.exit(1)
+    if any(one.problem for one in found):
+        sys.exit(2)
 
 
 def _lines(one: Component) -> list[str]:

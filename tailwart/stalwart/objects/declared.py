@@ -70,11 +70,6 @@ class Declared:
         return " ".join(self.path)
 
 
-def kinds_of(value: Any) -> tuple[str, ...]:
-    """The kinds that are declared, whether they exist or not."""
-    return tuple(str(kind) for kind in value) if isinstance(value, Mapping) else ()
-
-
 def read(value: Any, schema: Schema) -> tuple[list[Declared], list[Fault]]:
     """The declared objects, and what is wrong with their form."""
     if not isinstance(value, Mapping):

@@ -118,7 +118,7 @@ def test_a_change_that_no_new_connection_survives_is_taken_back_and_never_kept()
 def test_rules_that_the_host_refuses_change_nothing() -> None:
     proofs: list[str] = []
     host = Host(report(*FACTS), refuses="nft -c")
-    with pytest.raises(TailwartError, match="cannot be brought into force") as caught:
+    with pytest.raises(TailwartError, match="cannot be activated") as caught:
         hardening.enforce(host, EDGE, lambda: proofs.append("tried"))
     assert "syntax error" in caught.value.seen
     assert proofs == []

@@ -171,3 +171,15 @@ def test_outdated_names_security_fixes_first_and_says_what_it_could_not_learn(
         assert any(line.startswith("debian:trixie-slim") and "tailwart images lock" in line for line in lines)
         document = json.loads(CliRunner().invoke(cli, ["outdated", "--json"]).output)
         assert document[0]["advisories"][0]["fixed"] == "v2.11.3"
+
+
+def test_services_that_say_nothing_usable_are_no_all_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as services:
+        environment(tmp_path, services, monkeypatch)
+        services.answers = {
+            "/v2/stalwartlabs/stalwart/tags/list?n=1000": {"tags": ["v0.16.18"]},
+            "/repos/stalwartlabs/stalwart/security-advisories?state=published&per_page=100": b"<html>sign in</html>",
+        }
+        result = CliRunner().invoke(cli, ["outdated"])
+    assert result.exit_code == 2, result.output
+    assert "got no JSON" in result.output
