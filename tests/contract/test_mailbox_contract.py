@@ -59,7 +59,10 @@ def test_a_message_is_found_read_and_deleted(alice: _Session) -> None:
     assert alice.search(None, "ALL")[1] == [b""]
     assert alice.select('"Junk Mail"') == ("OK", [b"1"])
     assert alice.uid("MOVE", "1:*", "INBOX")[0] == "OK"
-    assert alice.status("INBOX", "(MESSAGES UIDNEXT)")[1] == [b"INBOX (MESSAGES 1 UIDNEXT 3)"]
+    (status,) = alice.status("INBOX", "(MESSAGES UIDNEXT)")[1]
+    assert isinstance(status, bytes)
+    # A real server puts the name into quotes.
+    assert status.replace(b'"', b"") == b"INBOX (MESSAGES 1 UIDNEXT 3)"
 
 
 def test_what_others_do_is_told(mail: Server, alice: _Session) -> None:
@@ -75,9 +78,14 @@ def test_what_others_do_is_told(mail: Server, alice: _Session) -> None:
         other.send("c IDLE")
         assert other.line().startswith("+ ")
         alice.append("INBOX", "", "", _LETTER)
-        assert other.line() == f"* {before + 1} EXISTS"
+        # A real server tells the STATUS first.
+        while (told := other.line()).startswith("* STATUS "):
+            pass
+        assert told == f"* {before + 1} EXISTS"
         other.send("DONE")
-        assert other.line().startswith("c OK")
+        while (told := other.line()).startswith("* "):
+            pass
+        assert told.startswith("c OK")
     alice.noop()
     assert alice.response("EXISTS")[1][-1] == str(before + 1).encode()
 
@@ -119,6 +127,6 @@ def test_a_program_may_say_who_it_is_at_any_time(mail: Server, alice: _Session) 
     with Wire(mail.space, 143, source=STRANGER) as wire:
         wire.line()
         wire.send('a ID ("name" "test")')
-        assert "stand-in" in wire.line()
+        assert wire.line().startswith('* ID ("name" "')
         assert wire.line() == "a OK ID completed"
     assert alice.xatom("ID", "NIL")[0] == "OK"

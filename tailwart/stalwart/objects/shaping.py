@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.stalwart.objects.faults import Fault
+from tailwart.stalwart.objects.spelling import spelled
 from tailwart.stalwart.objects.units import FORMS, amount
 from tailwart.stalwart.protocol.values import TYPE, Entries, Ref, Secret
 from tailwart.stalwart.schema.model import Field, Schema, Shape, Structure, Type, listed, nearest
@@ -43,7 +44,8 @@ class Shaper:
         shaped: dict[str, Any] = {}
         for name, value in given.items():
             described = known.get(str(name))
-            shaped[str(name)] = value if described is None else self.value(described.type, value, (str(name),))
+            made = value if described is None else self.value(described.type, value, (str(name),))
+            shaped[str(name)] = spelled(structure.name, str(name), made)
         return shaped
 
     def value(self, type_: Type, value: Any, path: tuple[str, ...]) -> Any:
@@ -124,10 +126,11 @@ class Shaper:
         if value.get(TYPE) == _VARIABLE and (variable := value.get("variableName")) is not None:
             self._known(variable, (*path, "variableName"))
             self.variables.add(str(variable))
-        return {
+        shaped = {
             str(name): self.value(known[str(name)].type, one, (*path, str(name))) if str(name) in known else one
             for name, one in value.items()
         }
+        return {name: spelled(structure.name, name, one) for name, one in shaped.items()}
 
     def reference(self, type_: Type, value: Any, path: tuple[str, ...]) -> Any:
         return Ref(self.schema.referred(type_.of), value) if isinstance(value, str) and value else value

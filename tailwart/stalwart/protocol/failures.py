@@ -72,9 +72,13 @@ def named(target: Mapping[str, Any], names: Mapping[tuple[str, str], str]) -> st
     return f"{kind} {known}" if known else f"{kind} with id {identifier}"
 
 
-def remedy(error: Mapping[str, Any]) -> str:
-    """What the operator can do about one error."""
+def remedy(error: Mapping[str, Any], kind: str = "") -> str:
+    """What the operator can do about one error of an object of `kind`."""
     said = str(error.get("description") or "")
+    other = (error.get("objectId") or {}).get("object", kind)
+    if error.get("type") == "primaryKeyViolation" and kind not in ("", other):
+        taken = ", ".join(map(str, error.get("properties") or ())) or "name"
+        return f"{kind} and {other} share one name space: give one of the two another {taken}"
     if "nvironment variable" in said:
         return "set that variable in the container's environment, or remove the object that asks for it"
     if (error.get("objectId") or {}).get("object") == "SpamPyzor":

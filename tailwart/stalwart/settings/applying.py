@@ -153,7 +153,7 @@ def _note(answer: Answer, by_token: Mapping[str, ObjectChange], live: Live, outc
                 continue
             change = by_token[f"{kind}/{token}"]
             outcome.failures.append(refused(verb, kind, change.ref.key, error, live.names))
-            outcome.remedies.append(remedy(error))
+            outcome.remedies.append(remedy(error, kind))
 
 
 def _written(change: ObjectChange, outcome: Outcome) -> None:

@@ -18,6 +18,8 @@ from tailwart.stalwart.schema.model import MISSING, Field, Kind, Schema, Shape, 
 from tailwart.stalwart.settings.desired_object import DesiredObject
 
 SECRET = "SECRET_RANDOM"
+# As base64, which the key of a TSIG has to be: a real server refuses another at its next reload.
+SECRET_VALUE = "YS1yYW5kb20tc2VjcmV0LXdvcmQ="
 # Kinds that need more than their fields: keys and certificates that parse, a directory that answers, a port of their
 # own, stores that are really there.
 NOT_RANDOM = frozenset(
@@ -30,17 +32,31 @@ NOT_RANDOM = frozenset(
         "Enterprise",
         "InMemoryStore",
         "NetworkListener",
+        "OidcProvider",
         "PublicKey",
         "SearchStore",
         *NEVER_DELETED,
         *NOT_SETTINGS,
     }
 )
-# What would lock the test itself out.
+# What would lock the test itself out, make it wait, or need a key that parses.
 _KEPT_FROM: Mapping[str, frozenset[str]] = {
+    "Directory": frozenset({"bindDn"}),
     "Http": frozenset({"allowedEndpoints", "rateLimitAnonymous", "rateLimitAuthenticated"}),
-    "Jmap": frozenset({"getMaxResults", "maxConcurrentRequests", "maxMethodCalls", "maxRequestSize", "setMaxObjects"}),
+    "Jmap": frozenset(
+        {"getMaxResults", "maxConcurrentRequests", "maxMethodCalls", "maxRequestSize", "setMaxObjects", "webPushKey"}
+    ),
 }
+# Variants that a real server builds only where something else is there: an identity provider, a database, a journal, a
+# second console, another edition, a part that it was built without.
+_LEFT_OUT: Mapping[str, frozenset[str]] = {
+    "Directory": frozenset({"Oidc", "Sql"}),
+    "LookupStore": frozenset({"MySql", "RedisSentinel", "Sharded", "Sqlite"}),
+    "MetricsOtel": frozenset({"Http"}),
+    "Tracer": frozenset({"Journal", "OtelHttp", "Stdout"}),
+}
+# Kinds whose `namespace` is one name space on a real server: it builds no second store of one name.
+_SHARED_NAMESPACES = frozenset({"HttpLookup", "MemoryLookupKey", "MemoryLookupKeyValue", "StoreLookup"})
 _WORDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=3, max_size=9)
 _HOSTS = _WORDS.map(lambda word: f"{word}.example.org")
 FORMATS: Mapping[str, st.SearchStrategy[Any]] = {
@@ -55,6 +71,31 @@ TEXTS: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Expression", "else"): st.sampled_from(["true", "false"]),
     ("ExpressionMatch", "if"): st.sampled_from(["true", "false"]),
     ("ExpressionMatch", "then"): st.sampled_from(["true", "false"]),
+    # Names of hosts, which the schema does not tell from other texts.
+    ("HurricaneCredential", "zone"): _HOSTS,
+    ("MailExchanger", "hostname"): _HOSTS,
+    ("MtaConnectionIpHost", "ehloHostname"): _HOSTS,
+    ("MtaConnectionStrategy", "ehloHostname"): _HOSTS,
+    ("ReportSettings", "outboundReportDomain"): _HOSTS,
+    ("Service", "hostname"): _HOSTS,
+    # Resolved by each reload too.
+    ("SpamPyzor", "host"): FORMATS["ipAddress"],
+    ("DnsResolver", "attempts"): st.just(1),
+    ("DnsResolver", "timeout"): st.integers(100, 900),
+    # Enabled needs an address to deliver to.
+    ("HttpForm", "enable"): st.just(False),
+    # A web hook of no events is none.
+    ("WebHook", "eventsPolicy"): st.just("exclude"),
+    ("Tracer", "path"): st.just("/nowhere"),
+    ("Directory", "url"): st.just("ldap://192.0.2.1:389"),
+    ("Directory", "filterLogin"): st.just("(mail=?)"),
+    ("Directory", "filterMailbox"): st.just("(mail=?)"),
+    ("Directory", "filterMemberOf"): st.just("(member=?)"),
+    ("LookupStore", "poolMaxConnections"): st.integers(10, 20),
+    ("LookupStore", "url"): st.just("redis://192.0.2.1:6379"),
+    ("LookupStore", "urls"): st.just(["redis://192.0.2.1:6379"]),
+    ("MemoryLookupKey", "namespace"): _WORDS.map(lambda word: f"keys-{word}"),
+    ("MemoryLookupKeyValue", "namespace"): _WORDS.map(lambda word: f"values-{word}"),
     ("SieveSystemScript", "contents"): st.sampled_from(["keep;\n", "stop;\n"]),
     ("SieveUserScript", "contents"): st.sampled_from(["keep;\n", "stop;\n"]),
 }
@@ -106,6 +147,11 @@ class Objects:
         if field.type.shape is Shape.ENUM:
             allowed = self.schema.enums[field.type.of]
             return allowed[sum(name.encode()) % len(allowed)]
+        if kind.name in _SHARED_NAMESPACES:
+            return f"{name}-{kind.name.lower()}"
+        if kind.name == "MtaMilter":
+            # Known by its host, which each reload resolves: an address needs no resolver.
+            return f"192.0.2.{sum(name.encode()) % 200 + 1}"
         if field.type.format == "ipNetwork":
             return f"203.0.113.{sum(name.encode()) % 200 + 1}"
         return f"https://{name}.example.org/" if field.type.format == "uri" else name
@@ -117,7 +163,7 @@ class Objects:
             self._variant(structure.name, variant.fields, depth, skipped).map(_typed(variant.name))
             for variant in structure.variants.values()
             if not (variant.fields.keys() & {"secret"} and "EnvironmentVariable" in structure.variants)
-            and variant.name != "File"
+            and variant.name not in {"File", *_LEFT_OUT.get(structure.name, ())}
             and self._possible(variant.fields)
         ]
         return st.one_of(variants)

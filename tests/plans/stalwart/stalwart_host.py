@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from tailwart.stalwart.lifecycle.recovery import Recovery
 from tailwart.stalwart.lifecycle.server import Log, Server
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
-from tailwart.stalwart.protocol.jmap import Call
+from tailwart.stalwart.protocol.jmap import SINGLETON, Call
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tests.contract.namespace import Namespace, namespace
+from tests.contract.resolver import resolver
 from tests.contract.server import binary
 
 ENVIRONMENT = {
@@ -200,7 +201,9 @@ class StalwartHost:
         return dict(answer.arguments)
 
     def objects(self, kind: str) -> list[dict[str, Any]]:
-        return list(self.call(kind, "get", ids=None)["list"])
+        found = self.call(kind, "get", ids=None)["list"]
+        # A real server does not count the one object of a kind among all of it.
+        return list(found or self.call(kind, "get", ids=[SINGLETON])["list"])
 
     def stop(self) -> None:
         pid = self.directory / "pid"
@@ -209,9 +212,9 @@ class StalwartHost:
 
 
 @contextmanager
-def stalwart_host(directory: Path) -> Iterator[StalwartHost]:
-    """A host of a test's own."""
-    with namespace() as space:
+def stalwart_host(directory: Path, *, named: bool = False) -> Iterator[StalwartHost]:
+    """A host of a test's own; `named`: the caller runs a name server on the resolver's address itself."""
+    with namespace() as space, nullcontext() if named else resolver(space):
         made = StalwartHost(directory, space)
         try:
             yield made

@@ -40,7 +40,7 @@ ZONE = {
 @pytest.fixture(scope="module")
 def resolver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kitchen, Names]]:
     with (
-        stalwart_host(tmp_path_factory.mktemp("real")) as host,
+        stalwart_host(tmp_path_factory.mktemp("real"), named=True) as host,
         names(host.space, RESOLVER, ZONE) as server,
     ):
         host.set_variables(**VARIABLES)
@@ -212,7 +212,7 @@ def test_a_resolver_of_ones_own_is_asked(kitchen: Kitchen) -> None:
 
 
 def test_people_of_an_ldap_directory_sign_in_and_the_deploy_still_can(tmp_path: Path) -> None:
-    with stalwart_host(tmp_path) as host, names(host.space, RESOLVER, ZONE):
+    with stalwart_host(tmp_path, named=True) as host, names(host.space, RESOLVER, ZONE):
         host.set_variables(**VARIABLES)
         kitchen = Kitchen(host, accounts=())
         host.deploy(kitchen.settings())
@@ -229,7 +229,11 @@ def test_people_of_an_ldap_directory_sign_in_and_the_deploy_still_can(tmp_path: 
 
 
 def test_a_token_of_an_openid_provider_signs_in(tmp_path: Path) -> None:
-    with stalwart_host(tmp_path) as host, names(host.space, RESOLVER, ZONE), fake_provider(host.space) as provider:
+    with (
+        stalwart_host(tmp_path, named=True) as host,
+        names(host.space, RESOLVER, ZONE),
+        fake_provider(host.space) as provider,
+    ):
         host.set_variables(**VARIABLES)
         kitchen = Kitchen(host, accounts=())
         host.deploy(kitchen.settings(mailbox_accounts=[{"address": "dora"}]))

@@ -62,6 +62,24 @@ def test_what_is_declared_is_made_and_a_second_run_changes_nothing(host: Stalwar
     assert host.commands - before <= 2, "the reading and the schema's digest"
 
 
+def test_names_count_in_the_spelling_that_the_server_gives_them(host: StalwartHost) -> None:
+    objects: dict[str, Any] = {
+        "SpamRule": {"from bank": {"@type": "Any", "condition": {"else": "false"}}},
+        "SpamTag": {"From_Bank": {"@type": "Score", "score": 2.0}},
+        "SpamFileExtension": {"EXE": {"isBad": True}},
+        "Domain": {"Second-Example.org": {"aliases": ["Also.Second-Example.org"]}},
+    }
+    host.deploy(settings(objects=objects))
+    assert one(host, "SpamRule", name="FROMBANK")
+    assert one(host, "SpamTag", tag="FROM_BANK")
+    assert one(host, "SpamFileExtension", extension="exe")
+    assert one(host, "Domain", name="second-example.org")["aliases"] == {"also.second-example.org": True}
+    assert "no changes" in shown(host, objects)
+    gone = {kind: dict.fromkeys(named) for kind, named in objects.items() if kind != "Domain"}
+    host.deploy(settings(objects=gone))
+    assert all(not host.objects(kind) or "bank" not in str(host.objects(kind)).lower() for kind in gone)
+
+
 def test_drift_is_shown_and_repaired_and_foreign_fields_stay(host: StalwartHost) -> None:
     host.deploy(settings(objects=OBJECTS))
     script = one(host, "SieveSystemScript", name="invoices")["id"]

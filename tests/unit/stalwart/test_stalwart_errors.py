@@ -59,7 +59,19 @@ def test_recorded_refusal_names_object_field_and_remedy(kind: str, error: dict[s
     for item in error.get("linkedObjects") or ():
         assert item["object"] in sentence
     assert error.get("description", "") in sentence
-    assert remedy(error)
+    assert remedy(error, kind)
+
+
+def test_a_name_that_another_kind_has_is_not_adopted_by_the_next_run() -> None:
+    taken = {
+        "type": "primaryKeyViolation",
+        "properties": ["namespace"],
+        "objectId": {"object": "HttpLookup", "id": "b"},
+    }
+    assert remedy(taken, "StoreLookup") == (
+        "StoreLookup and HttpLookup share one name space: give one of the two another namespace"
+    )
+    assert "adopts it" in remedy(taken, "HttpLookup")
 
 
 def refusing(deployed: Deployed, kind: str, error: dict[str, Any]) -> None:
