@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab import etc_lab, paths, topology
+from lab import etc_lab, issuer, paths, topology
 from lab.tailnet import LOGIN_SERVER
 from lab.topology import BACKENDS, CONTROL, MAILBOX, TAILNET, Host
 
@@ -77,6 +77,7 @@ def render(
         "ACME_DIRECTORY": "https://acme.lab.test:14000/dir",
         # Stalwart's own Spaceship client knows one address, which is not in the lab.
         "ACME_DNS_PROVIDER": "rfc2136",
+        "ACME_CA": str(issuer.roots()),
         "ACME_CONTACT": f"postmaster@{topology.DOMAIN}",
         "STALWART_IMAGE": images["stalwart"],
         "TAILSCALE_IMAGE": images["tailscale"],

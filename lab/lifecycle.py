@@ -12,6 +12,7 @@ from lab import (
     dotenv,
     engine,
     etc_lab,
+    issuer,
     keyring,
     locking,
     paths,
@@ -53,6 +54,7 @@ def _up(edges: int | None) -> None:
     containers.ensure_networks(docker)
     if _start(docker, members, references):
         containers.write_known_hosts(docker)
+    issuer.remember()
     if switched:
         tailnet.forget(docker, topology.MAILBOX)
     # The lab builds its own Caddy, so that a changed one is no surprise.

@@ -315,6 +315,12 @@ class Environment(BaseModel):
     acme_staging: v.Boolean = _key(
         "Certificates", "Use Let's Encrypt's staging directory, for trials (lesson 7).", "false", False
     )
+    acme_ca: str | None = _key(
+        "Certificates",
+        "PEM file here with the roots of ACME_DIRECTORY, where machines do not trust them: `make verify` does.",
+        "~/private-ca.pem",
+        None,
+    )
 
     stalwart_image: v.StalwartImage = _key("Versions", f"Stalwart {SUPPORTED.name}.", DEFAULT_IMAGE, DEFAULT_IMAGE)
     tailscale_image: v.Image = _key(

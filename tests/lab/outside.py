@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
-from lab import hosts
+from lab import hosts, issuer
+from lab.mail import MAIL_HOST
 from tests.waiting import until
 
 WORLD_ADDRESS = "198.51.100.23"
@@ -20,17 +21,25 @@ OUTSIDE_USER = "friend@outside.test"
 _CLIENT = """
 import imaplib, json, smtplib, ssl, sys
 p = json.loads(PARAMETERS)
-tls = ssl.create_default_context(); tls.check_hostname = False; tls.verify_mode = ssl.CERT_NONE
+# Whatever address the edge was reached by, it has to prove the server's name.
+tls = ssl.create_default_context(cafile=p["roots"] if p["do"] != "connect" else None)
+class Smtps(smtplib.SMTP_SSL):
+    def _get_socket(self, host, port, timeout):
+        return tls.wrap_socket(smtplib.SMTP._get_socket(self, host, port, timeout), server_hostname=p["name"])
+class Imaps(imaplib.IMAP4_SSL):
+    def _create_socket(self, timeout):
+        return tls.wrap_socket(imaplib.IMAP4._create_socket(self, timeout), server_hostname=p["name"])
 if p["do"] == "send":
-    factory = (lambda: smtplib.SMTP_SSL(p["host"], p["port"], "world.lab.test", timeout=60, context=tls)) \\
+    factory = (lambda: Smtps(p["host"], p["port"], "world.lab.test", timeout=60, context=tls)) \\
         if p["port"] == 465 else (lambda: smtplib.SMTP(p["host"], p["port"], "world.lab.test", timeout=60))
     with factory() as s:
+        s._host = p["name"]
         if p.get("starttls"): s.starttls(context=tls)
         if p.get("password"): s.login(p["user"], p["password"])
         refused = s.sendmail(p["sender"], [p["recipient"]], p["message"])
     print(json.dumps({"refused": {k: [v[0], v[1].decode()] for k, v in refused.items()}}))
 elif p["do"] == "fetch":
-    m = imaplib.IMAP4_SSL(p["host"], 993, ssl_context=tls, timeout=60)
+    m = Imaps(p["host"], 993, ssl_context=tls, timeout=60)
     m.login(p["user"], p["password"])
     found = []
     for folder in ("INBOX", '"Junk Mail"'):
@@ -43,8 +52,8 @@ elif p["do"] == "tls":
     import socket
     tls.maximum_version = getattr(ssl.TLSVersion, p["highest"])
     try:
-        with socket.create_connection((p["host"], p["port"]), timeout=30) as c, tls.wrap_socket(c) as secure:
-            print(json.dumps(secure.version()))
+        with socket.create_connection((p["host"], p["port"]), timeout=30) as c:
+            print(json.dumps(tls.wrap_socket(c, server_hostname=p["name"]).version()))
     except OSError as e:
         print(json.dumps(""))
 elif p["do"] == "connect":
@@ -76,6 +85,7 @@ class Reached:
 
 def client(on: str = "world", /, **parameters: Any) -> Any:
     """Run the mail client on a host of the lab; raises `AssertionError` with its last line when it fails."""
+    parameters |= {"name": MAIL_HOST, "roots": issuer.ON_WORLD}
     program = f"PARAMETERS = {json.dumps(parameters)!r}\n{_CLIENT}"
     result = hosts.exec(on, ["python3", "-"], stdin=program.encode(), check=False, timeout=180)
     assert result.returncode == 0, result.stderr.decode().strip().splitlines()[-1:]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab import hosts, topology
+from lab import hosts, issuer, topology
 from tailwart.environment import Environment
 from tests.lab import outside
 from tests.lab.deploying import ROOT, deploy, environment_of, variant
@@ -75,7 +75,8 @@ def fetch(url: str, source: str = outside.WORLD_ADDRESS, login: str = "") -> str
     """The status of one request through the edge; 000 for a connection that is closed."""
     host = url.split("/")[2]
     # The login goes in by a configuration on standard input, not as an argument.
-    command = f"curl -sk --max-time 20 --interface {source} --connect-to {host}:443:{EDGE}:443 -o /dev/null"
+    command = f"curl -s --cacert {issuer.ON_WORLD} --max-time 20 -o /dev/null"
+    command += f" --interface {source} --connect-to {host}:443:{EDGE}:443"
     words = ["sh", "-c", f"{command} -w '%{{http_code}}' --config - {url}"]
     config = f'user = "{login}"\n' if login else ""
     return hosts.exec("world", words, stdin=config.encode(), check=False).stdout.decode().strip()

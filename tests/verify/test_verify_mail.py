@@ -15,6 +15,7 @@ from testinfra.host import Host
 from tailwart.environment import Account, Edge, Environment
 from tests.verify.services import first, public, tailnet
 from tests.verify.trap import avoided
+from tests.verify.trust import trust
 from tests.verify.tunnel import Tunnel, imap, smtp, ssh_client, submission
 from tests.waiting import until
 
@@ -73,7 +74,7 @@ def test_a_message_from_outside_arrives_with_its_senders_own_address(
     address = f"{account.name}@{environment.domain}"
     with smtp(tunnel, public_address(edge), 25) as session:
         session.send_message(letter("probe@verify.invalid", address, token), "", address)
-    with imap(tunnel, *inbox, address, account.password.get_secret_value()) as box:
+    with imap(tunnel, inbox, trust(environment), address, account.password.get_secret_value()) as box:
         raw = until(lambda: _take(box, token), f"the message {token} in the INBOX of {address}", seconds=60)
     received = email.message_from_bytes(raw).get_all("Received", [])
     assert received, "no Received header at all"
@@ -106,7 +107,8 @@ def test_a_submitted_message_leaves(
         pytest.skip("PROBE_RECIPIENT is not set: there is no outside address that may be written to")
     token = uuid.uuid4().hex
     address = f"{account.name}@{environment.domain}"
-    with submission(tunnel, *door(environment, edge, mailbox, "submission", "submissions")) as session:
+    entrance = door(environment, edge, mailbox, "submission", "submissions")
+    with submission(tunnel, entrance, trust(environment)) as session:
         session.login(address, account.password.get_secret_value())
         session.mail(address)
         session.rcpt(environment.probe_recipient)

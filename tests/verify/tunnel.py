@@ -95,14 +95,6 @@ class Tunnel:
             listener.close()
 
 
-def trusting_context() -> ssl.SSLContext:
-    """TLS without verification: whether the certificate is right is a check of its own, not of the mail path."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 @contextmanager
 def smtp(tunnel: Tunnel, host: str, port: int) -> Iterator[smtplib.SMTP]:
     """An SMTP session with the edge, greeted and with EHLO said."""
@@ -111,30 +103,40 @@ def smtp(tunnel: Tunnel, host: str, port: int) -> Iterator[smtplib.SMTP]:
 
 
 @contextmanager
-def submission(tunnel: Tunnel, host: str, port: int) -> Iterator[smtplib.SMTP]:
-    """An SMTP session for submission inside TLS: implicit on 465 (RFC 8314), by STARTTLS elsewhere."""
+def submission(tunnel: Tunnel, door: tuple[str, int], server: ssl.SSLContext) -> Iterator[smtplib.SMTP]:
+    """An SMTP session for submission inside TLS: implicit on 465 (RFC 8314), by STARTTLS elsewhere.
+
+    ``door`` is address and port; ``server`` judges the certificate, before anything is sent inside.
+    """
+    host, port = door
     if port != 465:
         with smtp(tunnel, host, port) as session:
-            session.starttls(context=trusting_context())
+            session.starttls(context=server)
             yield session
         return
     with (
         tunnel.local_port(host, port) as local,
-        smtplib.SMTP_SSL("127.0.0.1", local, "verify.invalid", timeout=60, context=trusting_context()) as session,
+        smtplib.SMTP_SSL("127.0.0.1", local, "verify.invalid", timeout=60, context=server) as session,
     ):
         yield session
 
 
 @contextmanager
-def imap(tunnel: Tunnel, host: str, port: int, user: str, password: str) -> Iterator[imaplib.IMAP4]:
-    """A logged-in IMAP session inside TLS: implicit on 993, by STARTTLS elsewhere."""
+def imap(
+    tunnel: Tunnel, door: tuple[str, int], server: ssl.SSLContext, user: str, password: str
+) -> Iterator[imaplib.IMAP4]:
+    """A logged-in IMAP session inside TLS: implicit on 993, by STARTTLS elsewhere.
+
+    ``door`` is address and port; ``server`` judges the certificate, before the password is sent.
+    """
+    host, port = door
     with tunnel.local_port(host, port) as local:
         session: imaplib.IMAP4
         if port == 993:
-            session = imaplib.IMAP4_SSL("127.0.0.1", local, ssl_context=trusting_context(), timeout=60)
+            session = imaplib.IMAP4_SSL("127.0.0.1", local, ssl_context=server, timeout=60)
         else:
             session = imaplib.IMAP4("127.0.0.1", local, timeout=60)
-            session.starttls(trusting_context())
+            session.starttls(server)
         session.login(user, password)
         try:
             yield session
