@@ -64,18 +64,29 @@ def read(path: Path) -> Lock:
 
 
 def update(path: Path, change: Callable[[Lock], Lock]) -> Lock:
-    """Read, change and write the lock, alone: two hosts of one run, or two runs, may want to add to it."""
-    guard = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    """Read, change and write the lock, alone: two hosts of one run, or two runs, may want to add to it.
+
+    Raises `TailwartError` where it cannot be written.
+    """
     try:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        before = read(path)
-        after = change(before)
-        if after != before:
-            new = path.with_name(f".{path.name}.new")
-            new.write_text(_text(after))
-            new.replace(path)
-    finally:
-        os.close(guard)
+        guard = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            before = read(path)
+            after = change(before)
+            if after != before:
+                new = path.with_name(f".{path.name}.new")
+                new.write_text(_text(after))
+                new.replace(path)
+        finally:
+            os.close(guard)
+    except OSError as error:
+        raise TailwartError(
+            f"{path} cannot be written",
+            seen=error.strerror or type(error).__name__,
+            expected="a folder of the .env that can be written: what hosts run is noted there",
+            remedy=f"make {path.parent} writable for the user of this run, then run again",
+        ) from None
     return after
 
 

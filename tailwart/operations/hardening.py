@@ -88,7 +88,9 @@ def enforce(run: Runner, role: HostRole, prove: Prove, seconds: int = WINDOW) ->
             "the host is not hardened after all steps",
             seen="; ".join(left),
             expected="rules that nft lists as they were loaded, and an sshd that reads /etc/ssh/sshd_config.d",
-            remedy="look at `nft list table inet tailwart` and `sshd -T` on the host: another setting may come before",
+            remedy="look at `nft list table inet tailwart` and `sshd -T` on the host: another setting may come before, "
+            "or /etc/ssh/sshd_config lacks `Include /etc/ssh/sshd_config.d/*.conf` as its first line; or exempt the "
+            "host with HARDEN_SKIP",
         )
 
 

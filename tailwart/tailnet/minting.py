@@ -18,8 +18,9 @@ from tailwart.tailnet.client import Credentials, PolicyClient
 
 KEY_SECONDS = 900
 """A key's life, in seconds: long enough for the first pull of the sidecar's image over a slow line."""
-# An OAuth client's secret holds the client's id. Tailscale's own programs take one in place of an auth key.
-_OAUTH_SECRET = re.compile(r"tskey-client-(?P<id>[A-Za-z0-9]+)-")
+# An OAuth client's secret holds the client's id. Tailscale's own programs take one in place of an auth key, and in what
+# follows a question mark what the key is to be; the API takes the secret alone.
+_OAUTH_SECRET = re.compile(r"tskey-client-(?P<id>[A-Za-z0-9]+)-[^?]*")
 
 
 def sidecar_key(environment: Environment) -> SecretStr:
@@ -44,7 +45,7 @@ def _key(environment: Environment, given: SecretStr | None, setting: str, tag: s
     client = (
         session.client(environment)
         if oauth is None
-        else PolicyClient(str(environment.ts_api_url), Credentials(client_id=oauth["id"], client_secret=oauth.string))
+        else PolicyClient(str(environment.ts_api_url), Credentials(client_id=oauth["id"], client_secret=oauth[0]))
     )
     return mint(client, setting, tag, ephemeral=ephemeral)
 

@@ -21,8 +21,6 @@ _SYSTEM = frozenset(
     (
         *(
             "sshd",
-            "systemd",
-            "init",
             "systemd-resolve",
             "systemd-network",
             "systemd-timesyn",
@@ -34,6 +32,9 @@ _SYSTEM = frozenset(
         *("tailscaled", "dockerd", "containerd", "docker-proxy"),
     )
 )
+# Listens for services that start when somebody connects: for rpcbind on a plain Debian, else for somebody's.
+_INIT = frozenset(("systemd", "init"))
+_RPCBIND = 111
 _SOCKET = re.compile(
     r"socket (?P<kind>\w+) +\S+ +\d+ +\d+ +(?P<address>\S+):(?P<port>\d+) +\S+(?: +users:\(\((?P<users>.*)\)\))?"
 )
@@ -117,7 +118,10 @@ def state_of(role: HostRole, report: HostReport) -> HostState:
         boot="".join(rest[0] for rest in of("boot") if rest),
         unproven=["pending"] in words,
         record=report.contents.get(texts.RECORD, b"").decode(errors="replace").strip(),
-        strangers=(*_foreign_containers(role, of("container")), *_foreign_sockets(role, lines)),
+        strangers=(
+            *_foreign_containers(role, of("container")),
+            *_foreign_sockets(lines, {*role.ports, *(ports or (22,))}),
+        ),
     )
 
 
@@ -163,17 +167,22 @@ def _foreign_containers(role: HostRole, rows: list[list[str]]) -> list[str]:
     return [f"the container {row[0]}" for row in rows if row and row[1:] != [role.project]]
 
 
-def _foreign_sockets(role: HostRole, lines: list[str]) -> list[str]:
+def _foreign_sockets(lines: list[str], kept_open: set[int]) -> list[str]:
+    """The services of others that a packet filter would close; ``kept_open`` are the TCP ports that it would not."""
     found = []
-    for line in lines:
-        socket = _SOCKET.match(line)
-        if socket is None or _is_private(socket["address"]):
-            continue
+    sockets = [socket for line in lines if (socket := _SOCKET.match(line))]
+    # Where `ss` names no process at all, a socket without one says nothing.
+    named = any(socket["users"] for socket in sockets)
+    for socket in sockets:
         port = int(socket["port"])
-        names = [user["name"] for user in _USER.finditer(socket["users"] or "")]
-        if not names or set(names) & _SYSTEM or (socket["kind"] == "tcp" and port in role.ports):
+        if _is_private(socket["address"]) or (socket["kind"] == "tcp" and port in kept_open):
             continue
-        found.append(f"{names[0]} on {socket['kind']} port {port}")
+        names = [user["name"] for user in _USER.finditer(socket["users"] or "")]
+        if set(names) & _SYSTEM or not (names or named) or (names and port == _RPCBIND and _INIT.issuperset(names)):
+            continue
+        # WireGuard and NFS listen in the kernel. A VPN may be the very way that the operator comes in by.
+        owner = next((name for name in names if name not in _INIT), names[0] if names else "the kernel")
+        found.append(f"{owner} on {socket['kind']} port {port}")
     return list(dict.fromkeys(found))
 
 

@@ -77,15 +77,15 @@ REMOVE = f"""
 set -eu
 {_RELOAD}
 {_OFF}
-rm -f {texts.RECORD}
 systemctl --quiet disable --now {texts.FIREWALL_UNIT} 2>/dev/null || :
 nft delete table inet {texts.TABLE} 2>/dev/null || :
 rm -f {texts.DROP_IN} {texts.UPDATES} /etc/systemd/system/{texts.FIREWALL_UNIT}
 rm -f /etc/systemd/system/{texts.SWITCH}.service /etc/systemd/system/{texts.SWITCH}.timer
 reload_sshd
-rm -rf {texts.DIRECTORY}
 systemctl daemon-reload
+rm -rf {texts.DIRECTORY}
 """
+"""The record goes last: as long as it is there, the next run takes up a removal that was interrupted."""
 
 FACTS = f"""
 for tool in nft sshd unattended-upgrade apt-get; do

@@ -24,8 +24,9 @@ SSHD = """\
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitEmptyPasswords no
-PermitRootLogin prohibit-password
 """
+"""Nothing about root: without passwords its key is all that is left of `PermitRootLogin yes`, and since the first value
+counts, a word here would open what a host's own `PermitRootLogin no` has closed."""
 SSHD_EFFECT = ("passwordauthentication no", "kbdinteractiveauthentication no")
 """What `sshd -T` says when the drop-in counts."""
 

@@ -61,3 +61,11 @@ def test_what_is_written_is_stable_text(tmp_path: Path) -> None:
     before = path.stat().st_mtime_ns
     locking.update(path, lambda lock: lock)
     assert path.stat().st_mtime_ns == before
+
+
+def test_a_lock_that_cannot_be_written_is_told_with_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "not-there" / locking.NAME
+    with pytest.raises(TailwartError) as caught:
+        locking.trust(path, "x86_64", Binary("a" * 64))
+    assert str(path) in caught.value.what
+    assert "writable" in caught.value.remedy

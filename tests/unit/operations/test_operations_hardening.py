@@ -69,7 +69,14 @@ def test_a_bare_host_lacks_everything() -> None:
         (socket("udp UNCONN 0 0 127.0.0.53%lo:53", '"systemd-resolve",pid=7,fd=6'), ""),
         (socket("tcp LISTEN 0 511 [::1]:6010", '"redis",pid=7,fd=6'), ""),
         (socket("udp UNCONN 0 0 0.0.0.0:41641", '"tailscaled",pid=7,fd=6'), ""),
-        ("socket udp UNCONN 0 0 0.0.0.0:51820 0.0.0.0:*", ""),
+        ("socket udp UNCONN 0 0 0.0.0.0:51820 0.0.0.0:*", "the kernel on udp port 51820"),
+        (socket("tcp LISTEN 0 511 *:9090", '"systemd",pid=1,fd=48'), "systemd on tcp port 9090"),
+        (
+            socket("tcp LISTEN 0 511 *:9090", '"cockpit-tls",pid=7,fd=3),("systemd",pid=1,fd=48'),
+            "cockpit-tls on tcp port 9090",
+        ),
+        (socket("tcp LISTEN 0 511 0.0.0.0:111", '"systemd",pid=1,fd=48'), ""),
+        (socket("tcp LISTEN 0 511 *:22", '"systemd",pid=1,fd=48'), ""),
         ("container shop-web-1 shop", "the container shop-web-1"),
         ("container registry", "the container registry"),
         ("container tailwart-edge tailwart-edge", ""),
@@ -77,6 +84,22 @@ def test_a_bare_host_lacks_everything() -> None:
 )
 def test_services_and_containers_of_others_are_seen(fact: str, stranger: str) -> None:
     assert state_of(EDGE, report(*FACTS, fact)).strangers == ((stranger,) if stranger else ())
+
+
+def test_without_names_of_processes_a_socket_says_nothing() -> None:
+    facts = [*without("socket"), "socket udp UNCONN 0 0 0.0.0.0:51820 0.0.0.0:*"]
+    assert state_of(EDGE, report(*facts)).strangers == ()
+
+
+def test_a_host_that_lets_root_in_by_no_means_keeps_it_so() -> None:
+    assert "PermitRootLogin" not in texts.SSHD
+
+
+def test_a_removal_that_was_interrupted_is_known_by_its_record_until_nothing_else_is_left() -> None:
+    lines = switch.REMOVE.strip().splitlines()
+    assert texts.RECORD not in switch.REMOVE
+    assert lines[-1] == f"rm -rf {texts.DIRECTORY}"
+    assert texts.RECORD.startswith(f"{texts.DIRECTORY}/")
 
 
 @dataclass

@@ -48,11 +48,11 @@ def test_a_given_key_is_used_as_it_is_and_nothing_is_asked() -> None:
         assert api.faults.requests == []
 
 
-def test_an_oauth_secret_in_place_of_an_auth_key_mints_one_and_stays_here() -> None:
+@pytest.mark.parametrize("parameters", ["", "?ephemeral=false&preauthorized=true"])
+def test_an_oauth_secret_in_place_of_an_auth_key_mints_one_and_stays_here(parameters: str) -> None:
+    secret = CREDENTIALS.client_secret + parameters
     with serving("{}") as api:
-        env = environment(
-            api, ts_oauth_client_id=None, ts_oauth_client_secret=None, ts_authkey=CREDENTIALS.client_secret
-        )
+        env = environment(api, ts_oauth_client_id=None, ts_oauth_client_secret=None, ts_authkey=secret)
         assert minting.sidecar_key(env).get_secret_value() == KEY
 
 
