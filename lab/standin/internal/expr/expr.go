@@ -25,7 +25,7 @@ var variables = strings.Fields(`asn authenticated_as body country domain email h
 last_error last_status listener local local_ip local_port location method mx name notify_num octets path path_query port
 priority protocol query queue_age queue_name raw rcpt rcpt_domain received_from_ip received_via_port recipients remote_ip
 remote_ip_ptr remote_port retry_num reverse_ip scheme sender sender_domain size source subject to url value
-env_from env_from_domain env_to from from_domain ip_reverse sld`)
+env_from env_from.domain env_to from from.domain ip_reverse sld`)
 
 var constants = strings.Fields(`relaxed strict disable optional require ipv4_only ipv6_only ipv6_then_ipv4 ipv4_then_ipv6
 hourly daily weekly login plain xoauth2 oauthbearer mixer stanag4406 nsep`)
@@ -88,6 +88,9 @@ func Compile(source string) (*vm.Program, error) {
 			return "found"
 		case base[word] == nil && !slices.Contains(functions, word):
 			unknown = cmp.Or(unknown, word)
+		case strings.Contains(word, "."):
+			// The library takes a dot for a member; such a variable means nothing here.
+			return strings.ReplaceAll(word, ".", "_")
 		}
 		return word
 	})

@@ -103,7 +103,7 @@ def _trusted(senders: tuple[str, ...]) -> Iterator[DesiredObject]:
             "condition": {
                 "match": (
                     {
-                        "if": f"$DMARC_POLICY_ALLOW && ({_among(senders, 'from', 'from_domain')})",
+                        "if": f"$DMARC_POLICY_ALLOW && ({_among(senders, 'from', 'from.domain')})",
                         "then": f"'{TRUSTED}'",
                     },
                 ),
