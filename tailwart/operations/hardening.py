@@ -7,6 +7,7 @@ disarms it. A run that dies in between leaves that to the host, and the next run
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
@@ -28,6 +29,9 @@ from tailwart.runner import Runner
 
 Prove = Callable[[], None]
 """Opens a new SSH connection to the host, as the operator would; raises `TailwartError` or `TimeoutError`."""
+
+PAUSES = (1.0, 4.0)
+"""Seconds between the attempts to prove a change. All of them end long before the host takes it back by itself."""
 
 _INSTALL = f"{SETTLE}apt update; apt --no-install-recommends install"
 
@@ -71,7 +75,7 @@ def enforce(run: Runner, role: HostRole, prove: Prove, seconds: int = WINDOW) ->
     hostfiles.write(run, (*plan.support(seconds), *plan.staged(role, state)))
     change(run)
     try:
-        prove()
+        _proven(prove)
     except (TailwartError, TimeoutError) as problem:
         _take_back(run)
         raise _not_let_in(problem) from problem
@@ -92,6 +96,15 @@ def enforce(run: Runner, role: HostRole, prove: Prove, seconds: int = WINDOW) ->
             "or /etc/ssh/sshd_config lacks `Include /etc/ssh/sshd_config.d/*.conf` as its first line; or exempt the "
             "host with HARDEN_SKIP",
         )
+
+
+def _proven(prove: Prove) -> None:
+    """An sshd that is being reloaded, or a busy host, may drop a connection that it would let in a moment later."""
+    for pause in PAUSES:
+        with suppress(TailwartError, TimeoutError):
+            return prove()
+        time.sleep(pause)
+    return prove()
 
 
 def change(run: Runner) -> None:

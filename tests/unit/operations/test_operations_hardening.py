@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -129,6 +130,30 @@ def locked_out() -> None:
     raise TailwartError("SSH to root@192.0.2.7:22 failed")
 
 
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardening, "PAUSES", (0.0, 0.0))
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_connection_that_a_reloading_sshd_drops_is_tried_again() -> None:
+    attempts: list[str] = []
+
+    def dropped_once() -> None:
+        attempts.append("tried")
+        if len(attempts) == 1:
+            raise TailwartError("Connection reset by peer")
+
+    host = Host(report(*FACTS))
+    # The scripted host goes on reporting what it had before: here only that the change was kept is of interest.
+    with suppress(TailwartError):
+        hardening.enforce(host, EDGE, dropped_once)
+    assert len(attempts) == 2
+    assert switch.COMMIT in host.scripts
+    assert not host.taken_back
+
+
+@pytest.mark.usefixtures("_at_once")
 def test_a_change_that_no_new_connection_survives_is_taken_back_and_never_kept() -> None:
     host = Host(report(*FACTS))
     with pytest.raises(TailwartError, match="does not let the operator in") as caught:
