@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -16,9 +17,23 @@ from lab import programs
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nothing holds, on either family and with either protocol.
+
+    Below the range from which the kernel serves outgoing connections: one of those would take it before the program
+    that is started on it, on a machine where many tests run side by side. Above the lab's own ports.
+    """
+    while True:
+        port = 25000 + secrets.randbelow(7000)
+        with socket.socket(socket.AF_INET6) as stream, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as datagram:
+            # Both families at once: a port that only 127.0.0.1 holds is refused as well.
+            for each in (stream, datagram):
+                each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            try:
+                stream.bind(("::", port))
+                datagram.bind(("::", port))
+            except OSError:
+                continue
+        return port
 
 
 def program(name: str, remedy: str) -> str:

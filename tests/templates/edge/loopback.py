@@ -19,12 +19,6 @@ from tests.waiting import until
 PROXY_V2 = b"\r\n\r\n\x00\r\nQUIT\n"
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass
 class Upstream:
     """Accepts connections on loopback, greets first as a mail server does, and keeps what each client sent."""

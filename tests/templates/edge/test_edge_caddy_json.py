@@ -13,7 +13,8 @@ import pytest
 
 from tailwart.edge.caddy_config import EdgeRoutes, document, render, same_meaning
 from tailwart.network import DEFAULT_SERVICES, Services, ports
-from tests.templates.edge.loopback import PROXY_V2, Edge, Upstream, client_hello, free_port
+from tests.daemons import free_port
+from tests.templates.edge.loopback import PROXY_V2, Edge, Upstream, client_hello
 from tests.waiting import until
 
 HOST = "stalwart.tail1234.ts.net"

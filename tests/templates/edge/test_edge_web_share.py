@@ -17,7 +17,7 @@ from tailwart.edge.caddy_config import WEB_HTTPS_PORT
 from tailwart.edge.plan import EdgePlan
 from tailwart.errors import TailwartError
 from tailwart.runner import Completed
-from tests.templates.edge.loopback import free_port
+from tests.daemons import free_port
 from tests.unit.edge.host_report import PLAN
 from tests.waiting import until
 
