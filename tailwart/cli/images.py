@@ -28,7 +28,7 @@ def lock(check: bool) -> None:
 def outdated(as_json: bool) -> None:
     """What has newer versions, known security fixes first; exit code 1 when there are any, 2 when a look-up failed.
 
-    Asks image registries, a Go module proxy and GitHub's advisories; nothing is changed.
+    Asks image registries, and GitHub for versions and advisories; nothing is changed.
     """
     from tailwart.cli.commands import images as commands
 

@@ -347,15 +347,9 @@ class Environment(BaseModel):
         "https://mirror.example.org",
         None,
     )
-    go_proxy_url: v.SecureUrl = _key(
-        "Versions",
-        "Where `tailwart outdated` asks for versions of Caddy.",
-        "https://proxy.golang.org",
-        "https://proxy.golang.org",
-    )
     github_api_url: v.SecureUrl = _key(
         "Versions",
-        "Where `tailwart outdated` asks for security advisories.",
+        "Where `tailwart outdated` asks for versions of Caddy and security advisories.",
         "https://api.github.com",
         "https://api.github.com",
     )

@@ -16,9 +16,9 @@ from tailwart.supply.http import get, succeed
 from tailwart.supply.registry import Image, Registry
 from tailwart.supply.versions import Advisory, concerning, newest
 
-CADDY_MODULE = "github.com/caddyserver/caddy/v2"
 # Program → the repository whose advisories concern it.
 _ADVISORIES = {"stalwart": "stalwartlabs/stalwart", "tailscale": "tailscale/tailscale", "caddy": "caddyserver/caddy"}
+_L4_REPOSITORY = L4_MODULE.removeprefix("github.com/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +52,24 @@ class Sources:
         """The tags of an image's repository."""
         return self._registry.tags(image)
 
-    def module(self, path: str) -> list[str]:
-        """The versions of a Go module."""
-        url = f"{self._environment.go_proxy_url}/{path}/@v/list"
-        return succeed(get(self._session, url), f"asking for versions of {path}", "check GO_PROXY_URL").text.split()
+    def releases(self, repository: str) -> list[str]:
+        """The newest tags of a repository on GitHub."""
+        url = f"{self._environment.github_api_url}/repos/{repository}/tags?per_page=100"
+        return [str(one["name"]) for one in self._listed(url, f"asking for versions of {repository}") if "name" in one]
 
     def advisories(self, repository: str) -> list[dict[str, Any]]:
         """The published security advisories of a repository on GitHub."""
         url = f"{self._environment.github_api_url}/repos/{repository}/security-advisories?state=published&per_page=100"
-        response = get(self._session, url, {"Accept": "application/vnd.github+json"})
-        answer = succeed(response, f"asking for advisories of {repository}", "check GITHUB_API_URL")
+        return self._listed(url, f"asking for advisories of {repository}")
+
+    def _listed(self, url: str, what: str) -> list[dict[str, Any]]:
+        answer = succeed(
+            get(self._session, url, {"Accept": "application/vnd.github+json"}), what, "check GITHUB_API_URL"
+        )
         try:
             found = answer.json()
         except ValueError as error:
-            raise TailwartError(
-                f"asking for advisories of {repository} got no JSON",
-                seen=answer.text[:80],
-                remedy="check GITHUB_API_URL",
-            ) from error
+            raise TailwartError(f"{what} got no JSON", seen=answer.text[:80], remedy="check GITHUB_API_URL") from error
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
@@ -110,13 +110,13 @@ def _caddy(environment: Environment, lock: Lock, sources: Sources) -> Iterator[C
             "caddy",
             version,
             "remove it from images.lock",
-            lambda: newest(version, sources.module(CADDY_MODULE)),
+            lambda: newest(version, sources.releases(_ADVISORIES["caddy"])),
             sources,
         )
     inputs = ImageInputs("", "", environment.caddy_plugins)
     l4 = inputs.modules[0].partition("@")[2]
     yield _looked_up(
-        "caddy-l4", l4, f"CADDY_PLUGINS={L4_MODULE}@…", lambda: newest(l4, sources.module(L4_MODULE)), sources
+        "caddy-l4", l4, f"CADDY_PLUGINS={L4_MODULE}@…", lambda: newest(l4, sources.releases(_L4_REPOSITORY)), sources
     )
 
 

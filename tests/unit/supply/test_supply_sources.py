@@ -1,4 +1,4 @@
-"""Registries, a module proxy and advisories, served on loopback: what is asked, and what is made of the answers."""
+"""Registries, versions and advisories, served on loopback: what is asked, and what is made of the answers."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_tags_come_in_pages() -> None:
 
 
 def environment(tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = write(tmp_path, REGISTRY_URL=services.url, GO_PROXY_URL=services.url, GITHUB_API_URL=services.url)
+    path = write(tmp_path, REGISTRY_URL=services.url, GITHUB_API_URL=services.url)
     monkeypatch.setenv("TAILWART_ENV", str(path))
     return path
 
@@ -148,8 +148,10 @@ def test_outdated_names_security_fixes_first_and_says_what_it_could_not_learn(
         flaw = {"vulnerable_version_range": "< 2.11.3", "patched_versions": "2.11.3"}
         services.answers = {
             "/v2/stalwartlabs/stalwart/tags/list?n=1000": {"tags": ["v0.16.999", "v0.17.0", "latest"]},
-            "/github.com/caddyserver/caddy/v2/@v/list": b"v2.11.2\nv2.11.9\nv2.12.0-beta.1\n",
-            "/github.com/mholt/caddy-l4/@v/list": b"v0.1.2\n",
+            "/repos/caddyserver/caddy/tags?per_page=100": [
+                {"name": name} for name in ("v2.12.0-beta.1", "v2.11.9", "v2.11.2")
+            ],
+            "/repos/mholt/caddy-l4/tags?per_page=100": [{"name": "v0.1.2"}],
             "/repos/caddyserver/caddy/security-advisories?state=published&per_page=100": [
                 {
                     "ghsa_id": "GHSA-x",
