@@ -35,7 +35,12 @@ def test_reports_and_container_logs_show_no_secret(deployed: Path) -> None:
 @pytest.mark.leaves_deployed
 @pytest.mark.parametrize("host", ["mailbox", "edge-1", "backends"])
 def test_files_with_secrets_are_readable_by_root_alone(deployed: Path, host: str) -> None:
-    for secret in secret_values(environment_of(deployed)):
+    environment = environment_of(deployed)
+    secrets = secret_values(environment)
+    if host == "backends" and environment.s3_access_key:
+        # A store logs which key a request came with, by its id, as an authentication log names users.
+        secrets -= {environment.s3_access_key.get_secret_value()}
+    for secret in secrets:
         command = "grep -rlF -f - /opt /etc/docker /root /tmp /var/log 2>/dev/null | xargs -r stat -c '%a %U %n'"
         found = hosts.exec(host, ["sh", "-c", command], stdin=secret.encode(), check=False).stdout.decode()
         wide = [line for line in found.splitlines() if not line.startswith(("600 root", "400 root"))]
