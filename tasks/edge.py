@@ -37,7 +37,7 @@ def deploy() -> None:
 
     def key() -> SecretStr | None:
         # Loaded where a node has to join: a run that changes nothing asks no API.
-        from tailwart.tailnet.minting import edge_key  # noqa: PLC0415
+        from tailwart.tailnet.minting import edge_key  # noqa: PLC0415 - only a node that joins needs it
 
         return edge_key(environment)
 

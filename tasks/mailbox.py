@@ -41,7 +41,7 @@ def deploy() -> None:
 
     def key() -> SecretStr:
         # Loaded where a node has to join: a run that changes nothing asks no API.
-        from tailwart.tailnet.minting import sidecar_key  # noqa: PLC0415
+        from tailwart.tailnet.minting import sidecar_key  # noqa: PLC0415 - only a node that joins needs it
 
         return sidecar_key(environment)
 
