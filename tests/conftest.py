@@ -8,6 +8,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A loaded machine makes single examples slow; that says nothing about the code.
+settings.register_profile("loaded", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")
 
 # Layers whose needs the Makefile installs or builds. The verification of an installation skips the roles it lacks.
 NOTHING_SKIPPED = ("unit", "contract", "templates", "plans", "lab")

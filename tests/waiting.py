@@ -10,11 +10,14 @@ T = TypeVar("T")
 
 
 def until(attempt: Callable[[], T | None], what: str, seconds: float = 30, pause: float = 0.2) -> T:
-    """The first result of ``attempt`` that is neither None nor False; fails with ``what`` after ``seconds``."""
+    """The first result of ``attempt`` that holds; fails with ``what`` after ``seconds``.
+
+    An empty answer (an empty list, a command that printed nothing) is none yet, like False and None.
+    """
     deadline = time.monotonic() + seconds
     while True:
         result = attempt()
-        if result is not None and result is not False:
+        if result:
             return result
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}")
