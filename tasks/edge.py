@@ -14,7 +14,6 @@ from pyinfra import host
 
 from tailwart.connectors.shell import prove_login
 from tailwart.edge import plan as edge_plan
-from tailwart.edge.join import join_tailnet
 from tailwart.edge.resolver import UNIT as RESOLVER
 from tailwart.edge.serve import serve
 from tailwart.edge.share import give_https_back, share_https
@@ -22,6 +21,7 @@ from tailwart.environment import lock, selected_path
 from tailwart.facts.host import expect
 from tailwart.hosts.hardening.plan import HostRole
 from tailwart.operations import engine, hardening, systemd
+from tailwart.operations.membership import join_tailnet
 
 
 def deploy() -> None:
@@ -42,7 +42,7 @@ def deploy() -> None:
         return edge_key(environment)
 
     # Before the edge: a resolver that knows the tailnet's names is copied into its container at the start.
-    join_tailnet(name=f"Edge: on the tailnet with {plan.membership.tag}", plan=plan, key=key)
+    join_tailnet(name=f"Edge: on the tailnet with {plan.membership.tag}", desired=plan.membership, watch=watch, key=key)
 
     if plan.caddyfile:
         # Before the edge: two programs cannot both listen on :443.

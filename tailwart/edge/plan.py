@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from tailwart.edge import image, listeners, resolver, tailnet
+from tailwart.edge import image, listeners, resolver
 from tailwart.edge.caddy_config import ADMIN_SOCKET, EdgeRoutes, render, same_meaning
 from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
-from tailwart.edge.tailnet import Membership
 from tailwart.environment import Edge, Environment
+from tailwart.hosts import membership
 from tailwart.hosts.files import HostDirectory, HostFile, pending
+from tailwart.hosts.membership import Membership
 from tailwart.hosts.project import ComposeProject, Service
 from tailwart.hosts.project import drift as project_drift
 from tailwart.hosts.report import HostReport, Probe
@@ -88,7 +89,7 @@ class EdgePlan:
                     ("config", running_config()),
                     ("pid", f"docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER} 2>/dev/null"),
                     ("listeners", "ss -Hlntp"),
-                    ("tailscale", tailnet.STATUS),
+                    *membership.WATCH.probes,
                     ("web-path", f"cat {WEB_PATH} 2>/dev/null"),
                     *((("caddyfile", f"cat {shlex.quote(self.caddyfile)}"),) if self.caddyfile else ()),
                 ),
@@ -118,7 +119,7 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
             environment.caddy_plugins,
             environment.caddy_sha256 or "",
         ),
-        membership=Membership(environment.ts_tailnet, environment.tag_edge, environment.ts_login_server or ""),
+        membership=Membership(environment.ts_tailnet, (environment.tag_edge,), environment.ts_login_server or ""),
         caddyfile=edge.web or "",
         ipv6=edge.ipv6 is not None,
         memory=environment.edge_memory,

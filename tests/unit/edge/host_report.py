@@ -11,9 +11,9 @@ from tailwart.edge import resolver
 from tailwart.edge.caddy_config import EdgeRoutes, render
 from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
 from tailwart.edge.plan import EdgePlan
-from tailwart.edge.tailnet import Membership
 from tailwart.hosts.files import HostFile
 from tailwart.hosts.hardening.plan import HostRole
+from tailwart.hosts.membership import Membership
 from tailwart.hosts.project import record
 from tailwart.hosts.report import HEADER, TRAILER, HostReport, parse
 from tests.unit.operations import hardened
@@ -22,7 +22,7 @@ from tests.unit.operations.systemctl import shown
 PLAN = EdgePlan(
     routes=EdgeRoutes("stalwart.tail1234.ts.net", ("example.org",)),
     inputs=ImageInputs("debian:trixie-slim", "https://caddyserver.com/api/download"),
-    membership=Membership("tail1234.ts.net", "tag:reverse-proxy"),
+    membership=Membership("tail1234.ts.net", ("tag:reverse-proxy",)),
     ipv6=True,
 )
 PID = 4711

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from tailwart.edge.tailnet import Membership, Step, no_key, step, up
 from tailwart.errors import TailwartError
+from tailwart.hosts.membership import Membership, Step, addresses, no_key, step, up
 from tests.unit.edge.host_report import ON_TAILNET
 
-DESIRED = Membership("tail1234.ts.net", "tag:reverse-proxy", "https://headscale.example.org")
+DESIRED = Membership("tail1234.ts.net", ("tag:reverse-proxy",), "https://headscale.example.org")
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,21 @@ def test_the_tag_is_spelled_out_for_tailscale_and_not_for_headscale(key: str, sp
 def test_without_a_key_the_remedy_is_the_command_to_join_by_hand() -> None:
     assert "tailscale up" in no_key(DESIRED).remedy
     assert "TS_EDGE_AUTHKEY" in no_key(DESIRED).remedy
+
+
+def test_a_node_under_another_name_than_the_settings_give_it_is_refused() -> None:
+    named = replace(DESIRED, name="stores")
+    node = {**ON_TAILNET, "Self": {"Tags": ["tag:reverse-proxy"], "DNSName": "stores-1.tail1234.ts.net."}}
+    with pytest.raises(TailwartError, match="another name") as caught:
+        step(named, True, 0, json.dumps(node))
+    assert "stores.tail1234.ts.net" in caught.value.expected
+    node["Self"] = {"Tags": ["tag:reverse-proxy"], "DNSName": "stores.tail1234.ts.net."}
+    assert step(named, True, 0, json.dumps(node)) is Step.NOTHING
+    assert "--hostname=stores" in up(named, "hskey-auth-a")
+
+
+def test_addresses_are_those_of_a_running_node() -> None:
+    node = {"BackendState": "Running", "Self": {"TailscaleIPs": ["fd7a:115c:a1e0::5", "100.64.0.5"]}}
+    assert addresses(json.dumps(node)) == ("100.64.0.5", "fd7a:115c:a1e0::5")
+    assert addresses(json.dumps({**node, "BackendState": "Stopped"})) == ()
+    assert addresses("") == ()
