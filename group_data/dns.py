@@ -13,6 +13,15 @@ dns_exclude: list[str] = []
 dns_spf: list[str] = []
 dns_spf_remove: list[str] = []
 
+# The step of DMARC: "none", "quarantine", "reject", or one per domain. None keeps what stands; a new domain starts at
+# "none". `tailwart dns check` says when the next step is due.
+#     dns_dmarc = {"example.org": "reject", "*": "quarantine"}
+dns_dmarc: str | dict[str, str] | None = None
+
+# The name of this installation in the mark that it leaves in each zone (`_tailwart`); DOMAIN without one. Only needed
+# where two installations with the same DOMAIN share a zone.
+dns_owner: str | None = None
+
 # DANE (TLSA). Only for a signed zone, and with this role run after every renewal of the certificate.
 dns_tlsa = False
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
-from tailwart.dns import spf, zonefile
+from tailwart.dns import dmarc, spf, zonefile
 from tailwart.dns.overrides import Overrides, none
 from tailwart.errors import TailwartError
 from tailwart.network import DEFAULT_SERVICES, HTTPS, HTTPS_LABELS, Services, ports
@@ -42,7 +42,8 @@ class Intent:
     ``services`` are the mail services; with ``web_mail`` an edge serves https://mail.DOMAIN (`JMAP_VHOST`).
     ``ipv6_withheld`` says why no AAAA may be published, empty when it may; ``ipv6_unknown`` that the reason is
     ignorance, so that one that stands is not removed either. ``missing`` explains what is not known. With
-    ``server_publishes_dkim`` the server rotates its keys itself and needs the old ones for a while.
+    ``server_publishes_dkim`` the server rotates its keys itself and needs the old ones for a while. ``owner`` is the
+    installation's name in its mark (`marks`), empty for a zone that is only looked at.
     """
 
     zone: str
@@ -61,6 +62,7 @@ class Intent:
     ipv6_unknown: bool = False
     missing: tuple[str, ...] = ()
     overrides: Overrides = field(default_factory=none)
+    owner: str = ""
 
     @property
     def mail_host(self) -> str:
@@ -105,6 +107,11 @@ class Desired:
     warnings: tuple[str, ...] = ()
     withheld: frozenset[tuple[str, str]] = frozenset()
 
+    @property
+    def chosen(self) -> frozenset[tuple[str, str]]:
+        """The record sets that the owner wrote himself (`dns_records`)."""
+        return frozenset(self.intent.overrides.replacements(self.intent.zone, self.intent.main))
+
 
 def desire(intent: Intent) -> Desired:
     """The desired zone. Raises `TailwartError` for a zone text or an override that cannot be read."""
@@ -126,7 +133,7 @@ def desire(intent: Intent) -> Desired:
         )
     base = [entry for entry in base if intent.overrides.tlsa or entry.type != "TLSA"]
     records = list(_with_edges(intent, base, missing, warnings))
-    records = [_with_senders(intent, entry) for entry in records]
+    records = [_first_step(intent, _with_senders(intent, entry)) for entry in records]
     records += _caa(intent, missing)
     records = list(_overridden(intent, records))
     return Desired(
@@ -137,6 +144,11 @@ def desire(intent: Intent) -> Desired:
         warnings=(*warnings, *_sender_warnings(intent)),
         withheld=frozenset(withheld),
     )
+
+
+def unmarked(desired: Desired) -> Desired:
+    """The same without the installation's mark, for a zone that is only looked at: mail does not need it."""
+    return replace(desired, intent=replace(desired.intent, owner=""))
 
 
 def caa_issuer(directory: str) -> str:
@@ -217,6 +229,14 @@ def _with_senders(intent: Intent, entry: Record) -> Record:
     extra = intent.spf_terms if entry.name == APEX or intent.direct_delivery else ()
     value = spf.merge([entry.value], extra, intent.overrides.spf_remove)
     return record(intent.zone, entry.name, "TXT", value, entry.ttl)
+
+
+def _first_step(intent: Intent, entry: Record) -> Record:
+    """DMARC as it begins for a domain without a record; `zoneplan.compare` knows what stands already."""
+    if entry.rrset != (dmarc.NAME, "TXT") or not dmarc.is_dmarc(entry.value):
+        return entry
+    text = dmarc.merged(entry.value, (), asked=intent.overrides.dmarc_step(intent.zone))
+    return record(intent.zone, entry.name, "TXT", text, entry.ttl)
 
 
 def _sender_warnings(intent: Intent) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tailwart.dns import spf
+from tailwart.dns import marks, spf
 from tailwart.dns.ownership import purpose
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
@@ -83,8 +83,12 @@ def _single(plan: ZonePlan) -> Iterator[TailwartError]:
                 found[entry.name].append(entry)
         for name, records in found.items():
             if len(records) > 1:
-                stuck = next((entry for entry in records if entry.locked), records[-1])
-                owner = "a product of the provider holds it" if stuck.locked else "it is excluded in group_data/dns.py"
+                stuck = next((e for e in records if e.locked or e.key in plan.ours.others), records[-1])
+                owner = "it is excluded in group_data/dns.py"
+                if stuck.locked:
+                    owner = "a product of the provider holds it"
+                elif stuck.key in plan.ours.others:
+                    owner = f"the installation {', '.join(marks.owners(plan.live, stuck))} published it"
                 yield TailwartError(
                     f"{name} of {plan.zone} would have {len(records)} {kind.upper()} records",
                     seen="; ".join(entry.value for entry in records),

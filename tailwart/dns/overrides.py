@@ -10,13 +10,15 @@ Keys are `name TYPE`, the name relative to the main domain; names of an extra do
 from __future__ import annotations
 
 import difflib
+import re
 import runpy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from tailwart.dns.dmarc import STEPS
 from tailwart.errors import TailwartError
 from tailwart.providers.record import relative
 
@@ -31,7 +33,8 @@ class Overrides:
     ``records`` replaces a record set (an empty list publishes none), ``exclude`` leaves record sets alone altogether,
     ``spf`` and ``spf_remove`` are terms, ``tlsa`` publishes DANE records (needs DNSSEC), ``caa`` binds issuance to the
     ACME account (``caa_issuer`` where the CA's name does not follow from its directory, ``caa_account_uris`` further
-    accounts, such as the web server's), ``allow_deletions`` allows a plan that deletes much.
+    accounts, such as the web server's), ``allow_deletions`` allows a plan that deletes much. ``dmarc`` is the step of
+    each domain's DMARC policy, `*` for all others; ``owner`` the installation's name in its mark, DOMAIN without one.
     """
 
     records: Mapping[str, tuple[str, ...]]
@@ -43,6 +46,12 @@ class Overrides:
     caa_issuer: str | None = None
     caa_account_uris: tuple[str, ...] = ()
     allow_deletions: bool = False
+    dmarc: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+
+    def dmarc_step(self, zone: str) -> str | None:
+        """The DMARC policy that is asked for; None: what stands is kept, and a new domain starts at `none`."""
+        return self.dmarc.get(zone, self.dmarc.get("*"))
 
     def excludes(self, zone: str, name: str, rtype: str, main: str) -> bool:
         """Whether a record set of ``zone`` is none of our business."""
@@ -73,7 +82,7 @@ def from_data(data: Mapping[str, Any]) -> Overrides:
 
     Raises `TailwartError` for a ``dns_`` variable that does not exist or has a value of the wrong kind.
     """
-    known = {field.name for field in fields(Overrides)}
+    known = {each.name for each in fields(Overrides)}
     chosen: dict[str, Any] = {"records": {}}
     for variable, value in data.items():
         if not variable.startswith(PREFIX):
@@ -131,7 +140,33 @@ def _typed(variable: str, name: str, value: Any) -> Any:
         return {str(key): _texts(variable, values) for key, values in value.items()}
     if name == "caa_issuer":
         return None if value is None else str(value)
+    if name == "owner":
+        return _owner(variable, value)
+    if name == "dmarc":
+        return _steps(variable, value)
     return _texts(variable, value)
+
+
+def _steps(variable: str, value: Any) -> dict[str, str]:
+    if value is None:
+        return {}
+    chosen = (
+        {str(key).lower(): str(step) for key, step in value.items()} if isinstance(value, Mapping) else {"*": value}
+    )
+    if any(step not in STEPS for step in chosen.values()):
+        raise TailwartError(
+            f"{PATH}: {variable}",
+            seen=repr(value),
+            expected=f'one of {", ".join(STEPS)}, or one per domain: {{"example.org": "quarantine"}}; None keeps what '
+            "stands",
+        )
+    return chosen
+
+
+def _owner(variable: str, value: Any) -> str | None:
+    if value is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,63}", str(value)):
+        raise TailwartError(f"{PATH}: {variable}", seen=repr(value), expected="up to 63 letters, digits, dots, hyphens")
+    return None if value is None else str(value)
 
 
 def _texts(variable: str, value: Any) -> tuple[str, ...]:

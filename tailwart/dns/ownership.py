@@ -9,9 +9,10 @@ earlier run published (`Ledger`). Everything else is foreign.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tailwart.dns import spf
+from tailwart.dns import marks, spf
 from tailwart.dns.desired import Desired, is_dkim, is_ed25519
 from tailwart.providers.record import APEX, Key, Record
 
@@ -37,11 +38,33 @@ Slot = tuple[str, str, str]
 class Ledger:
     """What earlier runs published in a zone: records exactly, and the SPF terms that were ours at each name.
 
-    Its loss costs nothing but the removal of records that nobody wants any more; they then stay and are named foreign.
+    ``others`` are the live records that another installation's mark claims. What is lost with the file, the zone's own
+    mark brings back (`recovered`); without either, records that nobody wants any more stay and are named foreign.
     """
 
     records: frozenset[Key] = frozenset()
     spf: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    others: frozenset[Key] = frozenset()
+
+
+def recovered(ledger: Ledger, live: Iterable[Record], owner: str) -> Ledger:
+    """The ledger with what the marks of a live zone say, ours and those of other installations."""
+    records, terms, others = set(ledger.records), {name: set(own) for name, own in ledger.spf.items()}, set()
+    present = list(live)
+    for mark in marks.found(present):
+        held = [entry for entry in present if mark.holds(entry.key)]
+        if mark.owner != owner:
+            others |= {entry.key for entry in held}
+            continue
+        records |= {entry.key for entry in held}
+        for entry in filter(is_spf, present):
+            own = {term for term in spf.same_terms(entry.value) if marks.digest(entry.name, term) in mark.terms}
+            terms.setdefault(entry.name, set()).update(own)
+    return Ledger(
+        frozenset(records),
+        {name: tuple(sorted(own)) for name, own in terms.items() if own},
+        frozenset(others - records),
+    )
 
 
 def slot(entry: Record) -> Slot:
@@ -57,6 +80,8 @@ def purpose(entry: Record) -> str:
         return ""
     if is_spf(entry):
         return "spf"
+    if mark := marks.parse(entry):
+        return f"mark {mark.owner}"
     tag = entry.value.split(";", 1)[0].replace(" ", "").lower()
     if is_dkim(entry):
         return "dkim"
@@ -86,6 +111,8 @@ class Ownership:
         self._replaced = set(intent.overrides.replacements(intent.zone, intent.main))
         types = [rtype for rtype in ADDRESS_TYPES if rtype != "AAAA" or not intent.ipv6_unknown]
         self._slots |= {(name, rtype, "") for name in intent.edge_names for rtype in types}
+        if intent.owner:
+            self._slots.add((marks.NAME, "TXT", f"mark {intent.owner}"))
         self._has_rsa = any(is_dkim(entry) and not is_ed25519(entry) for entry in desired.records)
 
     def manages(self, entry: Record) -> bool:
@@ -107,7 +134,11 @@ class Ownership:
         return entry.key in self._ledger.records and self.may_touch(entry)
 
     def may_touch(self, entry: Record) -> bool:
-        """False for ACME names, the zone's SOA and NS, what only the provider changes, and what the owner excluded."""
+        """False for ACME names, the zone's SOA and NS, what the provider alone changes, the owner excluded, or another
+        installation published.
+        """
+        if entry.key in self._ledger.others:
+            return False
         if entry.locked or is_acme(entry.name) or (entry.name == APEX and entry.type in {"SOA", "NS"}):
             return False
         return not self._intent.overrides.excludes(self._intent.zone, *entry.rrset, main=self._intent.main)

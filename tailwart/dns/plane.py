@@ -171,6 +171,7 @@ def intent(environment: Environment, overrides: Overrides, zone: str, facts: Ser
         ipv6_unknown=ipv6.unknown,
         missing=facts.missing,
         overrides=overrides,
+        owner=overrides.owner or environment.domain,
     )
 
 

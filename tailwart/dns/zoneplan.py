@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tailwart.dns import spf
+from tailwart.dns import dmarc, marks, spf
 from tailwart.dns.desired import Desired
-from tailwart.dns.ownership import Ledger, Ownership, Slot, is_spf, purpose, slot, stale_spf_terms
+from tailwart.dns.ownership import Ledger, Ownership, Slot, is_spf, purpose, recovered, slot, stale_spf_terms
 from tailwart.plan.model import Action, Change, FieldChange, Plan
 from tailwart.providers.record import Key, Record, by_key, record
 
@@ -53,15 +53,21 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     """The plan that brings a live zone to the desired one, foreign records untouched."""
     zone = desired.intent.zone
     live = tuple(sorted(live))
+    ledger = recovered(ledger, live, desired.intent.owner)
     ownership = Ownership(desired, ledger)
     managed = [entry for entry in live if ownership.manages(entry)]
-    merged = by_key(_merged(entry, live, ownership, ledger, zone) for entry in desired.records)
+    merged = by_key(
+        _at_step(_merged(entry, live, ownership, ledger, zone), live, ledger, desired) for entry in desired.records
+    )
     mine = {entry.key for entry in managed} | set(merged)
     foreign = tuple(entry for entry in live if entry.key not in mine)
     records = by_key(_beside(entry, foreign) for entry in merged.values())
     terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
     sides = _Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
-    plan = _assemble(sides, records, Ledger(frozenset(records), terms), ownership)
+    ours = Ledger(frozenset(records) - ledger.others, terms, ledger.others)
+    plan = _assemble(
+        sides, records | by_key(_beside(entry, foreign) for entry in _mark(desired, ours, sides)), ours, ownership
+    )
     # A record that a rule withholds is no accident: it does not count against the share of deletions that is refused.
     lost = tuple(entry for entry in plan.lost if entry.rrset not in desired.withheld)
     warnings = (
@@ -72,12 +78,25 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     return replace(plan, plan=replace(plan.plan, warnings=warnings), complete=desired.complete, lost=lost)
 
 
+def _mark(desired: Desired, ours: Ledger, sides: _Sides) -> Iterable[Record]:
+    """The zone's own note of what is ours, unless the owner wants none (`dns_exclude`)."""
+    intent = desired.intent
+    if not intent.owner or intent.overrides.excludes(intent.zone, marks.NAME, "TXT", main=intent.main):
+        return
+    # What is only unknown now (the mail server cannot be asked) was ours before and still is.
+    kept = frozenset() if desired.complete else frozenset(entry.key for entry in sides.published)
+    terms = ((name, term) for name, own in ours.spf.items() for term in own)
+    keys = {key for key in ours.records | kept if key[0] != marks.NAME}
+    yield marks.render(intent.zone, intent.owner, keys, terms, intent.ttl)
+
+
 def restore(desired: Desired, live: Iterable[Record], ledger: Ledger, snapshot: Iterable[Record]) -> ZonePlan:
     """The plan that brings back a snapshot: every record of it, and nothing under management that it does not hold.
 
     Foreign records that came after the snapshot stay; ACME names and the provider's own groups are left as they are.
     """
     live = tuple(sorted(live))
+    ledger = recovered(ledger, live, desired.intent.owner)
     ownership = Ownership(desired, ledger)
     managed = [entry for entry in live if ownership.manages(entry)]
     saved = by_key(entry for entry in snapshot if ownership.may_touch(entry))
@@ -141,6 +160,17 @@ def _merged(entry: Record, live: tuple[Record, ...], ownership: Ownership, ledge
             merged = text
             break
     return record(zone, entry.name, "TXT", merged, entry.ttl)
+
+
+def _at_step(entry: Record, live: tuple[Record, ...], ledger: Ledger, desired: Desired) -> Record:
+    """A DMARC record at the step that is asked for, else where the domain stands; an owner's own one stays."""
+    intent = desired.intent
+    if purpose(entry) != "dmarc" or entry.name != dmarc.NAME or entry.rrset in desired.chosen:
+        return entry
+    standing = [other.value for other in live if other.name == entry.name and purpose(other) == "dmarc"]
+    own = [value for name, rtype, value in ledger.records if (name, rtype) == entry.rrset and dmarc.is_dmarc(value)]
+    text = dmarc.merged(entry.value, standing, own=own, asked=intent.overrides.dmarc_step(intent.zone))
+    return record(intent.zone, entry.name, "TXT", text, entry.ttl)
 
 
 def _beside(entry: Record, foreign: tuple[Record, ...]) -> Record:
@@ -214,7 +244,7 @@ def _notes(puts: tuple[Record, ...], deletes: tuple[Record, ...]) -> tuple[str, 
     notes = []
     for new in (entry for entry in puts if purpose(entry) == "dmarc"):
         for old in (entry for entry in deletes if purpose(entry) == "dmarc" and entry.name == new.name):
-            was, becomes = _policy(old.value), _policy(new.value)
+            was, becomes = dmarc.step(old.value), dmarc.step(new.value)
             if was != becomes:
                 notes.append(
                     f"DMARC policy of {new.name} changes from {was} to {becomes}; to keep yours, set "
@@ -226,8 +256,3 @@ def _notes(puts: tuple[Record, ...], deletes: tuple[Record, ...]) -> tuple[str, 
             "(such as an edge's web server) needs its account URI in dns_caa_account_uris"
         )
     return tuple(notes)
-
-
-def _policy(text: str) -> str:
-    tags = dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
-    return tags.get("p", "none").strip()

@@ -13,7 +13,7 @@ import dns.reversename
 from tailwart.dns.authority import Server
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
 from tailwart.dns.desired import Desired
-from tailwart.dns.ownership import is_spf
+from tailwart.dns.ownership import purpose
 from tailwart.providers.record import Record, absolute, from_rdata
 
 PUBLIC = ("1.1.1.1", "9.9.9.9")
@@ -69,8 +69,8 @@ def check_records(desired: Desired, server: Server) -> Finding:
 
 
 def _is_in(entry: Record, found: list[Record]) -> bool:
-    if is_spf(entry):
-        return any(is_spf(other) for other in found)  # merged with the owner's own
+    if purpose(entry) in {"spf", "dmarc"}:
+        return any(purpose(other) == purpose(entry) for other in found)  # merged with the owner's own
     return any(other.key == entry.key for other in found)
 
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from tailwart.dns.authority import locate
 from tailwart.dns.check import policy, records, resolving, services, tls
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
-from tailwart.dns.desired import Desired
+from tailwart.dns.desired import Desired, unmarked
 from tailwart.dns.plane import Plane, edge_addresses, sender_terms
 from tailwart.dns.reachability import judge
 from tailwart.environment import Edge, Environment
@@ -26,7 +26,7 @@ def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = 
     findings: list[Finding] = []
     public, problems = locate(resolvers or (() if environment.offline else resolving.PUBLIC))
     findings += [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
-    desired = plane.desired()
+    desired = {zone: unmarked(one) for zone, one in plane.desired().items()}
     served: dict[tuple[str, str], list[Record]] = {}
     connect = services.connecting_once()
     for zone, zone_desired in desired.items():

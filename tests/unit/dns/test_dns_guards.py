@@ -60,9 +60,11 @@ def test_an_include_loop_is_refused() -> None:
 
 
 def test_a_second_dmarc_goes_and_the_policy_change_is_a_warning() -> None:
+    asked = Intent(ZONE, ZONE, edges=(EDGE,), zone_text=PLAIN, overrides=from_data({"dns_dmarc": "reject"}))
     made = plan(
         record(ZONE, "_dmarc", "TXT", "v=DMARC1; p=none; rua=mailto:me@example.net", 3600),
         record(ZONE, "_dmarc", "TXT", "v=DMARC1; p=quarantine", 3600),
+        intent=asked,
     )
     check(made, lambda _: None, ACCEPTED, allow_deletions=True)
     assert sum(entry.name == "_dmarc" for entry in made.final) == 1
