@@ -138,13 +138,27 @@ def plane_turn(plane: str, domain: str) -> Iterator[None]:
 
 
 class PlaneTurn:
-    """The turn for a plane on this machine, ended by the kernel at the latest with this process. Raises `Busy`."""
+    """The turn for a plane on this machine, ended by the kernel at the latest with this process.
+
+    Raises `Busy`, and `TailwartError` where no lock can be kept.
+    """
 
     def __init__(self, plane: str, domain: str, who: str) -> None:
-        path = _state() / f"{plane}-{domain}.lock"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        changed = path.stat().st_mtime if path.exists() else 0.0
-        self._file = path.open("a+")
+        self._path = _state() / f"{plane}-{domain}.lock"
+        try:
+            self._take(who)
+        except OSError as error:
+            raise TailwartError(
+                f"{self._path} cannot be written, so nothing keeps two runs for @plane/{plane} apart",
+                seen=error.strerror or type(error).__name__,
+                expected="a folder for state that this user can write to, with room",
+                remedy=f"make {self._path.parent} writable, or set XDG_STATE_HOME to a folder that is; then run again",
+            ) from None
+
+    def _take(self, who: str) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        changed = self._path.stat().st_mtime if self._path.exists() else 0.0
+        self._file = self._path.open("a+", errors="replace")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -157,8 +171,7 @@ class PlaneTurn:
         self._file.flush()
         self.fresh = time.time() - changed > RECENT
         # The file is as old as the last change.
-        os.utime(path, (changed, changed))
-        self._path = path
+        os.utime(self._path, (changed, changed))
 
     def changing(self) -> None:
         """As in `Turn`; the kernel takes no lock away."""

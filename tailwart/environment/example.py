@@ -8,7 +8,9 @@ from itertools import groupby
 from pydantic.fields import FieldInfo
 
 from tailwart.environment.load import account_key, edge_key, settings
-from tailwart.environment.model import Account, Edge, Environment
+from tailwart.environment.model import Environment
+from tailwart.environment.sections.hosts import Edge
+from tailwart.environment.sections.mail import Account
 from tailwart.fields import example_of
 
 _HEAD = """\

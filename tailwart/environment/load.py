@@ -19,9 +19,11 @@ from pydantic.fields import FieldInfo
 from tailwart import providers
 from tailwart.environment.lock import Lock, beside
 from tailwart.environment.lock import read as read_lock
-from tailwart.environment.model import Account, Edge, Environment
+from tailwart.environment.model import Environment
 from tailwart.environment.problems import EnvironmentProblems, Problem
 from tailwart.environment.rules import contradictions
+from tailwart.environment.sections.hosts import Edge
+from tailwart.environment.sections.mail import Account
 from tailwart.errors import TailwartError
 from tailwart.fields import SECRET_PREFIX, example_of, is_secret
 
@@ -200,7 +202,8 @@ def _shown(key: str, info: FieldInfo | None, value: str | None, message: str) ->
 def _locate(location: tuple[int | str, ...], document: Mapping[str, Any]) -> tuple[str, FieldInfo | None, str | None]:
     first = str(location[0])
     if first == "secrets" and len(location) >= 2:
-        return str(location[1]), Environment.model_fields[first], None
+        name = str(location[1])
+        return name, Environment.model_fields[first], str(document[first].get(name, ""))
     if first in {"edges", "accounts"} and len(location) >= 3:
         item = document[first][int(location[1])]
         attribute = str(location[2])

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from tailwart import providers
 from tailwart.environment.model import Environment
 from tailwart.environment.problems import Problem
+from tailwart.strength import ADMIN_MIN_LENGTH, MIN_LENGTH
 
 
 def contradictions(env: Environment) -> Iterator[Problem]:
@@ -33,8 +34,12 @@ def _mailbox(env: Environment) -> Iterator[Problem]:
         return
     yield from _demand(env, "MAILBOX_SSH is set", "stalwart_admin_password")
     password = env.stalwart_admin_password
-    if password is not None and len(password.get_secret_value()) < 12:
-        yield Problem("STALWART_ADMIN_PASSWORD", "12 characters or more", "short", secret=True)
+    for setting, value, shortest in (
+        ("STALWART_ADMIN_PASSWORD", password, ADMIN_MIN_LENGTH),
+        ("METRICS_PASSWORD", env.metrics_password, MIN_LENGTH),
+    ):
+        if value is not None and len(value.get_secret_value()) < shortest:
+            yield Problem(setting, f"{shortest} characters or more", "short", secret=True)
     if password is not None and (same := _repeated(env, password.get_secret_value())):
         yield Problem("STALWART_ADMIN_PASSWORD", f"a password of its own: {same} has the same", "repeated", secret=True)
     if env.ts_authkey is None and env.ts_oauth_client_secret is None and env.ts_api_key is None:

@@ -158,7 +158,7 @@ class Policy:
                     f"The policy defines {name!r} twice: lines {self.document.line(first.start)} and"
                     f" {self.document.line(item.start)}",
                     expected="one section: which of two counts is not defined",
-                    remedy="join the two in the admin console, then run again",
+                    remedy="join the two, then run again",
                 )
             section.index = index
             if item.node.kind == "other" and item.node.scalar is None:
@@ -193,5 +193,5 @@ def _misfit(document: Document, node: Node, what: str, expected: str) -> Tailwar
         f"Line {document.line(node.start)} of the policy: {what} has the wrong type",
         seen=document.text[node.start : node.start + 40],
         expected=expected,
-        remedy="correct it in the admin console, then run again; nothing was written",
+        remedy="correct that line, then run again; nothing was written",
     )

@@ -104,6 +104,29 @@ def deploy(environment_path: Path, *arguments: str, expect: int = 0) -> Run:
     return run
 
 
+def tailwart(
+    environment_path: Path, *words: str, cwd: Path = ROOT, seconds: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """The `tailwart` command as an operator runs it with the given `.env`, without a terminal."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("tailwart")), *words],
+        cwd=cwd,
+        env={**os.environ, "TAILWART_ENV": str(environment_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def said(environment_path: Path, *words: str, expect: int = 0, cwd: Path = ROOT) -> str:
+    """What a `tailwart` command prints; fails with all that it printed when the exit code is another."""
+    done = tailwart(environment_path, *words, cwd=cwd)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout
+
+
 def secret_values(environment: BaseModel) -> frozenset[str]:
     """Every secret of an environment, nested ones included."""
     found: set[str] = set()

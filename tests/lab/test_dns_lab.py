@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from tailwart.dns.plane import open_provider
 from tailwart.environment import Environment
 from tailwart.providers.definition import Provider
 from tailwart.providers.record import APEX, Record, record
-from tests.lab.deploying import ROOT, Run, deploy, run_pyinfra, variant
+from tests.lab.deploying import Run, deploy, run_pyinfra, tailwart, variant
 from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.leaves_deployed]
@@ -59,16 +57,7 @@ def senders(environment: Environment) -> list[str]:
 
 def command(path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """`tailwart dns …` as a user runs it."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("tailwart")), "dns", *words],
-        cwd=ROOT,
-        env={**os.environ, "TAILWART_ENV": str(path)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    return tailwart(path, "dns", *words)
 
 
 def findings(path: Path) -> list[dict[str, Any]]:

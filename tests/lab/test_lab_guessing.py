@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Any
 from lab import hosts, issuer, topology
 from tailwart.environment import Environment
 from tests.lab import outside
-from tests.lab.deploying import ROOT, deploy, environment_of, variant
+from tests.lab.deploying import deploy, environment_of, said, variant
 from tests.lab.mailbox import shell
 from tests.lab.test_lab_edge import web_server
 
@@ -84,11 +81,7 @@ def fetch(url: str, source: str = outside.WORLD_ADDRESS, login: str = "") -> str
 
 def tailwart(path: Path, *words: str) -> Any:
     """The JSON that a `tailwart` command prints."""
-    command = [str(Path(sys.executable).parent / "tailwart"), *words, "--json"]
-    variables = {**os.environ, "TAILWART_ENV": str(path)}
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(said(path, *words, "--json"))
 
 
 @contextmanager

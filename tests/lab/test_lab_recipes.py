@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import pytest
 from tailwart.environment import Account, Environment
 from tests.documentation import recipes
 from tests.lab import outside
+from tests.lab.deploying import said
 
 pytestmark = pytest.mark.leaves_deployed
 
@@ -35,17 +33,7 @@ def tailwart(lab_environment: Path, tmp_path_factory: pytest.TempPathFactory) ->
     def run(*words: str, group_data: str | None = None) -> str:
         if group_data is not None:
             (folder / "group_data" / "mailbox.py").write_text(group_data)
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "tailwart"), *words],
-            cwd=folder,
-            env={**os.environ, "TAILWART_ENV": str(lab_environment)},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return said(lab_environment, *words, cwd=folder)
 
     return run
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import pytest
 
 from tailwart.environment import Account, Environment
 from tests.lab import outside
-from tests.lab.deploying import ROOT
+from tests.lab.deploying import said
 from tests.lab.mailbox import shell, started
 from tests.waiting import until
 
@@ -38,16 +35,7 @@ def test_a_restart_lets_a_delivery_end_and_mail_goes_on(
     connected = "ss -Htn state established sport = :587"
     until(lambda: shell("relay", connected).strip() or None, "the delivery at the smarthost")
     before = started()
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "tailwart"), "settings", "restart", "--yes"],
-        cwd=ROOT,
-        env={**os.environ, "TAILWART_ENV": str(deployed)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    said(deployed, "settings", "restart", "--yes")
     after = started()
     assert {name for name in after if after[name] != before[name]} == {"stalwart"}
     # A message whose delivery a restart breaks off rests for ten minutes.

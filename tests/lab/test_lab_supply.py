@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from lab import topology
-from tests.lab.deploying import ROOT, deploy, environment_of, variant
+from tests.lab.deploying import deploy, environment_of, said, variant
 from tests.lab.mailbox import containers, started
-
-
-def tailwart(path: Path, *words: str, expect: int = 0) -> str:
-    result = subprocess.run(
-        [Path(sys.executable).with_name("tailwart"), *words],
-        cwd=ROOT,
-        env={**os.environ, "TAILWART_ENV": str(path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == expect, result.stdout + result.stderr
-    return result.stdout
 
 
 @pytest.mark.leaves_deployed
 def test_locked_images_run_by_digest(deployed: Path, tmp_path: Path) -> None:
     registry = f"http://127.0.0.1:{topology.published(topology.REGISTRY_PORT)}"
     path = variant(deployed, tmp_path / "env", REGISTRY_URL=registry)
-    tailwart(path, "images", "lock")
-    tailwart(path, "images", "lock", "--check")
+    said(path, "images", "lock")
+    said(path, "images", "lock", "--check")
     locked = json.loads((tmp_path / "images.lock").read_text())["images"]
     environment = environment_of(deployed)
     assert set(locked) == {environment.stalwart_image, environment.tailscale_image, environment.edge_base_image}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from tailwart import releases
 from tailwart.environment import Account, Environment
 from tailwart.releases import SUPPORTED
 from tests.lab import outside
-from tests.lab.deploying import ROOT, deploy, variant
+from tests.lab.deploying import deploy, said, variant
 from tests.lab.mailbox import shell
 
 pytestmark = pytest.mark.leaves_deployed
@@ -28,17 +25,7 @@ def running() -> str:
 
 def planned(path: Path) -> list[Any]:
     """What `tailwart settings plan` would write."""
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "tailwart"), "settings", "plan", "--json"],
-        cwd=ROOT,
-        env={**os.environ, "TAILWART_ENV": str(path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    changes: list[Any] = json.loads(done.stdout)["changes"]
+    changes: list[Any] = json.loads(said(path, "settings", "plan", "--json"))["changes"]
     return changes
 
 

@@ -21,9 +21,8 @@ import yaml
 
 from tailwart.backends import postgres
 from tailwart.edge import plan as edge_plan
-from tailwart.environment import Environment, load
+from tailwart.environment import Account, Edge, Environment, load
 from tailwart.environment.load import account_key, edge_key, settings
-from tailwart.environment.model import Account, Edge
 from tailwart.environment.problems import EnvironmentProblems
 from tailwart.fields import example_of, is_secret
 from tailwart.hosts.files import HostFile

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import click
 
-from tailwart.environment import load, selected_path
+from tailwart.environment import Environment, load, selected_path
 from tailwart.environment.example import render_example
+from tailwart.environment.load import account_key
 from tailwart.inventory import roles
 from tailwart.printing import say
+from tailwart.strength import weakness
 
 
 def check(*, as_json: bool) -> None:
     """Print the warnings and the roles of the selected `.env`. Raises `EnvironmentProblems` with all its problems."""
     loaded = load()
     found = roles(loaded.environment)
+    warnings = [*loaded.warnings, *_weak(loaded.environment)]
     if as_json:
         document = {
             "path": str(selected_path()),
-            "warnings": list(loaded.warnings),
+            "warnings": warnings,
             "roles": {role.name: [name for name, _ in role.hosts] for role in found},
         }
         say(json.dumps(document, indent=2))
         return
-    for warning in loaded.warnings:
+    for warning in warnings:
         say(f"Warning: {warning}", err=True)
     say(f"{selected_path()}: no problems")
     for role in found:
         say(f"  {role.name:<9}{', '.join(name for name, _ in role.hosts) or f'skipped: {role.absence}'}")
     say("Next: pyinfra inventory.py deploy.py --dry --diff")
+
+
+def _weak(environment: Environment) -> Iterator[str]:
+    """The passwords that a deploy would not write; one that is in use already stays in use."""
+    admin = environment.stalwart_admin_password
+    held = [("STALWART_ADMIN_PASSWORD", environment.stalwart_admin, admin, True)]
+    held += [("METRICS_PASSWORD", "metrics", environment.metrics_password, False)]
+    held += [(account_key(item.name, "password"), item.name, item.password, False) for item in environment.accounts]
+    for setting, name, password, is_admin in held:
+        address = f"{name}@{environment.domain}"
+        if password and (text := weakness(password.get_secret_value(), address, admin=is_admin)):
+            yield f"{setting}: {text}; a deploy refuses to write it. Choose another one, such as four random words"
 
 
 def trust(*, yes: bool) -> None:

@@ -10,13 +10,9 @@ from os import cpu_count
 from argon2 import PasswordHasher, Type
 
 from tailwart.errors import TailwartError
+from tailwart.strength import weakness
 
-MIN_LENGTH = 10
-ADMIN_MIN_LENGTH = 12
-_JUDGED = 100
 _SHOWN = 20
-# The server's own policy (`passwordMinStrength` three of `x:Authentication`), which a hash would get around.
-MIN_STRENGTH = 3
 
 # The parameters of the hashes in the recorded exchanges: RFC 9106's second recommendation, 64 MiB.
 HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4, type=Type.ID)
@@ -30,25 +26,13 @@ class NewPassword:
     admin: bool = False
 
 
-def weakness(password: NewPassword, address: str) -> str:
-    """Why a password is too weak to be written, without the password; empty for a good one."""
-    shortest = ADMIN_MIN_LENGTH if password.admin else MIN_LENGTH
-    if len(password.value) < shortest:
-        return f"{len(password.value)} characters, expected {shortest} or more"
-    from zxcvbn import zxcvbn  # noqa: PLC0415 - its word lists take long to load, and most runs set no password
-
-    judged = zxcvbn(password.value[:_JUDGED], user_inputs=[address, *address.replace("@", ".").split(".")])
-    if judged["score"] >= MIN_STRENGTH:
-        return ""
-    # Only the texts of zxcvbn's own list: none repeats the password.
-    advice = [judged["feedback"]["warning"], *judged["feedback"]["suggestions"]]
-    reason = f"easy to guess, strength {judged['score']} of 4, expected {MIN_STRENGTH}"
-    return reason + "".join(f"; {text}" for text in advice if text)[:300]
-
-
 def refuse_weak(passwords: Mapping[str, NewPassword]) -> None:
     """Raises TailwartError that names every address whose password is too weak, and why."""
-    found = {address: text for address, item in passwords.items() if (text := weakness(item, address))}
+    found = {
+        address: text
+        for address, item in passwords.items()
+        if (text := weakness(item.value, address, admin=item.admin))
+    }
     if found:
         lines = [f"{address}: {text}" for address, text in found.items()]
         raise TailwartError(
@@ -61,7 +45,7 @@ def refuse_weak(passwords: Mapping[str, NewPassword]) -> None:
 
 def check_password(password: str, address: str, *, admin: bool = False) -> None:
     """Raises TailwartError with the reason when a password is too weak to be written."""
-    if text := weakness(NewPassword(password, admin), address):
+    if text := weakness(password, address, admin=admin):
         raise TailwartError(
             f"the password of {address} is too weak", seen=text, remedy="choose another one, such as four random words"
         )

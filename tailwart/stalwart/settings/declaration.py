@@ -12,6 +12,7 @@ from tailwart.stalwart.settings.groupdata import GROUP_DATA, GroupData, full_add
 from tailwart.stalwart.settings.inputs import AccountInput, Acme, MailboxSettings, S3Store
 from tailwart.stalwart.settings.terms import reading
 from tailwart.stalwart.settings.terms.agreement import check
+from tailwart.strength import weakness
 
 NAMES = (*GROUP_DATA, *reading.NAMES)
 """Every name that group_data/mailbox.py may set; anything else that begins with `mailbox_` is a typing mistake."""
@@ -60,12 +61,20 @@ def _limited(account: AccountInput, quota: int | None) -> AccountInput:
 
 
 def _metrics(environment: Environment, enabled: bool) -> bool:
-    if enabled and environment.metrics_password is None:
+    password = environment.metrics_password
+    if enabled and password is None:
         raise TailwartError(
             "the metrics have no login of their own",
             seen="mailbox_metrics = True, and METRICS_PASSWORD is empty",
             expected="a password for Prometheus: without one the server shows them to everybody",
             remedy="set METRICS_PASSWORD in .env (`openssl rand -hex 24` makes one), or mailbox_metrics = False",
+        )
+    if enabled and password and (text := weakness(password.get_secret_value(), f"metrics@{environment.domain}")):
+        raise TailwartError(
+            "the password of the metrics is too weak",
+            seen=f"METRICS_PASSWORD: {text}",
+            expected="one that nobody guesses",
+            remedy="set another one in .env: `openssl rand -hex 24` makes one",
         )
     return enabled
 

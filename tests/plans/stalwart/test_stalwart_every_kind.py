@@ -47,7 +47,6 @@ def schema(running: StalwartHost, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @settings(
     max_examples=3,
-    deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

@@ -65,7 +65,7 @@ def test_the_server_signature_of_rfc_7677_follows_from_the_verifier() -> None:
     assert not scram.matches("pencil ", made)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.text(min_size=1, max_size=30))
 def test_any_password_matches_its_own_verifier(password: str) -> None:
     assert scram.matches(password, scram.verifier(password, iterations=2))

@@ -179,3 +179,10 @@ def test_a_plane_has_one_run_at_a_time_on_this_machine() -> None:
             pass
     with plane_turn("dns", "example.org"):
         pass
+
+
+def test_a_plane_without_a_place_for_its_lock_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    with pytest.raises(TailwartError, match="set XDG_STATE_HOME to a folder"), plane_turn("dns", "example.org"):
+        pass

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwart.dns.applying import apply
@@ -78,7 +78,7 @@ def intents(draw: st.DrawFn) -> Intent:
     )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(st.lists(foreign(), max_size=25), st.lists(intents(), min_size=1, max_size=5))
 def test_foreign_records_survive_every_plan(others: list[Record], wishes: list[Intent]) -> None:
     zone = Memory(others)
@@ -93,7 +93,7 @@ def test_foreign_records_survive_every_plan(others: list[Record], wishes: list[I
         assert {key: state.get(key) for key in before} == before
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(foreign(), max_size=10), intents())
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(others: list[Record], wish: Intent) -> None:
     zone = Memory(others)
@@ -103,7 +103,7 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(others: list[Record], 
     assert not compare(desire(wish), zone.read(ZONE), Ledger()), "the ledger may be lost"
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(st.lists(foreign(), max_size=5), intents(), intents(), st.integers(0, 40))
 def test_a_killed_run_is_finished_by_the_next(others: list[Record], first: Intent, second: Intent, steps: int) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -211,7 +211,7 @@ def test_the_zones_own_nameservers_are_asked_where_none_are_named(bench: Bench, 
     assert plane.nameservers(bench.provider, bench.zone) == (f"ns.{bench.zone}",)
 
 
-@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(foreign=st.text(st.characters(codec="utf-8"), min_size=1, max_size=600), ours=st.integers(0, 9))
 def test_any_text_beside_ours_keeps_every_octet(bench: Bench, server: PowerDns, foreign: str, ours: int) -> None:
     """A record set is written as a whole, so the owner's texts go through the library with ours."""

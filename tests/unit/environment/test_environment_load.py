@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tailwart.cli.env import env
 from tailwart.environment import EnvironmentProblems, load
 from tailwart.environment.example import render_example
 from tailwart.environment.load import settings as keys
@@ -225,7 +228,7 @@ def test_the_example_file_only_lacks_secrets_of_ones_own(tmp_path: Path) -> None
     assert {problem.expected for problem in error.problems} == {"a secret of your own; this is the example's"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(keys())), st.text(max_size=40))
 def test_any_value_leads_to_an_object_or_to_problems_never_to_a_crash(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: str
@@ -250,3 +253,36 @@ def test_the_administrators_password_is_repeated_nowhere(tmp_path: Path, key: st
 def test_a_user_of_headscale_may_own_tags(tmp_path: Path) -> None:
     # headscale's users have no domain: `owner@`.
     assert load(write(tmp_path, TAG_OWNERS="owner@")).environment.tag_owners == ("owner@",)
+
+
+@pytest.mark.parametrize("name", ["SECRET_", "SECRET_lower"])
+def test_a_secret_with_a_wrong_name_is_not_said_to_be_missing(tmp_path: Path, name: str) -> None:
+    (found,) = problems(write(tmp_path, 0o600, **{name: "hidden-one"})).problems
+    assert found.key == name
+    assert "(not set)" not in str(found)
+    assert "hidden-one" not in str(found)
+
+
+def test_a_short_password_of_the_metrics_is_a_problem(tmp_path: Path) -> None:
+    (found,) = problems(write(tmp_path, 0o600, METRICS_PASSWORD="a")).problems
+    assert (found.key, found.expected) == ("METRICS_PASSWORD", "10 characters or more")
+
+
+@pytest.mark.parametrize("key", ["STALWART_ADMIN_PASSWORD", "METRICS_PASSWORD", "ACCOUNT_ALICE_PASSWORD"])
+def test_env_check_warns_of_every_password_that_is_easy_to_guess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    strong = {
+        "STALWART_ADMIN_PASSWORD": "vessel-mango-Quartz-71-otter",
+        "ACCOUNT_ALICE_PASSWORD": "lantern-Pewter-29-gravel",
+    }
+    monkeypatch.setenv("TAILWART_ENV", str(write(tmp_path, 0o600, **{**strong, "EDGES": ""})))
+    good = CliRunner().invoke(env, ["check"])
+    assert good.exit_code == 0, good.output
+    assert "easy to guess" not in good.output
+    monkeypatch.setenv("TAILWART_ENV", str(write(tmp_path, 0o600, **{**strong, key: "password12345", "EDGES": ""})))
+    shown = CliRunner().invoke(env, ["check", "--json"])
+    assert shown.exit_code == 0, shown.output
+    (warning,) = [text for text in json.loads(shown.stdout)["warnings"] if "easy to guess" in text]
+    assert warning.startswith(f"{key}: easy to guess")
+    assert "password12345" not in shown.output

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tailwart.environment import load
+from tailwart.environment import Account, load
 from tailwart.environment.load import account_key, settings
-from tailwart.environment.model import Account
 from tailwart.environment.problems import EnvironmentProblems
 from tailwart.fields import is_secret
 from tailwart.providers import definitions

@@ -53,3 +53,12 @@ def test_the_time_of_each_layer_is_shown_and_noted_once(tmp_path: Path, workers:
     assert code == 0
     assert "time in the tests of each layer, added up over all workers: plans 0 s" in output
     assert note.read_text() == "plans 0\n"
+
+
+def test_a_slow_machine_fails_no_property(tmp_path: Path) -> None:
+    slow = (
+        "import time\nfrom hypothesis import given, settings, strategies\n\n"
+        "@settings(max_examples=2)\n@given(strategies.booleans())\ndef test_one(_): time.sleep(0.3)\n"
+    )
+    code, output = run(tmp_path, "unit", slow)
+    assert code == 0, output

@@ -43,7 +43,7 @@ def test_files_that_were_written_are_up_to_date(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "role").iterdir()) == ["config", "secret.env"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(contents=st.lists(st.binary(max_size=3000), min_size=1, max_size=4))
 def test_any_bytes_arrive_as_they_are(tmp_path: Path, contents: list[bytes]) -> None:
     files = [HostFile(f"{tmp_path}/f{index}", data, owner=OWNER) for index, data in enumerate(contents)]

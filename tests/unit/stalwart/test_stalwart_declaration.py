@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
@@ -50,3 +51,14 @@ def test_the_documented_default_declares_nothing_and_every_name_is_known() -> No
 def test_bare_names_belong_to_the_main_domain() -> None:
     (group,) = from_environment(ENVIRONMENT, {"mailbox_groups": [{"address": "Office", "members": ["alice"]}]}).groups
     assert (group.address, group.members) == ("office@example.org", ("alice@example.org",))
+
+
+def test_metrics_are_not_opened_with_a_password_that_is_easy_to_guess() -> None:
+    def declared_with(password: str) -> bool:
+        environment = ENVIRONMENT.model_copy(update={"metrics_password": SecretStr(password)})
+        return from_environment(environment, {"mailbox_metrics": True}).metrics
+
+    assert declared_with("47a0e1d25bb1c6f2a8d3e94c77f0b1c2")
+    with pytest.raises(TailwartError, match="METRICS_PASSWORD: easy to guess") as caught:
+        declared_with("password12345")
+    assert "password12345" not in str(caught.value)

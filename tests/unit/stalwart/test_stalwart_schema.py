@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck
 from hypothesis import given as drawn
-from hypothesis import settings as under
 from hypothesis import strategies as st
 
 from tailwart.errors import TailwartError
@@ -164,7 +162,6 @@ _JSON = st.recursive(
 )
 
 
-@under(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @drawn(st.dictionaries(st.sampled_from(["@type", "title", "cover/colour", "limits/x", "lock", "places"]), _JSON))
 def test_any_document_gets_an_answer(document: dict[str, Any]) -> None:
     for kind in ("Book", "Shelf"):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tailwart.tailnet.desired import Desired, Grant, PolicyTest
 
-# A slow machine must not fail a test.
-NO_DEADLINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OWNERS = ("autogroup:admin",)
 DESIRED = Desired(
     scope="example.org",

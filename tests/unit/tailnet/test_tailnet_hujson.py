@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from tailwart.tailnet.hujson import Document, HuJSONError, Node, value
-from tests.unit.tailnet.policies import NO_DEADLINE, policies
+from tests.unit.tailnet.policies import policies
 
 
 def test_reads_comments_and_trailing_commas() -> None:
@@ -57,7 +57,6 @@ def test_malformed_text_is_reported_by_line_and_column(text: str, line: int, col
 
 
 @given(policies())
-@NO_DEADLINE
 def test_the_tree_covers_the_text_without_gaps(text: str) -> None:
     document = Document(text)
     assert document.root is not None
@@ -65,7 +64,6 @@ def test_the_tree_covers_the_text_without_gaps(text: str) -> None:
 
 
 @given(policies())
-@NO_DEADLINE
 def test_lines_agree_with_the_text(text: str) -> None:
     document = Document(text)
     assert document.root is not None

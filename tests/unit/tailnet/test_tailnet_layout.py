@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tailwart.errors import TailwartError
 from tailwart.tailnet.merge import merge
-from tests.unit.tailnet.policies import DESIRED, NO_DEADLINE, NOTHING, policies
+from tests.unit.tailnet.policies import DESIRED, NOTHING, policies
 
 OWNERS_NOTE = "/* reviewed by alice */"
 TRAILING = re.compile(r"[ \t]+(?=\r?\n)")
@@ -66,7 +66,6 @@ def test_a_section_that_the_owner_has_begun_to_use_keeps_no_mark() -> None:
 
 
 @given(policies(), st.data())
-@NO_DEADLINE
 def test_removal_leaves_no_blanks_at_line_ends(text: str, data: st.DataObject) -> None:
     """Also when an editor has put blanks behind the managed entries, or their commas elsewhere."""
     clean = TRAILING.sub("", text)

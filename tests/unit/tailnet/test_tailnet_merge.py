@@ -15,13 +15,12 @@ from tailwart.plan.model import Action
 from tailwart.tailnet.hujson import Document, value
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.policy import Policy
-from tests.unit.tailnet.policies import DEFAULT_POLICY, DESIRED, NO_DEADLINE, NOTHING, policies
+from tests.unit.tailnet.policies import DEFAULT_POLICY, DESIRED, NOTHING, policies
 
 OTHER = replace(DESIRED, scope="example.net")
 
 
 @given(policies())
-@NO_DEADLINE
 def test_removing_what_was_merged_restores_the_text(text: str) -> None:
     merged = merge(text, DESIRED)
     assert merged.changes
@@ -29,7 +28,6 @@ def test_removing_what_was_merged_restores_the_text(text: str) -> None:
 
 
 @given(policies())
-@NO_DEADLINE
 def test_a_second_merge_changes_nothing(text: str) -> None:
     once = merge(text, DESIRED).text
     again = merge(once, DESIRED)
@@ -37,7 +35,6 @@ def test_a_second_merge_changes_nothing(text: str) -> None:
 
 
 @given(policies())
-@NO_DEADLINE
 def test_only_insertions_are_made(text: str) -> None:
     """Every character of the unmanaged text is still there, in order: nothing is replaced or moved."""
     rest = iter(merge(text, DESIRED).text)
@@ -45,14 +42,12 @@ def test_only_insertions_are_made(text: str) -> None:
 
 
 @given(policies())
-@NO_DEADLINE
 def test_unmanaged_values_are_untouched(text: str) -> None:
     before, after = (_unmanaged(each) for each in (text, merge(text, DESIRED).text))
     assert after == before
 
 
 @given(policies())
-@NO_DEADLINE
 def test_unmanaged_comments_are_untouched(text: str) -> None:
     merged = merge(text, DESIRED).text
     documents = Document(text), Document(merged)
@@ -61,7 +56,6 @@ def test_unmanaged_comments_are_untouched(text: str) -> None:
 
 
 @given(policies())
-@NO_DEADLINE
 def test_two_installations_do_not_touch_each_other(text: str) -> None:
     first = merge(text, DESIRED).text
     both = merge(first, replace(OTHER, tag_owners={"tag:second": ("group:x",)})).text

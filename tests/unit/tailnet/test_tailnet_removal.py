@@ -13,7 +13,7 @@ from tailwart.tailnet.client import PolicyFile
 from tailwart.tailnet.hujson import Document, value
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.push import PolicyPlan, make_plan
-from tests.unit.tailnet.policies import DEFAULT_POLICY, DESIRED, NO_DEADLINE, policies
+from tests.unit.tailnet.policies import DEFAULT_POLICY, DESIRED, policies
 
 REMOVE = replace(DESIRED, removing=True)
 UNMARKED = replace(REMOVE, unmarked=True)
@@ -58,14 +58,12 @@ def test_an_entry_that_was_changed_after_its_mark_was_stripped_is_found_too() ->
 
 
 @given(policies())
-@NO_DEADLINE
 def test_stripped_entries_are_removed_when_asked(text: str) -> None:
     left = data(plan(stripped(merge(text, DESIRED).text), UNMARKED).text)
     assert _without_empty(left) == _without_empty(data(text))
 
 
 @given(policies())
-@NO_DEADLINE
 def test_a_removal_with_marks_restores_the_text(text: str) -> None:
     merged = merge(text, DESIRED).text
     assert plan(merged).refusal is None

@@ -201,3 +201,12 @@ def test_the_file_of_the_repository_and_the_live_one_are_merged_alike(project: P
     assert run("apply", "--yes").exit_code == 0
     assert run("apply", "--yes", "--file", "policy.hujson").exit_code == 0
     assert (project / "policy.hujson").read_text() == api.text
+
+
+@pytest.mark.parametrize("text", ['{"grants": 3}', '{"grants": [], "Grants": []}'])
+def test_what_is_wrong_in_a_file_is_not_to_be_corrected_in_the_admin_console(project: Path, text: str) -> None:
+    (project / "policy.hujson").write_text(text)
+    refused = run("plan", "--file", "policy.hujson").exception
+    assert isinstance(refused, TailwartError)
+    assert "admin console" not in str(refused)
+    assert "remedy" in str(refused)

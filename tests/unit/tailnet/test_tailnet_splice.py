@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tailwart.tailnet import splice
 from tailwart.tailnet.hujson import Document, Node, value
-from tests.unit.tailnet.policies import NO_DEADLINE, policies
+from tests.unit.tailnet.policies import policies
 
 
 def containers(node: Node) -> list[Node]:
@@ -18,7 +18,6 @@ def containers(node: Node) -> list[Node]:
 
 
 @given(policies(), st.data())
-@NO_DEADLINE
 def test_any_items_can_be_removed_and_the_rest_stays(text: str, data: st.DataObject) -> None:
     document = Document(text)
     assert document.root is not None
@@ -43,7 +42,6 @@ def test_any_items_can_be_removed_and_the_rest_stays(text: str, data: st.DataObj
 
 
 @given(policies(), st.data())
-@NO_DEADLINE
 def test_inserting_into_any_container_and_removing_again_is_nothing(text: str, data: st.DataObject) -> None:
     document = Document(text)
     assert document.root is not None

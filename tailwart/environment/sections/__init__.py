@@ -1,0 +1,1 @@
+"""The settings of a `.env` by topic; `tailwart.environment.model` joins them."""

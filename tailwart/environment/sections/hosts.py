@@ -1,0 +1,70 @@
+"""The hosts, how they are reached, and what is hardened on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from tailwart import fields as v
+from tailwart.fields import key as _key
+
+
+class Edge(BaseModel):
+    """One public host: the keys carry its name in front, upper case, with underscores for hyphens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its settings, for `pyinfra inventory.py debug-inventory`."""
+        return self.model_dump(mode="json")
+
+    name: v.HostLabel
+    ssh: v.Ssh = _key("Edges", "SSH of this edge.", "root@203.0.113.7")
+    ipv4: v.IPv4 | None = _key(
+        "Edges", "Its public IPv4 address: an A record, and an entry in the ban allow-list.", "203.0.113.7", None
+    )
+    ipv6: v.IPv6 | None = _key(
+        "Edges", "Its public IPv6 address; published only after it answers there (lesson 8).", "2001:db8::7", None
+    )
+    web: v.AbsolutePath | None = _key(
+        "Edges",
+        "Caddyfile of a web server on the same host, which then shares :443 by SNI. Empty: a mail-only edge.",
+        "/etc/caddy/Caddyfile",
+        None,
+    )
+
+
+class HostsSettings(BaseModel):
+    """The hosts, how they are reached, and what is hardened on them."""
+
+    mailbox_ssh: v.Ssh | None = _key("Hosts", "SSH of the mailbox host: user@host[:port].", "root@192.0.2.10", None)
+    edges: tuple[Edge, ...] = _key(
+        "Hosts", "Names of the edge hosts; each has keys of its own: <NAME>_SSH, …_IPV4, …_IPV6, …_WEB.", "edge-1", ()
+    )
+    backends_ssh: v.Ssh | None = _key(
+        "Hosts",
+        "SSH of the host with Postgres, if this deploy should manage its role and database.",
+        "root@192.0.2.20",
+        None,
+    )
+    ssh_key: str | None = _key(
+        "Hosts", "Private key for all hosts; empty: the SSH agent and ~/.ssh/config decide.", "~/.ssh/id_ed25519", None
+    )
+    ssh_known_hosts: str | None = _key(
+        "Hosts",
+        "known_hosts file. A key that is not in it is refused until `tailwart env trust` has shown and added it.",
+        "~/.ssh/known_hosts",
+        None,
+    )
+
+    harden: v.Boolean = _key(
+        "Hardening",
+        "Packet filter, SSH without passwords and security updates on mailbox and edges; a host with containers or "
+        "services of others is left alone, and said.",
+        "true",
+        True,
+    )
+    harden_skip: v.Texts = _key("Hardening", "Hosts to leave alone: mailbox, or names of EDGES.", "mailbox,edge-2", ())
+    stalwart_memory: v.Size = _key("Hardening", "Memory that Stalwart may take, at least 256M.", "2G", "2G")
+    edge_memory: v.Size = _key("Hardening", "Memory that an edge's Caddy may take, at least 64M.", "512M", "512M")
