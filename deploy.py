@@ -4,9 +4,13 @@ from importlib import import_module
 
 from pyinfra import config, host
 
+from tailwart.history.recording import follow
 from tailwart.operations import stage
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
+
+# When the run has ended: what it changed, on each host and on this machine (`tailwart history`).
+follow(host)
 
 # In this order: grants before the sidecar that needs them, stores before the server, an edge before the AAAA record
 # that leads to it. Each is a module of tasks/, loaded only when a host of the run has the role.

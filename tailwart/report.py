@@ -46,6 +46,18 @@ class _Note:
 
 
 _notes: dict[str, _Note] = {}
+_details: dict[str, list[str]] = {}
+
+
+def detail(host: Host, *lines: str) -> None:
+    """Keep what an operation does while it executes, for the history; shown to everybody, so without a secret."""
+    if host.state.is_executing:
+        _details.setdefault(host.name, []).extend(lines)
+
+
+def details(host: Host) -> tuple[str, ...]:
+    """What the operations of this run did to the host."""
+    return tuple(_details.get(host.name, ()))
 
 
 def note(host: Host, error: TailwartError) -> None:
@@ -96,7 +108,7 @@ def _guard_output() -> None:
 def _finish(state: State, roles: tuple[Role, ...]) -> None:
     if not state.initialised:
         return
-    for failure in _failures(state):
+    for failure in failures(state):
         say(style(f"\nFailed: {failure.host}: {failure.operation}", fg="red"), err=True)
         say(failure.cause, err=True)
     if not _reached(state):
@@ -114,7 +126,8 @@ def _reached(state: State) -> bool:
     return len(state.inventory) > 0 and (state.limit_hosts is None or len(state.limit_hosts) > 0)
 
 
-def _failures(state: State) -> Iterator[Failure]:
+def failures(state: State) -> Iterator[Failure]:
+    """Every host that did not finish, with its cause."""
     for host in sorted(state.failed_hosts, key=lambda host: host.name):
         noted = _notes.get(host.name)
         problem: TailwartError | None = getattr(host.connector, "problem", None)

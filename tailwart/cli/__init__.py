@@ -32,6 +32,8 @@ _COMMANDS = {
         "Mail accounts: list, add, passwd, alias, quota, disable, app-password, sieve.",
     ),
     "bans": ("tailwart.cli.bans", "bans", "Addresses that the mail server refuses: list, lift."),
+    "history": ("tailwart.cli.history", "history", "What deploys changed, when, by whom, from which revision."),
+    "diff": ("tailwart.cli.history", "diff", "What one deploy changed, and what differs between then and now."),
     "recover": ("tailwart.cli.recover", "recover", "Locked out: reset the administrator's password (lesson 17)."),
     "tailnet": ("tailwart.cli.tailnet", "tailnet", "The tailnet policy: plan, apply, test, restore, matrix."),
     "dns": ("tailwart.cli.dns", "dns", "The zone: plan, apply, check, snapshot, restore, zonefile, diff."),

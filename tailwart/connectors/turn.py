@@ -48,14 +48,19 @@ class Turn(Protocol):
         """Let others go on."""
 
 
-def description() -> str:
-    """Who this run is, for others."""
+def operator() -> str:
+    """Who runs this, and on which machine: `alice@laptop`."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = f"user {os.getuid()}"  # a container without an entry for the user
+    return f"{user}@{socket.gethostname()}"
+
+
+def description() -> str:
+    """Who this run is, for others."""
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{user}@{socket.gethostname()} (process {os.getpid()}) since {since}"
+    return f"{operator()} (process {os.getpid()}) since {since}"
 
 
 class HostTurn:
@@ -144,7 +149,7 @@ class PlaneTurn:
     """
 
     def __init__(self, plane: str, domain: str, who: str) -> None:
-        self._path = _state() / f"{plane}-{domain}.lock"
+        self._path = state_directory() / f"{plane}-{domain}.lock"
         try:
             self._take(who)
         except OSError as error:
@@ -182,7 +187,8 @@ class PlaneTurn:
         self._file.close()
 
 
-def _state() -> Path:
+def state_directory() -> Path:
+    """Where this machine keeps what runs have to remember: below XDG_STATE_HOME."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tailwart"
 
 

@@ -252,6 +252,12 @@ def _known(raw: Mapping[str, str]) -> dict[str, FieldInfo]:
     return known
 
 
+def secret_keys(raw: Mapping[str, str]) -> set[str]:
+    """The keys of a file whose values are secrets, unknown ones included: nobody knows what is in them."""
+    known = _known(raw)
+    return {key for key in raw if key not in known or is_secret(known[key])}
+
+
 def _unknown(raw: Mapping[str, str]) -> Iterator[str]:
     known = _known(raw)
     for key in raw:

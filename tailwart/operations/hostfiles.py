@@ -27,6 +27,7 @@ from tailwart.hosts.report import HostReport
 from tailwart.hosts.watch import Watch
 from tailwart.operations.guard import operation
 from tailwart.operations.remote import command
+from tailwart.report import detail
 from tailwart.runner import Runner
 
 
@@ -46,6 +47,7 @@ def put(
     if not changed and not made:
         host.noop(f"{len(files)} files are up to date")
         return
+    detail(host, *(f"{path} changes" for path in paths(changed, made)))
     if host.state.config.DIFF:
         show(host, report, changed, made)
     yield command(host, partial(write, files=changed, directories=made), f"write {len(changed)} files")

@@ -6,7 +6,7 @@ A failed read is a command that fails (`tailwart.operations.guard`), and so the 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyinfra import host, state
 from pyinfra.api.command import FunctionCommand, PyinfraCommand
@@ -20,6 +20,7 @@ from tailwart.operations.guard import as_tailwart_error, failure
 from tailwart.operations.progress import fail
 from tailwart.plan.model import Plan
 from tailwart.plan.terminal import render
+from tailwart.report import detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def plan_and_apply(prepare: Callable[[], Prepared]) -> Generator[PyinfraCommand,
     if prepared.refusal is not None:
         yield failure(prepared.refusal)
     elif prepared.plan:
+        detail(host, *render(replace(prepared.plan, unmanaged=(), warnings=())).splitlines())
         yield _apply(prepared)
     else:
         host.noop(f"{prepared.plan.plane}: up to date")

@@ -6,11 +6,12 @@ from pyinfra import logger
 from pyinfra.api.host import Host
 
 from tailwart.errors import TailwartError
-from tailwart.report import note
+from tailwart.report import detail, note
 
 
 def announce(host: Host, text: str) -> None:
     """Say why an operation changes something: when it executes, and in a plan with details (--diff)."""
+    detail(host, text)
     if host.state.is_executing or host.state.config.DIFF:
         host.log(text)
 

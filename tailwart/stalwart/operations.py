@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
@@ -16,6 +17,7 @@ from tailwart.hosts.watch import Watch
 from tailwart.operations.guard import operation
 from tailwart.operations.remote import HostRunner, command
 from tailwart.plan import render
+from tailwart.report import detail
 from tailwart.runner import Runner
 from tailwart.stalwart.lifecycle.assembly import server
 from tailwart.stalwart.lifecycle.bootstrap import prepare, reported
@@ -69,7 +71,9 @@ def apply_settings(environment: Environment) -> Generator[FunctionCommand, None,
         host.noop("Stalwart's settings are up to date")
         return
     if host.state.is_executing or host.state.config.DIFF:
-        for line in render(observed.planned.document(observed.live or Live({}))).splitlines():
+        shown = observed.planned.document(observed.live or Live({}))
+        detail(host, *render(replace(shown, unmanaged=(), warnings=())).splitlines())
+        for line in render(shown).splitlines():
             host.log(line)
 
     # Outside a running deploy this is preparation: operations before this one are still to change the host, so what was

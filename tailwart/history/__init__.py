@@ -1,0 +1,1 @@
+"""What deploys have changed, when, by whom and from which revision; and the way back to one of them."""

@@ -1,0 +1,151 @@
+"""A run is recorded when it ends: on each host that it changed, and on the operator's machine.
+
+A run that changes nothing and fails nowhere writes nothing. Nothing here can make a run fail.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shlex
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from weakref import WeakSet
+
+from pyinfra import logger
+from pyinfra.api.host import Host
+from pyinfra.api.state import BaseStateCallback, State
+
+from tailwart import report
+from tailwart.connectors.turn import operator
+from tailwart.environment import Environment, selected_path
+from tailwart.history.record import HOST_LINES, Deploy, HostChanges, bounded, host_line
+
+COMMAND_VARIABLE = "TAILWART_COMMAND"
+"""What the operator has called, where a command of ours started the run."""
+ON_HOST = "/opt/tailwart/history.jsonl"
+
+_APPEND = f"""
+set -eu; umask 077; f={ON_HOST}; mkdir -p -m 0755 {ON_HOST.rpartition("/")[0]}
+{{ tail -n {HOST_LINES - 1} $f 2>/dev/null || :; cat; }} >$f.new; sync $f.new; mv -f $f.new $f
+"""
+
+_followed: WeakSet[State] = WeakSet()
+
+
+class Recording(BaseStateCallback):
+    """Follows one run of the installation ``environment``."""
+
+    def __init__(self, state: State, environment: Environment) -> None:
+        self._state = state
+        self._environment = environment
+        self._began = datetime.now(UTC)
+        self._clock = time.monotonic()
+        self._deploy: Deploy | None = None
+
+    # pyinfra calls it with the state first; the connection is still open.
+    def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]
+        """Leave a line on a host that the run has changed."""
+        from tailwart.operations.remote import HostRunner  # noqa: PLC0415 - a run that changes nothing needs none
+
+        if host.name.startswith("@") or not _operations(state, host):
+            return
+        try:
+            line = host_line(self._record(), host.name)
+            done = HostRunner(host)(_APPEND, stdin=f"{line}\n", timeout=30)
+            problem = "" if done.ok else done.stderr.strip()
+        except Exception as error:
+            problem = str(error) or type(error).__name__
+        if problem:
+            logger.warning(f"{host.print_prefix}the deploy is not noted in {ON_HOST}: {problem}")
+
+    def store(self) -> None:
+        """Keep the record on this machine."""
+        state = self._state
+        if not state.initialised or not state.is_executing:
+            return
+        if not (state.failed_hosts or any(_operations(state, host) for host in state.inventory)):
+            return
+        from tailwart.history import inputs, rendered  # noqa: PLC0415 - as above
+        from tailwart.history.store import Store  # noqa: PLC0415
+
+        try:
+            Store(self._environment.domain).add(
+                self._record(), inputs.read(selected_path()), rendered.files(self._environment)
+            )
+        except Exception as error:
+            logger.warning(f"the deploy is not in the history of this machine: {error or type(error).__name__}")
+
+    def _record(self) -> Deploy:
+        if self._deploy is None:
+            revision, modified = checkout()
+            failures = {one.host: f"{one.operation}: {one.cause}" for one in report.failures(self._state)}
+            hosts = {}
+            for host in self._state.inventory:
+                operations, failure = _operations(self._state, host), failures.get(host.name, "")
+                if operations or failure:
+                    hosts[host.name] = bounded(HostChanges(operations, report.details(host), failure))
+            self._deploy = Deploy(
+                revision=revision,
+                modified=modified,
+                who=operator(),
+                began=self._began,
+                seconds=round(time.monotonic() - self._clock),
+                command=os.environ.get(COMMAND_VARIABLE) or _command(sys.argv),
+                stalwart=str(self._environment.stalwart_image),
+                hosts=hosts,
+            )
+        return self._deploy
+
+
+def follow(host: Host) -> None:
+    """Record the run that is being prepared, told by any of its hosts; each host may say so."""
+    environment = host.data.get("environment")
+    if host.state in _followed or not isinstance(environment, Environment):
+        return
+    _followed.add(host.state)
+    recording = Recording(host.state, environment)
+    host.state.add_callback_handler(recording)
+    atexit.register(recording.store)
+
+
+def checkout(directory: Path | None = None) -> tuple[str, bool]:
+    """The revision of the checkout that is used, and whether tracked files differ from it; empty without git."""
+    try:
+        revision = _git(directory, "rev-parse", "--short=10", "HEAD")
+        return revision, bool(_git(directory, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return "", False
+
+
+def _git(directory: Path | None, *words: str) -> str:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    done = subprocess.run(
+        ["git", *words], cwd=directory, env=environment, capture_output=True, text=True, check=True, timeout=20
+    )
+    return done.stdout.strip()
+
+
+def _operations(state: State, host: Host) -> tuple[str, ...]:
+    """Names of the operations that changed the host."""
+    if not state.is_executing:
+        return ()
+    found: list[str] = []
+    for op_hash in host.op_hash_order:
+        meta = state.get_op_data_for_host(host, op_hash).operation_meta
+        if meta.is_complete() and meta.did_change():
+            found += sorted(state.get_op_meta(op_hash).names)
+    return tuple(found)
+
+
+def _command(arguments: list[str]) -> str:
+    """The words of the command line that say which hosts were meant; any other may hold what is nobody's business."""
+    limits = [
+        word.removeprefix("--limit=") if word.startswith("--limit=") else following
+        for word, following in zip(arguments, [*arguments[1:], ""], strict=True)
+        if word == "--limit" or word.startswith("--limit=")
+    ]
+    return shlex.join(["deploy", *(part for limit in limits for part in ("--limit", limit))])
