@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 _json = click.option("--json", "as_json", is_flag=True, help="A JSON document instead of text.")
@@ -23,24 +25,53 @@ def dns() -> None:
 
 @dns.command()
 @_zone
+@click.option("--markdown", is_flag=True, help="A table for pull requests and mails instead of text.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Keep the plan for apply.")
+@_allow
 @_json
-def plan(zone: str | None, as_json: bool) -> None:
-    """Show what `apply` would write. Changes nothing."""
+def plan(zone: str | None, markdown: bool, out: Path | None, allow_deletions: bool, as_json: bool) -> None:
+    """Show what `apply` would write. Changes nothing.
+
+    With --out the plan is kept, and `tailwart dns apply FILE` writes exactly it, or nothing if the zone has moved.
+    """
     from tailwart.cli.commands import dns as commands
 
-    commands.plan(zone, as_json=as_json)
+    commands.plan(zone, markdown=markdown, out=out, allow_deletions=allow_deletions, as_json=as_json)
 
 
 @dns.command()
+@click.argument("saved", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE]")
 @_zone
 @_allow
 @_yes
 @_json
-def apply(zone: str | None, allow_deletions: bool, yes: bool, as_json: bool) -> None:
-    """Write the plan: snapshot, put the new, delete the old, read back, ask the authoritative servers."""
+def apply(saved: Path | None, zone: str | None, allow_deletions: bool, yes: bool, as_json: bool) -> None:
+    """Write the plan: snapshot, put the new, delete the old, read back, ask the authoritative servers.
+
+    FILE is a plan that `tailwart dns plan --out FILE` kept. It is refused when a record of the zone is another by now.
+    """
     from tailwart.cli.commands import dns as commands
 
-    commands.apply(zone, allow_deletions=allow_deletions, yes=yes, as_json=as_json)
+    commands.apply(saved, zone, allow_deletions=allow_deletions, yes=yes, as_json=as_json)
+
+
+@dns.command()
+@_zone
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="What `tailwart dns zonefile --raw` printed: the mail server's own records, not known here without it.",
+)
+@_json
+def lint(zone: str | None, text: Path | None, as_json: bool) -> None:
+    """Look for mistakes in .env, group_data/dns.py and the records that follow from them, without any network.
+
+    For a hook before a commit, or CI. Ends with 1 when something would be refused or lose mail.
+    """
+    from tailwart.cli.commands import dns as commands
+
+    commands.lint(zone, text, as_json=as_json)
 
 
 @dns.command()

@@ -79,7 +79,10 @@ class Plane:
         return open_provider(self.environment, notify)
 
     @property
-    def _ttl_range(self) -> range:
+    def ttl_range(self) -> range:
+        """The seconds that the provider accepts as a TTL; any without a provider."""
+        if self.environment.dns_provider == "none":
+            return range(1, 2**31)
         return providers.definition(self.environment.dns_provider).ttl
 
     def nameservers(self, provider: Provider, zone: str, live: Iterable[Record] | None = None) -> tuple[str, ...]:
@@ -111,7 +114,7 @@ class Plane:
         """The plans with the warnings of the guards; raises `TailwartError` for one that is refused."""
         allowed = allow_deletions or self.overrides.allow_deletions
         return {
-            zone: with_warnings(plan, guards.check(plan, self.txt, self._ttl_range, allow_deletions=allowed))
+            zone: with_warnings(plan, guards.check(plan, self.txt, self.ttl_range, allow_deletions=allowed))
             for zone, plan in plans.items()
         }
 

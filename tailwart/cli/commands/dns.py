@@ -7,54 +7,85 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
 from tailwart.connectors.shell import SshRunner
 from tailwart.connectors.turn import plane_turn
-from tailwart.dns import overrides
+from tailwart.dns import lint as lints
+from tailwart.dns import overrides, savedplan
 from tailwart.dns import zonefile as zonetext
 from tailwart.dns.archive import Archive
 from tailwart.dns.check import run as checks
 from tailwart.dns.check.findings import render as render_findings
 from tailwart.dns.check.findings import to_json as findings_to_json
-from tailwart.dns.plane import Plane, combined, plane_of
+from tailwart.dns.plane import Plane, combined, no_vantages, plane_of
+from tailwart.dns.source import ServerFacts
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.dns.zoneplan import restore as restoration
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
-from tailwart.plan import render, to_json
+from tailwart.plan import render, to_json, to_markdown
+from tailwart.plan.markdown import escaped
 from tailwart.printing import say, style
 from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
 
-def plan(zone: str | None, *, as_json: bool) -> None:
-    """Print the plan. Raises `TailwartError` when a guard refuses it."""
+def plan(
+    zone: str | None, *, markdown: bool = False, out: Path | None = None, allow_deletions: bool = False, as_json: bool
+) -> None:
+    """Print the plan, keep it in ``out``. Raises `TailwartError` when a guard refuses it; nothing is kept then."""
     with _opened(zone) as (plane, provider):
         plans = plane.plans(provider)
         refusal: TailwartError | None = None
         try:
-            plans = plane.guard(plans)
+            plans = plane.guard(plans, allow_deletions=allow_deletions)
         except TailwartError as error:
             refusal = error
+        if out and not refusal:
+            savedplan.save(out, plans.values(), provider.label)
     whole = combined(plans.values())
     if as_json:
         _print_json({**to_json(whole), "refused": str(refusal) if refusal else None})
+    elif markdown:
+        say(to_markdown(whole))
+        if refusal:
+            say(f"\n**Refused:** {escaped(refusal.what)}")
     else:
         say(render(whole, colour=sys.stdout.isatty()))
     if refusal:
         raise refusal
-    if whole and not as_json:
+    if out:
+        say(f"Kept. Next: `tailwart dns apply {out}`.", err=as_json or markdown)
+    elif whole and not (as_json or markdown):
         say("Next: `tailwart dns apply`, or `pyinfra inventory.py deploy.py --limit dns`.")
 
 
-def apply(zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
+def apply(saved: Path | None, zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
     """Print the plan, ask unless ``yes``, and carry it out. `TailwartError` as `Plane.guard` and `.apply`."""
     with plane_turn("dns", load().environment.domain), _opened(zone) as (plane, provider):
-        plans = plane.guard(plane.plans(provider), allow_deletions=allow_deletions)
+        plans = savedplan.load(saved, provider, plane.zones) if saved else plane.plans(provider)
+        plans = plane.guard(plans, allow_deletions=allow_deletions)
         _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
+
+
+def lint(zone: str | None, text: Path | None, *, as_json: bool) -> None:
+    """Print what can be found without any network; exits with 1 when something required is wrong."""
+    environment = load().environment
+    chosen = overrides.load()
+    plane = replace(plane_of(environment, chosen, None), vantages=no_vantages, only=zone)
+    zone_text = text.read_text(encoding="utf-8") if text else None
+    facts = ServerFacts(dict.fromkeys(plane.zones, zone_text) if zone_text else {})
+    found = lints.check(environment, chosen, replace(plane, source=lambda: facts).desired(), plane.ttl_range)
+    if as_json:
+        _print_json(findings_to_json(found))
+    else:
+        say(render_findings(found, colour=sys.stdout.isatty()))
+    if any(finding.fails for finding in found):
+        sys.exit(1)
 
 
 def check(zone: str | None, resolvers: tuple[str, ...], *, as_json: bool) -> None:

@@ -68,6 +68,27 @@ def test_apply_then_no_changes_then_restore(command: Command, knot: Knot, zone: 
     assert knot.values(f"ns.{zone}", "A") == ["127.0.0.1"], "a foreign record is left where it was"
 
 
+def test_a_plan_for_a_pull_request_is_a_table_and_writes_nothing(command: Command, fake_api: FakeApi) -> None:
+    result = command("plan", "--markdown")
+    assert result.exit_code == 0, result.output
+    assert "| create | MX \\@ |" in result.stdout
+    assert fake_api.count("PUT", "DELETE") == 0
+
+
+def test_a_kept_plan_is_applied_once_and_refused_when_the_zone_has_moved(
+    command: Command, knot: Knot, zone: str, fake_api: FakeApi
+) -> None:
+    assert "dns apply kept" in command("plan", "--out", "kept").output
+    assert fake_api.count("PUT", "DELETE") == 0
+    assert command("apply", "kept", "--yes").exit_code == 0
+    assert knot.values(f"mail.{zone}", "A") == ["198.51.100.11"]
+    writes = fake_api.count("PUT", "DELETE")
+    again = command("apply", "kept", "--yes")
+    assert again.exit_code == 1
+    assert "has moved" in str(again.exception)
+    assert fake_api.count("PUT", "DELETE") == writes
+
+
 def test_apply_without_a_terminal_wants_a_yes(command: Command, fake_api: FakeApi) -> None:
     result = command("apply")
     assert "--yes" in str(result.exception)
@@ -121,7 +142,7 @@ def test_a_refused_key_is_lesson_2_without_the_key(command: Command, fake_api: F
     assert API_KEY not in message
 
 
-@pytest.mark.parametrize("name", ["plan", "apply", "check", "snapshot", "restore", "zonefile", "diff"])
+@pytest.mark.parametrize("name", ["plan", "apply", "check", "lint", "snapshot", "restore", "zonefile", "diff"])
 def test_every_command_explains_itself(command: Command, name: str) -> None:
     result = command(name, "--help")
     assert result.exit_code == 0
