@@ -20,7 +20,7 @@ from pathlib import Path
 from lab import dotenv, hosts, lifecycle, paths
 from lab.latency import DelayProxy
 from tailwart.environment import Environment, load
-from tailwart.environment.load import edge_key
+from tailwart.environment.keys import edge_key
 from tailwart.printing import say
 
 _RUNS = 5

@@ -21,7 +21,7 @@ OUTSIDE_DOMAIN = "outside.test"
 TAILNET = "tailnet.test"
 RESOLVER = "198.51.100.23"
 REGISTRY = "registry.lab.test"
-MAX_EDGES = 2
+MAX_EDGES = 8
 REGISTRY_PORT = 5000
 
 

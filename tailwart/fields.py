@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from tailwart import releases, webpaths
-from tailwart.network import TAILNET_V6, Services
+from tailwart.network import BY_NAME, MAIL_SERVICES, TAILNET_V6, Service, Services
 
 # RFC 1035 §2.3.4 and RFC 1123 §2.1: letters, digits and inner hyphens, 63 octets a label, 253 in all.
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
@@ -285,6 +285,25 @@ def _services(value: object) -> object:
     return Services.parse(value) if isinstance(value, str) else value
 
 
+def _edge_services(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = [part.strip().lower() for part in value.split(",") if part.strip()]
+    for name in names:
+        if name not in BY_NAME:
+            raise ValueError(f"a list of {', '.join(BY_NAME)}; {name!r} is none")
+    return tuple(service for service in MAIL_SERVICES if service.name in names)
+
+
+def _count(least: int, most: int, expected: str) -> BeforeValidator:
+    def check(value: object) -> int:
+        if not re.fullmatch(r"\d{1,10}", str(value)) or not least <= int(str(value)) <= most:
+            raise ValueError(expected)
+        return int(str(value))
+
+    return BeforeValidator(check)
+
+
 def _vhost_paths(value: object) -> object:
     return webpaths.serves(value) if isinstance(value, str) else value
 
@@ -339,6 +358,9 @@ IPv4 = Annotated[ipaddress.IPv4Address, _address(4)]
 IPv6 = Annotated[ipaddress.IPv6Address, _address(6)]
 SocketV6 = Annotated[str, AfterValidator(_socket_v6)]
 MailServices = Annotated[Services, BeforeValidator(_services)]
+EdgeServices = Annotated[tuple[Service, ...], BeforeValidator(_edge_services)]
+Preference = Annotated[int, _count(1, 65535, "a number from 1 to 65535; the lowest is tried first")]
+Limit = Annotated[int, _count(0, 1_000_000, "a number, 0 for no limit")]
 VhostPaths = Annotated[tuple[str, ...], BeforeValidator(_vhost_paths)]
 Ttl = Annotated[int, BeforeValidator(_ttl)]
 HostLabel = Annotated[str, _pattern(_NAME, "a short name: a lower-case letter, then letters, digits and hyphens")]

@@ -78,6 +78,9 @@ HTTP = Service("http", 8080, "http", clear=True, needed=True)
 
 SSH_PORT = 22
 
+DISABLED_BY_WORD = ("exim4", "postfix", "sendmail", "dovecot")
+"""systemd services of Debian's mail programs that may hold an edge's port: stopped where `EDGE_DISABLE` names them."""
+
 HTTPS_LABELS = ("mta-sts", "autoconfig", "autodiscover", "ua-auto-config")
 """Labels below each mail domain that edges pass through to `HTTPS`: only Stalwart can get their certificate, because
 the domain's CAA record binds issuance to its ACME account."""

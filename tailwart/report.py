@@ -19,7 +19,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 
-from tailwart.environment.load import edge_key
+from tailwart.environment.keys import edge_key
 from tailwart.errors import TailwartError
 from tailwart.inventory import Role
 from tailwart.plan.model import MASK

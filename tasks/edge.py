@@ -1,8 +1,8 @@
 """The edge: a Caddy with caddy-l4 on the public mail ports that passes every connection on over the tailnet.
 
-In order: the host is a node of the tailnet; the web Caddy beside it leaves :443 before the edge takes it; the image
-is built and the new configuration tested before anything that serves is replaced; a change of routes alone is a reload,
-which keeps open connections.
+In order: nobody else has the edge's ports; the host is a node of the tailnet; the web Caddy beside it leaves :443
+before the edge takes it; the image is built and the new configuration tested before anything that serves is replaced.
+A change of routes alone is a reload, which keeps open connections.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from pyinfra import host
 
 from tailwart.connectors.shell import prove_login
 from tailwart.edge import plan as edge_plan
+from tailwart.edge.ports import free_ports
 from tailwart.edge.resolver import UNIT as RESOLVER
 from tailwart.edge.serve import serve
 from tailwart.edge.share import give_https_back, share_https
 from tailwart.environment import lock, selected_path
+from tailwart.environment.keys import edge_key
 from tailwart.facts.host import expect
 from tailwart.hosts.hardening.plan import HostRole
 from tailwart.operations import engine, hardening, systemd
@@ -33,13 +35,21 @@ def deploy() -> None:
     watch = plan.project.watch | role.watch
     expect(host, watch)
 
+    # Before anything is changed: a host that is no edge yet is left as it is where its ports are somebody's.
+    free_ports(
+        name="Edge: its ports are free",
+        plan=plan,
+        disable=environment.edge_disable,
+        https_key=edge_key(host.data.edge.name, "https"),
+    )
+
     engine.ensure(name="Edge: container engine and Compose", watch=watch)
 
     def key() -> SecretStr | None:
         # Loaded where a node has to join: a run that changes nothing asks no API.
-        from tailwart.tailnet.minting import edge_key  # noqa: PLC0415 - only a node that joins needs it
+        from tailwart.tailnet import minting  # noqa: PLC0415 - only a node that joins needs it
 
-        return edge_key(environment)
+        return minting.edge_key(environment)
 
     # Before the edge: a resolver that knows the tailnet's names is copied into its container at the start.
     join_tailnet(name=f"Edge: on the tailnet with {plan.membership.tag}", desired=plan.membership, watch=watch, key=key)

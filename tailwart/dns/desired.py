@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from tailwart.dns import dmarc, spf, zonefile
 from tailwart.dns.overrides import Overrides, none
+from tailwart.environment.model import DEFAULT_PREFERENCE
 from tailwart.errors import TailwartError
-from tailwart.network import DEFAULT_SERVICES, HTTPS, HTTPS_LABELS, Services, ports
+from tailwart.network import DEFAULT_SERVICES, HTTPS, HTTPS_LABELS, SMTP, Services, ports
 from tailwart.providers.record import APEX, Record, record, relative
 
 _ISSUERS = {
@@ -24,14 +25,23 @@ _ISSUERS = {
 }
 
 
+_MX_TLSA = (f"_{SMTP.port}._tcp.mail", "TLSA")
+
+
 @dataclass(frozen=True, slots=True)
 class EdgeAddresses:
-    """One edge's public addresses, and whether it listens on :443 for the web names."""
+    """One edge's public addresses, and which names lead there.
+
+    ``https``: it answers on :443 for the web names. ``mail``: it offers all that mail programs use, so `mail` leads to
+    it. ``port`` is one that it listens on.
+    """
 
     name: str
     ipv4: IPv4Address | None = None
     ipv6: IPv6Address | None = None
-    web: bool = False
+    https: bool = False
+    mail: bool = True
+    port: int = SMTP.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,8 @@ class Intent:
     """All that decides one zone. ``zone_text`` is the server's `dnsZoneFile`, None when it is not known.
 
     ``main`` is the domain that holds the `mail` name; ``spf_terms`` cover the senders that are no edge;
-    ``services`` are the mail services; with ``web_mail`` an edge serves https://mail.DOMAIN (`JMAP_VHOST`).
+    ``services`` are the mail services; ``exchangers`` are names and preferences of MX records, empty for `mail` alone;
+    with ``web_mail`` an edge serves https://mail.DOMAIN (`JMAP_VHOST`).
     ``ipv6_withheld`` says why no AAAA may be published, empty when it may; ``ipv6_unknown`` that the reason is
     ignorance, so that one that stands is not removed either. ``missing`` explains what is not known. With
     ``server_publishes_dkim`` the server rotates its keys itself and needs the old ones for a while. ``owner`` is the
@@ -51,6 +62,7 @@ class Intent:
     ttl: int = 3600
     edges: tuple[EdgeAddresses, ...] = ()
     services: Services = DEFAULT_SERVICES
+    exchangers: tuple[tuple[str, int], ...] = ()
     web_mail: bool = False
     zone_text: str | None = None
     spf_terms: tuple[str, ...] = ()
@@ -82,7 +94,24 @@ class Intent:
     @property
     def web_edges(self) -> tuple[EdgeAddresses, ...]:
         """The edges that pass the web names through on :443."""
-        return tuple(edge for edge in self.located if edge.web)
+        return tuple(edge for edge in self.located if edge.https)
+
+    @property
+    def mail_edges(self) -> tuple[EdgeAddresses, ...]:
+        """The edges that `mail` leads to."""
+        return tuple(edge for edge in self.located if edge.mail)
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The edges that are MX by a name of their own, which is theirs below the main domain."""
+        named = {host for host, _ in self.exchangers}
+        return tuple(edge.name for edge in self.located if f"{edge.name}.{self.main}" in named)
+
+    def leading_to(self, name: str) -> tuple[EdgeAddresses, ...]:
+        """The edges whose addresses stand at one of `edge_names`."""
+        if name == "mail":
+            return self.mail_edges
+        return tuple(edge for edge in self.located if edge.name == name and name in self.own_names) or self.web_edges
 
     @property
     def edge_names(self) -> tuple[str, ...]:
@@ -90,7 +119,7 @@ class Intent:
         if not self.located:
             return ()
         web = HTTPS_LABELS if self.web_edges else ()
-        return ("mail", *web) if self.zone == self.main else web
+        return ("mail", *self.own_names, *web) if self.zone == self.main else web
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +157,10 @@ def desire(intent: Intent) -> Desired:
     if intent.located and not intent.web_edges:
         withheld |= {(label, rtype) for label in HTTPS_LABELS for rtype in ("A", "AAAA")}
         warnings.append(
-            "no edge serves :443 (all are mail-only), so MTA-STS, autoconfig and autodiscover are not published: "
-            "set <NAME>_WEB of an edge"
+            "no edge serves :443 (<NAME>_HTTPS=false), so MTA-STS, autoconfig and autodiscover are not published"
         )
     base = [entry for entry in base if intent.overrides.tlsa or entry.type != "TLSA"]
+    base += [_renamed(entry, name) for name in intent.own_names for entry in base if entry.rrset == _MX_TLSA]
     records = list(_with_edges(intent, base, missing, warnings))
     records = [_first_step(intent, _with_senders(intent, entry)) for entry in records]
     records += _caa(intent, missing)
@@ -158,10 +187,16 @@ def caa_issuer(directory: str) -> str:
 
 
 def _known_without_server(intent: Intent) -> Iterator[Record]:
-    yield record(intent.zone, APEX, "MX", f"10 {intent.mail_host}", intent.ttl)
+    for host, preference in intent.exchangers or ((intent.mail_host.rstrip("."), DEFAULT_PREFERENCE),):
+        yield record(intent.zone, APEX, "MX", f"{preference} {host}.", intent.ttl)
     yield record(intent.zone, APEX, "TXT", "v=spf1 mx -all", intent.ttl)
     if intent.zone == intent.main:
         yield record(intent.zone, "mail", "TXT", "v=spf1 a -all", intent.ttl)
+
+
+def _renamed(entry: Record, label: str) -> Record:
+    """The certificate at a name of an MX record is the one at `mail`: it is for every name of the domain."""
+    return replace(entry, name=f"_{SMTP.port}._tcp.{label}")
 
 
 def _without_ed25519(records: list[Record], warnings: list[str]) -> Iterator[Record]:
@@ -209,7 +244,7 @@ def _with_edges(intent: Intent, base: list[Record], missing: list[str], warnings
     addresses = {(name, rtype) for name in intent.edge_names for rtype in ("A", "AAAA", "CNAME")}
     yield from (entry for entry in base if entry.rrset not in addresses)
     for name in intent.edge_names:
-        for edge in intent.located if name == "mail" else intent.web_edges:
+        for edge in intent.leading_to(name):
             if edge.ipv4:
                 yield record(intent.zone, name, "A", str(edge.ipv4), intent.ttl)
             if edge.ipv6 and not intent.ipv6_withheld:

@@ -19,7 +19,7 @@ from tailwart.dns.spf import Lookup
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.network import TAILNET_V4, TAILNET_V6
+from tailwart.network import SMTP, TAILNET_V4, TAILNET_V6, ports
 from tailwart.plan.model import Plan
 from tailwart.providers.definition import Notify, Provider
 from tailwart.providers.record import APEX, Record
@@ -152,7 +152,17 @@ def plane_of(environment: Environment, overrides: Overrides, mailbox: Runner | N
 
 def edge_addresses(environment: Environment) -> tuple[EdgeAddresses, ...]:
     """The edges as DNS sees them."""
-    return tuple(EdgeAddresses(edge.name, edge.ipv4, edge.ipv6, edge.web is not None) for edge in environment.edges)
+    return tuple(
+        EdgeAddresses(
+            edge.name,
+            edge.ipv4,
+            edge.ipv6,
+            https=edge.owns_https,
+            mail=environment.serves_clients(edge),
+            port=next(iter(ports(environment.services_of(edge))), SMTP.port),
+        )
+        for edge in environment.edges
+    )
 
 
 def intent(environment: Environment, overrides: Overrides, zone: str, facts: ServerFacts, ipv6: Ipv6) -> Intent:
@@ -163,7 +173,8 @@ def intent(environment: Environment, overrides: Overrides, zone: str, facts: Ser
         ttl=environment.dns_ttl,
         edges=edge_addresses(environment),
         services=environment.mail_services,
-        web_mail=environment.jmap_vhost and any(edge.web for edge in environment.edges),
+        exchangers=environment.exchangers,
+        web_mail=environment.jmap_vhost and any(edge.owns_https for edge in environment.edges),
         zone_text=facts.zone_files.get(zone),
         spf_terms=sender_terms(environment, overrides),
         direct_delivery=environment.smarthost_address is None,

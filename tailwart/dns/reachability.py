@@ -1,4 +1,4 @@
-"""Does every edge answer on IPv6 port 25, seen from outside its own host?
+"""Does every edge answer on IPv6 port 25 (or its first), seen from outside its own host?
 
 Only then may an AAAA record lead there: senders that prefer IPv6 do not all fall back (lesson 8).
 """
@@ -15,7 +15,6 @@ from ipaddress import IPv4Address, IPv6Address
 
 from tailwart.dns.desired import EdgeAddresses
 from tailwart.errors import TailwartError
-from tailwart.network import SMTP
 from tailwart.runner import Runner
 
 TIMEOUT = 5.0
@@ -54,12 +53,12 @@ class Vantage:
         self.hosts = hosts
 
     def probe(self, edge: EdgeAddresses) -> Attempt:
-        """IPv6 port 25 of an edge, with IPv4 as the control that tells a filtered way from a silent edge."""
+        """The first port of an edge on IPv6, with IPv4 as the control that tells a filtered way from a silent edge."""
         assert edge.ipv6 is not None
-        attempt = self.connect(edge.ipv6, SMTP.port)
+        attempt = self.connect(edge.ipv6, edge.port)
         if attempt.reach is not Reach.SILENT or edge.ipv4 is None:
             return attempt
-        if self.connect(edge.ipv4, SMTP.port).reach is Reach.ANSWERS:
+        if self.connect(edge.ipv4, edge.port).reach is Reach.ANSWERS:
             return attempt
         # Neither family answers: the edge is down, or port 25 is filtered on the way. Both say nothing of its IPv6.
         return Attempt(Reach.UNKNOWN, f"{attempt.detail}, and its IPv4 does not answer either")
@@ -147,4 +146,4 @@ def _best(edge: EdgeAddresses, vantages: Sequence[Vantage]) -> tuple[Attempt, st
 
 
 def _said(edge: EdgeAddresses, attempt: Attempt, seen_from: str) -> str:
-    return f"{edge.name} on [{edge.ipv6}]:{SMTP.port} from {seen_from}: {attempt.detail}"
+    return f"{edge.name} on [{edge.ipv6}]:{edge.port} from {seen_from}: {attempt.detail}"

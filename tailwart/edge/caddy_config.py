@@ -24,6 +24,7 @@ RETRY_FOR = "10s"
 are resolved at each dial), far below the five minutes an SMTP client waits for the greeting (RFC 5321, 4.5.3.2.1).
 Without it caddy-l4 closes at once, and a sender counts a failure for every restart."""
 RETRY_EVERY = "500ms"
+_REFUSE_TLS = {"handler": "tls", "connection_policies": [{"drop": True}]}
 HELLO_WITHIN = "10s"
 """A client of :443 without a ClientHello by then is dropped (caddy-l4's default of 3 s loses slow mobiles)."""
 
@@ -34,11 +35,13 @@ class EdgeRoutes:
 
     ``upstream`` is the mailbox's full MagicDNS name (lesson 6: never an address). ``domains`` are the mail domains,
     ``services`` the public mail services. ``vhost`` is the name of `JMAP_VHOST`, empty without it.
-    ``web`` says that a web Caddy on this host shares :443; without it the edge is mail-only and has no :443.
+    ``https``: the edge owns :443; on a host with a web server (``web``) it hands the web's names on to that, on others
+    it closes the connections of all names but the mail server's.
     """
 
     upstream: str
     domains: tuple[str, ...]
+    https: bool = True
     web: bool = False
     services: tuple[Service, ...] = DEFAULT_SERVICES.public
     vhost: str = ""
@@ -46,7 +49,7 @@ class EdgeRoutes:
     @property
     def ports(self) -> tuple[int, ...]:
         """The public TCP ports this edge owns."""
-        return ports((*self.services, *((HTTPS,) if self.web else ())))
+        return ports((*self.services, *((HTTPS,) if self.https else ())))
 
     @property
     def stalwart_names(self) -> tuple[str, ...]:
@@ -58,7 +61,7 @@ class EdgeRoutes:
 def document(routes: EdgeRoutes) -> dict[str, Any]:
     """The Caddy configuration for these routes."""
     servers = {service.name: _mail_server(service.port, routes.upstream) for service in routes.services}
-    if routes.web:
+    if routes.https:
         servers[HTTPS.name] = _https_server(routes)
     return {
         "admin": {
@@ -99,13 +102,15 @@ def _https_server(routes: EdgeRoutes) -> dict[str, Any]:
     # the edge's address, which is never banned. The TLS inside stays untouched, ALPN included: the server offers no h2.
     stalwart = _proxy(f"{routes.upstream}:{HTTPS.port}", proxy_protocol=True)
     web = _proxy(f"127.0.0.1:{WEB_HTTPS_PORT}", proxy_protocol=False)
+    # No matcher: every other name, a hello without one, and what is no TLS at all get the web server's answer. Without
+    # one, TLS clients get an alert, so that they need not guess what a silent end means; what is no TLS is closed.
+    others = {"handle": [web]} if routes.web else {"match": [{"tls": {}}], "handle": [_REFUSE_TLS]}
     return {
         "listen": _listen(HTTPS.port),
         "matching_timeout": HELLO_WITHIN,
         "routes": [
             {"match": [{"tls": {"sni": list(routes.stalwart_names)}}], "handle": [stalwart]},
-            # No matcher: every other name, a hello without one, and what is no TLS at all get the web server's answer.
-            {"handle": [web]},
+            others,
         ],
     }
 

@@ -7,19 +7,24 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from tailwart.errors import TailwartError
+from tailwart.network import HTTPS
 
 _PROCESS = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
 
-# Debian's standard installation brings exim; the others are what people try first.
+# What Debian's standard installation and a provider's image bring, by the name of the process that listens.
+_SERVICES = {"exim4": "exim4", "master": "postfix", "sendmail-mta": "sendmail", "dovecot": "dovecot"}
 _REMEDIES = {
-    "exim4": "systemctl disable --now exim4",
-    "master": "systemctl disable --now postfix",
-    "sendmail-mta": "systemctl disable --now sendmail",
-    "dovecot": "systemctl disable --now dovecot",
+    **{
+        process: f"set EDGE_DISABLE={service} in .env, and the deploy stops and disables it; or, by hand, "
+        f"`systemctl disable --now {service}`"
+        for process, service in _SERVICES.items()
+    },
     "docker-proxy": "find the container with `docker ps` and remove its published port",
-    "nginx": "move nginx's TLS sites to another port, or use a host of its own for the edge",
-    "apache2": "move Apache's TLS sites to another port, or use a host of its own for the edge",
 }
+_WEB_REMEDY = (
+    "leave :443 to it with {key}=false (then no MTA-STS and no autoconfig by this edge), or, where it is Caddy, share "
+    "the port: …_WEB=/etc/caddy/Caddyfile"
+)
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,28 @@ def foreign(listeners: Iterable[Listener], ports: Collection[int], own: int) -> 
     return tuple(item for item in listeners if item.port in ports and (own == 0 or item.pid != own))
 
 
-def refusal(taken: Collection[Listener]) -> TailwartError:
-    """The error that names each process in the way, and how to stop it."""
+def services(taken: Iterable[Listener]) -> tuple[str, ...]:
+    """The systemd services among them that may be disabled where `EDGE_DISABLE` says so; empty unless all are."""
+    names = [_SERVICES.get(item.process, "") for item in taken]
+    return tuple(dict.fromkeys(names)) if all(names) else ()
+
+
+def refusal(taken: Collection[Listener], https_key: str = "…_HTTPS") -> TailwartError:
+    """The error that names each process in the way, and how to stop it. ``https_key`` is this edge's key in .env."""
     seen = sorted(
         {f"{item.process or 'an unknown process'} (pid {item.pid}) on {item.address}:{item.port}" for item in taken}
     )
-    remedies = {
-        _REMEDIES.get(item.process, f"stop {item.process or 'it'} or move it to another port") for item in taken
-    }
     return TailwartError(
         "another program listens on a port of the edge",
         seen="; ".join(seen),
         expected=f"nothing but the edge on {', '.join(str(port) for port in sorted({item.port for item in taken}))}",
-        remedy="; ".join(sorted(remedies)) + "; then run the deploy again",
+        remedy="; ".join(sorted({_remedy(item, https_key) for item in taken})) + "; then run the deploy again",
     )
+
+
+def _remedy(item: Listener, https_key: str) -> str:
+    if item.process in _REMEDIES:
+        return _REMEDIES[item.process]
+    if item.port == HTTPS.port:
+        return _WEB_REMEDY.format(key=https_key)
+    return f"stop {item.process or 'it'} or move it to another port"

@@ -109,8 +109,9 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
         routes=EdgeRoutes(
             environment.magic_host,
             environment.domains,
+            https=edge.owns_https,
             web=edge.web is not None,
-            services=environment.mail_services.public,
+            services=environment.services_of(edge),
             vhost=environment.mail_host if environment.jmap_vhost else "",
         ),
         inputs=ImageInputs(

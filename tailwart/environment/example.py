@@ -7,7 +7,8 @@ from itertools import groupby
 
 from pydantic.fields import FieldInfo
 
-from tailwart.environment.load import account_key, edge_key, settings
+from tailwart.environment.keys import account_key, edge_key
+from tailwart.environment.load import settings
 from tailwart.environment.model import Environment
 from tailwart.environment.sections.hosts import Edge
 from tailwart.environment.sections.mail import Account

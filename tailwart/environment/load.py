@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import io
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from tailwart import providers
+from tailwart.environment.keys import account_key, edge_key
 from tailwart.environment.lock import Lock, beside
 from tailwart.environment.lock import read as read_lock
 from tailwart.environment.model import Environment
@@ -171,20 +171,6 @@ def _names(raw: Mapping[str, str], key: str) -> list[str]:
 
 def _group(raw: Mapping[str, str], model: type[BaseModel], prefix: str) -> dict[str, str]:
     return {name: raw[prefix + name.upper()] for name in model.model_fields if raw.get(prefix + name.upper())}
-
-
-def edge_key(name: str, attribute: str) -> str:
-    """The `.env` key of an edge's attribute: `edge-1`, `ssh` → `EDGE_1_SSH`."""
-    return f"{_upper(name)}_{attribute.upper()}"
-
-
-def account_key(name: str, attribute: str) -> str:
-    """The `.env` key of an account's attribute: `alice`, `password` → `ACCOUNT_ALICE_PASSWORD`."""
-    return f"ACCOUNT_{_upper(name)}_{attribute.upper()}"
-
-
-def _upper(name: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def _problem(location: tuple[int | str, ...], message: str, document: Mapping[str, Any]) -> Problem:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, SecretStr
 
 from tailwart import fields, providers
-from tailwart.environment.sections.hosts import HostsSettings
+from tailwart.environment.sections.hosts import Edge, HostsSettings
 from tailwart.environment.sections.mail import MailSettings
 from tailwart.environment.sections.network import NetworksSettings
 from tailwart.environment.sections.outgoing import OutgoingSettings
@@ -18,7 +18,11 @@ from tailwart.environment.sections.stores import StoresSettings
 from tailwart.environment.sections.tailnet import TailnetSettings
 from tailwart.environment.sections.versions import VersionsSettings
 from tailwart.environment.sections.zone import ZoneSettings
+from tailwart.network import SMTP, Service
 from tailwart.providers.definition import DnsServer, Variable
+
+DEFAULT_PREFERENCE = 10
+"""Of an MX record, as the server has it by itself."""
 
 
 class Environment(
@@ -53,6 +57,26 @@ class Environment(
     def mail_host(self) -> str:
         """The server's public name."""
         return f"mail.{self.domain}"
+
+    def services_of(self, edge: Edge) -> tuple[Service, ...]:
+        """The public mail services that this edge offers."""
+        public = self.mail_services.public
+        return public if edge.services is None else tuple(one for one in public if one in edge.services)
+
+    def serves_clients(self, edge: Edge) -> bool:
+        """Whether this edge is behind the name mail.DOMAIN: it offers every public service that mail programs use."""
+        return {*self.services_of(edge), SMTP}.issuperset(self.mail_services.public)
+
+    @property
+    def exchangers(self) -> tuple[tuple[str, int], ...]:
+        """Host names and preferences of the MX records; empty where nobody has asked for others than mail.DOMAIN."""
+        if all(edge.mx is None and edge.services is None for edge in self.edges):
+            return ()
+        doors = [(edge, edge.mx or DEFAULT_PREFERENCE) for edge in self.edges if SMTP in self.services_of(edge)]
+        preferences = {preference for _, preference in doors}
+        if len(preferences) == 1 and [edge for edge, _ in doors] == [e for e in self.edges if self.serves_clients(e)]:
+            return ((self.mail_host, preferences.pop()),)
+        return tuple((f"{edge.name}.{self.domain}", preference) for edge, preference in doors)
 
     @property
     def magic_host(self) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pydantic import SecretStr
 
 from tailwart import providers
+from tailwart.environment.keys import edge_key
 from tailwart.environment.model import Environment
 from tailwart.environment.problems import Problem
+from tailwart.network import DISABLED_BY_WORD, SMTP
 from tailwart.strength import ADMIN_MIN_LENGTH, MIN_LENGTH
 
 
@@ -21,6 +23,7 @@ def contradictions(env: Environment) -> Iterator[Problem]:
     yield from _names(env)
     yield from _limits(env)
     yield from _hardening(env)
+    yield from _edges(env)
 
 
 def _demand(env: Environment, why: str, *attributes: str) -> Iterator[Problem]:
@@ -144,6 +147,32 @@ def _names(env: Environment) -> Iterator[Problem]:
     repeated = sorted({domain for domain in env.domains if env.domains.count(domain) > 1})
     if repeated:
         yield Problem("EXTRA_DOMAINS", "each domain once, without DOMAIN itself", ",".join(repeated))
+
+
+def _edges(env: Environment) -> Iterator[Problem]:
+    for edge in env.edges:
+        if not edge.https and edge.web is not None:
+            yield Problem(
+                edge_key(edge.name, "https"), "true, or no …_WEB: a web server shares :443 by the edge", "false"
+            )
+        if unknown := [one.name for one in edge.services or () if one not in env.mail_services.public]:
+            yield Problem(
+                edge_key(edge.name, "services"),
+                f"some of the public MAIL_SERVICES: {', '.join(one.name for one in env.mail_services.public)}",
+                ",".join(unknown),
+            )
+        if edge.mx is not None and SMTP not in env.services_of(edge):
+            yield Problem(edge_key(edge.name, "mx"), f"…_SERVICES with {SMTP.name}: an MX record leads to {SMTP}")
+    if env.edges and not any(SMTP in env.services_of(edge) for edge in env.edges):
+        yield Problem(edge_key(env.edges[0].name, "services"), f"at least one edge with {SMTP}, or no mail arrives")
+    if env.edges and not any(map(env.serves_clients, env.edges)):
+        clients = ", ".join(one.name for one in env.mail_services.public if one is not SMTP)
+        yield Problem(
+            edge_key(env.edges[0].name, "services"), f"at least one edge with all of {clients}: mail.DOMAIN leads there"
+        )
+    for name in env.edge_disable:
+        if name not in DISABLED_BY_WORD:
+            yield Problem("EDGE_DISABLE", f"some of {', '.join(DISABLED_BY_WORD)}", name)
 
 
 def _hardening(env: Environment) -> Iterator[Problem]:

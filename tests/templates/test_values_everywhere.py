@@ -22,7 +22,8 @@ import yaml
 from tailwart.backends import postgres
 from tailwart.edge import plan as edge_plan
 from tailwart.environment import Account, Edge, Environment, load
-from tailwart.environment.load import account_key, edge_key, settings
+from tailwart.environment.keys import account_key, edge_key
+from tailwart.environment.load import settings
 from tailwart.environment.problems import EnvironmentProblems
 from tailwart.fields import example_of, is_secret
 from tailwart.hosts.files import HostFile

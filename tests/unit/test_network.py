@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailwart.dns import overrides, plane
 from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.reachability import Ipv6
+from tailwart.dns.source import ServerFacts
 from tailwart.edge import plan as edge_plan
 from tailwart.environment import Environment
 from tailwart.network import DEFAULT_SERVICES, MAIL_SERVICES, Exposure, Services
@@ -46,10 +49,10 @@ def listeners(env: Environment) -> dict[str, Any]:
 
 
 def routes(env: Environment) -> set[str]:
-    """Ports that the edge listens on, from its caddy.json."""
+    """The mail ports that the edge listens on, from its caddy.json."""
     text = next(file.content for file in edge_plan.of(env, env.edges[0]).files if file.path.endswith("caddy.json"))
     servers = json.loads(text)["apps"]["layer4"]["servers"].values()
-    return {address.lstrip(":") for server in servers for address in server["listen"]}
+    return {address.lstrip(":") for server in servers for address in server["listen"]} - {"443"}
 
 
 def granted(env: Environment) -> dict[str, list[str]]:
@@ -98,7 +101,7 @@ def test_a_service_for_the_tailnet_takes_no_proxy_header_and_is_not_advertised()
 
 
 def test_web_records_are_published_only_where_an_edge_serves_them() -> None:
-    edge = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"), web=True)
+    edge = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"), https=True)
     served = desire(Intent(ZONE, ZONE, edges=(edge,), zone_text=PLAIN, web_mail=True)).records
     silent = desire(Intent(ZONE, ZONE, edges=(edge,), zone_text=PLAIN)).records
     web = {"_jmap._tcp", "_caldavs._tcp", "_carddavs._tcp"}
@@ -160,3 +163,68 @@ def test_a_wrong_list_says_what_is_expected(text: str, message: str) -> None:
 
 def test_blanks_and_case_do_not_matter() -> None:
     assert Services.parse(" SMTP , imaps: Tailnet ,") == Services.parse("smtp,imaps:tailnet")
+
+
+def several(**second: object) -> Environment:
+    """Two edges; the second with keys of its own."""
+    edges = [
+        {"name": "edge-1", "ssh": "root@192.0.2.1", "ipv4": "203.0.113.7"},
+        {"name": "edge-2", "ssh": "root@192.0.2.2", "ipv4": "203.0.113.8", **second},
+    ]
+    return Environment.model_validate({**SETTINGS, "edges": edges})
+
+
+def zone_of(env: Environment) -> dict[str, list[str]]:
+    """The MX and address records to publish, by type and name."""
+    intent = plane.intent(env, overrides.none(), ZONE, ServerFacts(), Ipv6(publish=False))
+    found: dict[str, list[str]] = {}
+    for entry in desire(intent).records:
+        if entry.type in {"MX", "A"}:
+            found.setdefault(f"{entry.type} {entry.name}", []).append(entry.value)
+    return found
+
+
+def exchangers_of(env: Environment) -> object:
+    """What the server is told of its MX hosts, which its MTA-STS policy names."""
+    objects = desired_objects(from_environment(env))
+    return next(item.fields for item in objects if item.kind == "SystemSettings").get("mailExchangers")
+
+
+def test_equal_edges_share_one_name() -> None:
+    zone = zone_of(several())
+    assert zone["MX @"] == [f"10 mail.{ZONE}."]
+    assert zone["A mail"] == ["203.0.113.7", "203.0.113.8"]
+    assert "A edge-2" not in zone
+    assert exchangers_of(several()) is None, "what the server has is left alone"
+
+
+def test_edges_in_an_order_have_names_of_their_own() -> None:
+    env = several(mx="20")
+    zone = zone_of(env)
+    assert zone["MX @"] == [f"10 edge-1.{ZONE}.", f"20 edge-2.{ZONE}."]
+    assert (zone["A edge-1"], zone["A edge-2"]) == (["203.0.113.7"], ["203.0.113.8"])
+    assert zone["A mail"] == ["203.0.113.7", "203.0.113.8"]
+    assert exchangers_of(env) == (
+        {"hostname": f"edge-1.{ZONE}", "priority": 10},
+        {"hostname": f"edge-2.{ZONE}", "priority": 20},
+    )
+
+
+def test_an_edge_for_mail_from_servers_alone_is_no_address_for_mail_programs() -> None:
+    zone = zone_of(several(services="smtp"))
+    assert zone["A mail"] == ["203.0.113.7"]
+    assert zone["MX @"] == [f"10 edge-1.{ZONE}.", f"10 edge-2.{ZONE}."]
+
+
+def test_an_edge_for_mail_programs_alone_is_no_mx() -> None:
+    env = several(services="submissions,submission,imap,imaps")
+    zone = zone_of(env)
+    assert zone["MX @"] == [f"10 edge-1.{ZONE}."]
+    assert zone["A mail"] == ["203.0.113.7", "203.0.113.8"]
+    assert edge_plan.of(env, env.edges[1]).routes.ports == (465, 587, 143, 993, 443)
+
+
+def test_the_same_preference_everywhere_is_one_name_again() -> None:
+    env = several(mx="10")
+    assert exchangers_of(env) == ({"hostname": f"mail.{ZONE}", "priority": 10},)
+    assert zone_of(env)["MX @"] == [f"10 mail.{ZONE}."]

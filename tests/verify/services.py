@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tailwart.environment import Environment
+from tailwart.environment import Edge, Environment
 
 PORTS = {"smtp": 25, "submissions": 465, "submission": 587, "imap": 143, "imaps": 993, "pop3s": 995, "sieve": 4190}
 
 
-def public(environment: Environment) -> dict[str, int]:
-    """Name and port of each service that every edge offers to the internet."""
-    return _with_exposure(environment, "")
+def public(environment: Environment, edge: Edge | None = None) -> dict[str, int]:
+    """Name and port of each service that is offered to the internet, by one edge where it is named."""
+    found = _with_exposure(environment, "")
+    if edge is None or edge.services is None:
+        return found
+    return {name: port for name, port in found.items() if name in {service.name for service in edge.services}}
 
 
 def tailnet(environment: Environment) -> dict[str, int]:

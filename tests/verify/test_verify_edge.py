@@ -34,18 +34,18 @@ def test_caddy_accepts_its_configuration(edge_host: Host) -> None:
     assert result.rc == 0, result.stderr
 
 
-def test_public_services_listen_on_both_families(edge_host: Host, environment: Environment) -> None:
+def test_public_services_listen_on_both_families(edge_host: Host, environment: Environment, edge: Edge) -> None:
     listening = edge_host.check_output("ss -Hltn")
-    for port in public(environment).values():
+    for port in (*public(environment, edge).values(), *([443] if edge.owns_https else [])):
         dual = re.search(rf"\s(?:\*|\[::\]):{port}\s", listening)
         avoided(8, dual is not None, f"port {port} does not listen on IPv6:\n{listening}")
 
 
-def test_the_edge_offers_no_other_mail_service(edge_host: Host, environment: Environment) -> None:
+def test_the_edge_offers_no_other_mail_service(edge_host: Host, environment: Environment, edge: Edge) -> None:
     pid = edge_host.check_output("docker inspect -f '{{.State.Pid}}' tailwart-edge").strip()
     sockets = [line for line in edge_host.check_output("ss -Hltnp").splitlines() if f"pid={pid}," in line]
     offered = {int(port) for line in sockets for port in re.findall(r":(\d+)\s", line)}
-    assert offered & set(PORTS.values()) == set(public(environment).values())
+    assert offered & set(PORTS.values()) == set(public(environment, edge).values())
 
 
 def test_the_mailbox_answers_over_the_tailnet(edge_host: Host, environment: Environment) -> None:

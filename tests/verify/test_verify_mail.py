@@ -48,7 +48,7 @@ def door(environment: Environment, edge: Edge, mailbox: Host, *names: str) -> tu
     """Address and port of the first of these services that is on: at the edge, or at the mailbox itself where none of
     them is public. Only the ranges of the tailnet must send a PROXY header there, and the mailbox host is not in them.
     """
-    offered, inside = public(environment), tailnet(environment)
+    offered, inside = public(environment, edge), tailnet(environment)
     if name := first(offered, *names):
         return public_address(edge), offered[name]
     if name := first(inside, *names):
@@ -69,6 +69,8 @@ def letter(sender: str, recipient: str, token: str) -> EmailMessage:
 def test_a_message_from_outside_arrives_with_its_senders_own_address(
     environment: Environment, edge: Edge, account: Account, tunnel: Tunnel, mailbox: Host
 ) -> None:
+    if "smtp" not in public(environment, edge):
+        pytest.skip(f"{edge.name} takes no mail from other servers")
     inbox = door(environment, edge, mailbox, "imaps", "imap")
     token = uuid.uuid4().hex
     address = f"{account.name}@{environment.domain}"

@@ -9,7 +9,7 @@ import click
 
 from tailwart.environment import Environment, load, selected_path
 from tailwart.environment.example import render_example
-from tailwart.environment.load import account_key
+from tailwart.environment.keys import account_key
 from tailwart.inventory import roles
 from tailwart.printing import say
 from tailwart.strength import weakness

@@ -13,7 +13,7 @@ from tailwart.dns.desired import Desired, unmarked
 from tailwart.dns.plane import Plane, edge_addresses, sender_terms
 from tailwart.dns.reachability import judge
 from tailwart.environment import Edge, Environment
-from tailwart.network import SMTP
+from tailwart.network import SMTP, ports
 from tailwart.providers.definition import Provider
 from tailwart.providers.record import Record
 
@@ -80,6 +80,8 @@ def _certificates(environment: Environment, served: dict[tuple[str, str], list[R
     # A lab's CA and a staging CA are trusted by nobody, which is as it should be.
     required = environment.acme_directory is not None and not (environment.acme_staging or environment.offline)
     for edge in environment.edges:
+        if port not in ports(environment.services_of(edge)):
+            continue
         for address in _of(edge):
             where = f"{edge.name} {address}"
             try:
@@ -95,14 +97,14 @@ def _certificates(environment: Environment, served: dict[tuple[str, str], list[R
                 continue
             acme = environment.acme_directory is not None
             yield from tls.check_certificate(where, seen, name, acme=acme, trust_required=required)
-            yield from _dane(environment, served, address, where)
+            yield from _dane(environment, edge, served, address, where)
 
 
 def _dane(
-    environment: Environment, served: dict[tuple[str, str], list[Record]], address: Address, where: str
+    environment: Environment, edge: Edge, served: dict[tuple[str, str], list[Record]], address: Address, where: str
 ) -> Iterator[Finding]:
     name = environment.mail_host
-    for service in environment.mail_services.public:
+    for service in environment.services_of(edge):
         port = service.port
         if service is not SMTP and not service.implicit_tls:
             continue
@@ -119,13 +121,13 @@ def _dane(
 def _mta_sts(environment: Environment, zone: str, desired: Desired) -> Iterator[Finding]:
     if not any(entry.name == "_mta-sts" for entry in desired.records):
         return
-    web = [edge for edge in environment.edges if edge.web]
+    web = [edge for edge in environment.edges if edge.owns_https]
     if not web:
         yield wrong(
             "mta-sts",
             f"mta-sts.{zone}",
             "is announced, but no edge serves :443",
-            remedy='set <NAME>_WEB of an edge, or leave it out: dns_exclude = ["_mta-sts TXT"]',
+            remedy='take <NAME>_HTTPS=false of an edge out of .env; or leave it out: dns_exclude = ["_mta-sts TXT"]',
             required=False,
         )
     for edge in web:

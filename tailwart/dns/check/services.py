@@ -50,8 +50,8 @@ def check(desired: Desired, served: Mapping[tuple[str, str], Sequence[Record]], 
             if port not in intent.reachable_ports:
                 yield _unreachable(subject, port, entry, desired)
                 continue
-            for edge in intent.edges:
-                if port == HTTPS.port and not edge.web:
+            for edge in intent.edges if port == HTTPS.port else intent.mail_edges:
+                if port == HTTPS.port and not edge.https:
                     yield _mail_only(subject, edge)
                 else:
                     yield from _answers(subject, edge, port, connect)
@@ -75,8 +75,8 @@ def _mail_only(subject: str, edge: EdgeAddresses) -> Finding:
     return wrong(
         AREA,
         f"{subject} at {edge.name}",
-        f"leads clients to port {HTTPS.port}, which {edge.name} does not serve (it is mail-only)",
-        remedy="set <NAME>_WEB of that edge, or JMAP_VHOST=false",
+        f"leads clients to port {HTTPS.port}, which {edge.name} does not serve (<NAME>_HTTPS=false)",
+        remedy="take <NAME>_HTTPS=false of that edge out of .env, or set JMAP_VHOST=false",
         required=False,
     )
 

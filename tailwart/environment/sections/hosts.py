@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tailwart import fields as v
 from tailwart.fields import key as _key
+from tailwart.network import DISABLED_BY_WORD
 
 
 class Edge(BaseModel):
@@ -33,6 +34,29 @@ class Edge(BaseModel):
         "/etc/caddy/Caddyfile",
         None,
     )
+    https: v.Boolean = _key(
+        "Edges",
+        "A mail-only edge owns :443 for the mail server's names (MTA-STS, autoconfig …). false: it leaves :443 alone.",
+        "true",
+        True,
+    )
+    services: v.EdgeServices | None = _key(
+        "Edges",
+        "Its public mail services, where it should not have all of MAIL_SERVICES: docs/edge.md.",
+        "smtp",
+        None,
+    )
+    mx: v.Preference | None = _key(
+        "Edges",
+        "Preference of its MX record, where edges are to be tried in an order: each then has a name of its own.",
+        "20",
+        None,
+    )
+
+    @property
+    def owns_https(self) -> bool:
+        """Whether this edge answers on :443."""
+        return self.https or self.web is not None
 
 
 class HostsSettings(BaseModel):
@@ -40,7 +64,11 @@ class HostsSettings(BaseModel):
 
     mailbox_ssh: v.Ssh | None = _key("Hosts", "SSH of the mailbox host: user@host[:port].", "root@192.0.2.10", None)
     edges: tuple[Edge, ...] = _key(
-        "Hosts", "Names of the edge hosts; each has keys of its own: <NAME>_SSH, …_IPV4, …_IPV6, …_WEB.", "edge-1", ()
+        "Hosts",
+        "Names of the edge hosts; each has keys of its own: <NAME>_SSH, …_IPV4, …_IPV6, …_WEB, …_HTTPS, …_SERVICES, "
+        "…_MX.",
+        "edge-1",
+        (),
     )
     backends_ssh: v.Ssh | None = _key(
         "Hosts",
@@ -67,4 +95,19 @@ class HostsSettings(BaseModel):
     )
     harden_skip: v.Texts = _key("Hardening", "Hosts to leave alone: mailbox, or names of EDGES.", "mailbox,edge-2", ())
     stalwart_memory: v.Size = _key("Hardening", "Memory that Stalwart may take, at least 256M.", "2G", "2G")
+    edge_connections: v.Limit = _key(
+        "Hardening",
+        "Connections that one client address (IPv6: one /64) may have open at an edge; 0: no limit.",
+        "200",
+        200,
+    )
+    edge_rate: v.Limit = _key(
+        "Hardening", "New connections a minute that an edge takes of one client address; 0: no limit.", "600", 600
+    )
+    edge_disable: v.Texts = _key(
+        "Hardening",
+        f"What a deploy may stop and disable where it holds a port of an edge: {', '.join(DISABLED_BY_WORD)}.",
+        "exim4,postfix",
+        (),
+    )
     edge_memory: v.Size = _key("Hardening", "Memory that an edge's Caddy may take, at least 64M.", "512M", "512M")

@@ -181,11 +181,14 @@ def _listeners(settings: MailboxSettings) -> Iterator[DesiredObject]:
 
 
 def _system(settings: MailboxSettings) -> DesiredObject:
+    # The server's MTA-STS policy names these, and so does the zone that it recommends.
+    exchangers = tuple({"hostname": host, "priority": number} for host, number in settings.env.exchangers)
     return DesiredObject(
         "SystemSettings",
         SINGLETON,
         {
             "defaultHostname": settings.env.mail_host,
+            **({"mailExchangers": exchangers} if exchangers else {}),
             "defaultDomainId": Ref("Domain", settings.env.domain),
             # Global trust would make 8080 demand a PROXY header as well: kept empty, and repaired.
             "proxyTrustedNetworks": frozenset(),

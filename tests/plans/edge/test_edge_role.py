@@ -67,7 +67,20 @@ def deploy(directory: Path, host: EdgeHost, *options: str, **responses: str) -> 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     outcome = deploy(tmp_path, up_to_date(), "-y")
     assert outcome.code == 0, outcome.output
-    assert outcome.row("Grand total") == ["6", "-", "-", "6"]
+    assert outcome.row("Grand total") == ["7", "-", "-", "7"]
+
+
+@pytest.mark.parametrize("options", [("-y",), ("--dry",)])
+def test_a_port_that_somebody_holds_stops_the_run_before_anything_changes(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    bare = EdgeHost(listeners='LISTEN 0 20 127.0.0.1:25 0.0.0.0:* users:(("exim4",pid=812,fd=3))')
+    outcome = deploy(tmp_path, bare, *options)
+    assert outcome.code == 1
+    assert "exim4 (pid 812) on 127.0.0.1:25" in outcome.output
+    assert "EDGE_DISABLE=exim4" in outcome.output
+    if options == ("-y",):
+        assert not re.search(r"container engine and Compose +1 +1", outcome.output), "nothing else was begun"
 
 
 def test_a_run_without_changes_is_two_remote_commands(tmp_path: Path) -> None:

@@ -131,4 +131,5 @@ def client_hello(server_name: str | None) -> bytes:
 
 
 def _handlers(server: dict[str, Any]) -> list[dict[str, Any]]:
-    return [handler for route in server["routes"] for handler in route["handle"]]
+    handlers = [handler for route in server["routes"] for handler in route["handle"]]
+    return [handler for handler in handlers if handler["handler"] == "proxy"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,10 +46,10 @@ def edge(caddy: Path, tmp_path: Path, mailbox: dict[str, Upstream]) -> Iterator[
         yield edge
 
 
-@pytest.mark.parametrize("web", [True, False])
-def test_caddy_accepts_the_document(caddy: Path, tmp_path: Path, web: bool) -> None:
+@pytest.mark.parametrize(("https", "web"), [(True, True), (True, False), (False, False)])
+def test_caddy_accepts_the_document(caddy: Path, tmp_path: Path, https: bool, web: bool) -> None:
     config = tmp_path / "caddy.json"
-    config.write_text(render(EdgeRoutes(HOST, ("example.org",), web=web)))
+    config.write_text(render(EdgeRoutes(HOST, ("example.org",), https=https, web=web)))
     result = subprocess.run(
         [caddy, "validate", "--config", config], check=False, capture_output=True, text=True, timeout=60
     )
@@ -117,15 +119,36 @@ def test_without_a_vhost_its_name_belongs_to_the_web_server() -> None:
     assert "mail.example.org" not in EdgeRoutes(HOST, ("example.org",), web=True).stalwart_names
 
 
-def test_a_mail_only_edge_has_no_https() -> None:
-    servers = document(EdgeRoutes(HOST, ("example.org",)))["apps"]["layer4"]["servers"]
+def test_a_mail_only_edge_serves_the_mail_names_alone(edge: Edge, mailbox: dict[str, Upstream], tmp_path: Path) -> None:
+    edge.write(replace(ROUTES, web=False))
+    edge.reload()
+    hello = client_hello("autoconfig.example.org")
+    with socket.create_connection(("::1", edge.ports[443]), timeout=10) as client:
+        client.sendall(hello)
+        until(lambda: b"".join(mailbox[f"{HOST}:443"].received).endswith(hello), "the hello at the mailbox", pause=0.02)
+    mailbox[f"{HOST}:443"].received.clear()
+    context = ssl.create_default_context()
+    with (
+        socket.create_connection(("127.0.0.1", edge.ports[443]), timeout=10) as client,
+        # An alert, not a silent end that a client would take for a broken network.
+        pytest.raises(ssl.SSLError, match="ALERT"),
+    ):
+        context.wrap_socket(client, server_hostname="shop.example.org")
+    with socket.create_connection(("127.0.0.1", edge.ports[443]), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        assert client.recv(64) == b"", "what is no TLS is closed"
+    assert not any(upstream.received for upstream in mailbox.values()), "nothing of others reaches the mailbox"
+
+
+def test_an_edge_that_is_told_so_has_no_https() -> None:
+    servers = document(EdgeRoutes(HOST, ("example.org",), https=False))["apps"]["layer4"]["servers"]
     assert sorted(server["listen"] for server in servers.values()) == [[":143"], [":25"], [":465"], [":587"], [":993"]]
 
 
 def test_a_mailbox_that_is_down_closes_the_connection(caddy: Path, tmp_path: Path) -> None:
     names = [f"{HOST}:{port}" for port in MAIL_PORTS]
     edge = Edge(caddy, tmp_path, {port: free_port() for port in MAIL_PORTS}, {name: free_port() for name in names})
-    edge.write(EdgeRoutes(HOST, ("example.org",)))
+    edge.write(EdgeRoutes(HOST, ("example.org",), https=False))
     with edge.running(), socket.create_connection(("127.0.0.1", edge.ports[25]), timeout=20) as client:
         assert client.recv(64) == b""
 
@@ -134,7 +157,7 @@ def test_a_mailbox_that_comes_back_in_time_is_reached(caddy: Path, tmp_path: Pat
     upstream = Upstream(b"220 ready\r\n", port=free_port())
     names = {f"{HOST}:{port}": upstream.port for port in MAIL_PORTS}
     edge = Edge(caddy, tmp_path, {port: free_port() for port in MAIL_PORTS}, names, retry="20s")
-    edge.write(EdgeRoutes(HOST, ("example.org",)))
+    edge.write(EdgeRoutes(HOST, ("example.org",), https=False))
     with edge.running(), socket.create_connection(("127.0.0.1", edge.ports[25]), timeout=20) as client:
         client.setblocking(False)
         with pytest.raises(BlockingIOError):

@@ -23,7 +23,7 @@ from tailwart.providers.spaceship import PROVIDER
 from tests.unit.dns.recorded import PLAIN, WITH_CERTIFICATE, ZONE
 
 ACCEPTED = PROVIDER.ttl
-EDGE = EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), IPv6Address("2001:db8::11"), web=True)
+EDGE = EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), IPv6Address("2001:db8::11"), https=True)
 
 
 def plan(*live: Record, intent: Intent | None = None) -> ZonePlan:

@@ -137,10 +137,10 @@ def test_web_names_that_no_edge_serves_are_removed_when_published_and_left_alone
     served = Intent(
         ZONE,
         ZONE,
-        edges=(EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), IPv6Address("2001:db8::11"), web=True),),
+        edges=(EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), IPv6Address("2001:db8::11"), https=True),),
         zone_text=WITH_CERTIFICATE,
     )
-    mail_only = replace(served, edges=(replace(served.edges[0], web=False),))
+    mail_only = replace(served, edges=(replace(served.edges[0], https=False),))
     foreign = [Record("autodiscover", "CNAME", "elsewhere.example."), Record("mta-sts", "A", "203.0.113.9")]
     zone = Memory(foreign)
     fresh = compare(desire(mail_only), zone.read(ZONE), Ledger())
@@ -186,7 +186,7 @@ def test_names_that_no_edge_serves_are_the_owners() -> None:
 
 def test_what_an_earlier_release_published_for_nobody_goes_without_confirmation() -> None:
     """More than 30 % of a small zone: SRV records of closed ports, and web names of an edge without :443."""
-    web = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"), web=True)
+    web = EdgeAddresses("edge-1", IPv4Address("203.0.113.7"), https=True)
     served = desire(Intent(ZONE, ZONE, edges=(web,), services=EVERYTHING, web_mail=True, zone_text=WITH_CERTIFICATE))
     ledger = Ledger(frozenset(entry.key for entry in served.records))
     now = desire(Intent(ZONE, ZONE, edges=(MAIL_ONLY,), zone_text=WITH_CERTIFICATE))

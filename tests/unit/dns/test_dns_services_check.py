@@ -72,7 +72,7 @@ def test_a_port_is_connected_to_once_however_many_records_and_zones_lead_to_it(m
 
     monkeypatch.setattr(socket, "create_connection", connection)
     connect = services.connecting_once()
-    edges = (replace(EDGE, web=True), EdgeAddresses("edge-2", IPv4Address("127.0.0.2")))
+    edges = (replace(EDGE, https=True), EdgeAddresses("edge-2", IPv4Address("127.0.0.2")))
     found: list[Finding] = []
     for zone in (ZONE, "example.net"):
         state = desire(Intent(zone, ZONE, edges=edges, web_mail=True))
@@ -83,6 +83,6 @@ def test_a_port_is_connected_to_once_however_many_records_and_zones_lead_to_it(m
         found += services.check(state, served, connect)
     assert sorted(made) == [("127.0.0.1", 443), ("127.0.0.1", 993), ("127.0.0.2", 993)]
     assert len(found) == 12
-    mail_only = [finding for finding in found if "mail-only" in finding.detail]
+    mail_only = [finding for finding in found if "does not serve" in finding.detail]
     assert {finding.subject for finding in mail_only} >= {f"_jmap._tcp.{ZONE} at edge-2"}
     assert not any(finding.required for finding in mail_only)

@@ -86,11 +86,25 @@ def test_another_program_on_the_edges_ports_is_named_with_the_remedy(line: str, 
     assert message in str(listeners.refusal(taken))
 
 
+def test_only_what_a_mail_program_of_debian_holds_may_be_disabled() -> None:
+    exim, other = listeners.Listener("127.0.0.1", 25, "exim4", 812), listeners.Listener("*", 465, "nc", 9)
+    assert listeners.services((exim, exim)) == ("exim4",)
+    assert listeners.services((exim, other)) == ()
+    assert "EDGE_DISABLE=exim4" in str(listeners.refusal((exim,)))
+
+
+def test_a_web_server_on_443_is_told_both_ways_out() -> None:
+    text = str(listeners.refusal((listeners.Listener("*", 443, "nginx", 812),), "EDGE_1_HTTPS"))
+    assert "EDGE_1_HTTPS=false" in text
+    assert "_WEB=" in text
+
+
 def test_another_caddy_on_443_is_in_the_way_of_an_edge_that_shares_it() -> None:
     plan = replace(PLAN, routes=replace(PLAN.routes, web=True))
     host = replace(up_to_date(), listeners=f"{up_to_date().listeners}\n{listening(443, pid=99)}")
     assert [item.pid for item in in_the_way(plan, host.report())] == [99]
-    assert in_the_way(PLAN, host.report()) == (), "a mail-only edge leaves :443 to whoever has it"
+    alone = replace(PLAN, routes=replace(PLAN.routes, https=False))
+    assert in_the_way(alone, host.report()) == (), "an edge that is told so leaves :443 to whoever has it"
 
 
 def test_lines_that_ss_prints_in_another_shape_are_skipped() -> None:
@@ -121,12 +135,14 @@ def test_settings_become_a_plan() -> None:
             "edges": [
                 {"name": "a", "ssh": "root@192.0.2.1", "ipv6": "2001:db8::1", "web": "/etc/caddy/Caddyfile"},
                 {"name": "b", "ssh": "root@192.0.2.2"},
+                {"name": "c", "ssh": "root@192.0.2.3", "https": "false", "services": "smtp"},
             ],
         }
     )
-    shared, mail_only = (of(environment, edge) for edge in environment.edges)
+    shared, mail_only, one_port = (of(environment, edge) for edge in environment.edges)
     assert shared.routes.ports == (25, 465, 587, 143, 993, 443)
     assert (shared.caddyfile, shared.routes.vhost, shared.ipv6) == ("/etc/caddy/Caddyfile", "mail.example.org", True)
     assert shared.inputs.modules == ("github.com/mholt/caddy-l4@v0.1.2", "example.org/x@v1.0.0")
-    assert mail_only.routes.ports == (25, 465, 587, 143, 993)
+    assert mail_only.routes.ports == (25, 465, 587, 143, 993, 443)
+    assert one_port.routes.ports == (25,)
     assert (mail_only.caddyfile, mail_only.ipv6) == ("", False)

@@ -157,6 +157,22 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     assert found >= {"DOMAIN", "SMARTHOST_ADDRESS", "EDGE_2_SSH", "SPACESHIP_API_KEY", "SPACESHIP_API_SECRET"}
 
 
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ({"EDGE_1_HTTPS": "false", "EDGE_1_WEB": "/etc/caddy/Caddyfile"}, "EDGE_1_HTTPS"),
+        ({"EDGE_1_SERVICES": "smtp"}, "EDGE_1_SERVICES"),
+        ({"EDGE_1_SERVICES": "imaps,imap,submission,submissions"}, "EDGE_1_SERVICES"),
+        ({"EDGE_1_SERVICES": "smtp,pop3s"}, "EDGE_1_SERVICES"),
+        ({"EDGE_1_MX": "0"}, "EDGE_1_MX"),
+        ({"EDGE_DISABLE": "sshd"}, "EDGE_DISABLE"),
+    ],
+)
+def test_what_an_edge_cannot_be(tmp_path: Path, keys: dict[str, str], key: str) -> None:
+    error = problems(write(tmp_path, 0o600, EDGES="edge-1", EDGE_1_SSH="root@192.0.2.1", **keys))
+    assert {problem.key for problem in error.problems} == {key}
+
+
 def test_secrets_are_masked_in_every_message(tmp_path: Path) -> None:
     error = problems(write(tmp_path, STALWART_ADMIN_PASSWORD="Short-1", DOMAIN="x"))
     assert "STALWART_ADMIN_PASSWORD" in str(error)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tailwart.environment import Account, load
-from tailwart.environment.load import account_key, settings
+from tailwart.environment.keys import account_key
+from tailwart.environment.load import settings
 from tailwart.environment.problems import EnvironmentProblems
 from tailwart.fields import is_secret
 from tailwart.providers import definitions
