@@ -43,7 +43,7 @@ class Edge(BaseModel):
     services: v.EdgeServices | None = _key(
         "Edges",
         "Its public mail services, where it should not have all of MAIL_SERVICES: docs/edge.md.",
-        "smtp",
+        "smtp,submissions,imaps",
         None,
     )
     mx: v.Preference | None = _key(
