@@ -68,9 +68,9 @@ def answer(host: Host, question: Hashable, read: Callable[[], T]) -> T:
     greenlet = _answers[state].reads.pop((host, question), None)
     if greenlet is None or not _holds(state):
         return read()
-    outcome = greenlet.get()
-    # Another host of the same operation may have executed something meanwhile, and a dropped read has no outcome.
-    if not isinstance(outcome, _Outcome) or not _holds(state):
+    outcome: _Outcome = greenlet.get()
+    # Another host of the same operation may have executed something meanwhile.
+    if not _holds(state):
         return read()
     if outcome.error is not None:
         raise outcome.error
@@ -78,11 +78,13 @@ def answer(host: Host, question: Hashable, read: Callable[[], T]) -> T:
 
 
 def drop(state: State) -> None:
-    """End every read and forget every answer: something is about to change, or has changed."""
+    """Forget every answer: something is about to change, or has changed.
+
+    Reads under way end by themselves, and nobody hears them. To kill one breaks the host's connection: where it waits
+    for a lock of paramiko's that another greenlet holds, it would give that lock back in the other's place.
+    """
     if state in _answers:
-        reads = _answers[state].reads
-        gevent.killall(list(reads.values()), block=False)
-        reads.clear()
+        _answers[state].reads.clear()
 
 
 def epoch(state: State) -> Epoch:

@@ -54,10 +54,17 @@ def up(
     announce(host, f"{project.name}: " + "; ".join(reasons))
 
     def work(run: Runner) -> None:
+        resume(run, project)
         with around(run, host.log) if around else nullcontext():
             bring_up(run, project)
 
     yield command(host, work, f"bring up {project.name}")
+
+
+def resume(run: Runner, project: ComposeProject) -> None:
+    """End every `docker pause` in the project: Compose starts what is stopped, and fails on what is paused."""
+    mine = f"--filter label=com.docker.compose.project={project.name}"
+    run(_locked(project, f"sh -c 'docker ps -q --filter status=paused {mine} | xargs -r docker unpause'"), timeout=120)
 
 
 def bring_up(run: Runner, project: ComposeProject) -> None:

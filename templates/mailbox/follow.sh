@@ -13,8 +13,9 @@ status() { docker inspect --format '{{.State.Status}}' "$1" 2>/dev/null; }
 health() { docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{end}}' "$1" 2>/dev/null; }
 since() { date +%s%N -d "$(docker inspect --format '{{.State.StartedAt}}' "$1")"; }
 
+# One that was paused by hand, for a snapshot say, does not hang: the next deploy resumes it.
 hangs() {
-  [ "$(health "$1")" = unhealthy ] || return 1
+  [ "$(health "$1")" = unhealthy ] && [ "$(status "$1")" = running ] || return 1
   [ "$(docker inspect --format '{{.State.Health.FailingStreak}}' "$1" 2>/dev/null)" -ge "$patience" ]
 }
 
@@ -31,7 +32,8 @@ restart_hung() {
   echo "$1 hangs: $patience healthchecks in a row failed; restarting it"
   { tail -n 49 "$restarts" 2>/dev/null; echo "$now $1 hung and was restarted"; } >"$restarts.$$" &&
     mv -f "$restarts.$$" "$restarts"
-  timeout 120 docker restart "$1" >/dev/null
+  # It had its time already: a process that does not answer does not use the grace period either.
+  timeout 120 docker restart -t 10 "$1" >/dev/null
 }
 
 once() {

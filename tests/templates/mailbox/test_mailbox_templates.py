@@ -41,6 +41,7 @@ case "$*" in
   *State.Health*stalwart)
     [ "$STALWART_HEALTH" = until-restarted ] || { echo "$STALWART_HEALTH"; exit; }
     grep -q restart "$DONE" && echo starting || echo unhealthy ;;
+  *State.Status*ts-stalwart) echo "$SIDECAR_STATUS" ;;
   *State.Status*stalwart) echo "$STALWART_STATUS" ;;
   *State.StartedAt*ts-stalwart) echo "$SIDECAR_SINCE" ;;
   *State.StartedAt*stalwart) echo "$STALWART_SINCE" ;;
@@ -103,6 +104,7 @@ def follow(directory: Path, *arguments: str, **answers: str) -> list[str]:
     done.write_text("")
     defaults = {
         "SIDECAR_HEALTH": "healthy",
+        "SIDECAR_STATUS": "running",
         "STALWART_STATUS": "running",
         "SIDECAR_SINCE": "2026-11-21T02:00:00Z",
         "STALWART_SINCE": "2026-11-21T02:00:05.5Z",
@@ -143,7 +145,7 @@ def test_the_state_at_the_start_and_each_event_are_acted_upon(project: Path) -> 
 
 def test_a_stalwart_that_hangs_is_restarted_and_that_is_written_down(project: Path) -> None:
     assert follow(project, "once", STALWART_HEALTH="unhealthy", STREAK="9") == []
-    assert follow(project, "once", STALWART_HEALTH="unhealthy", STREAK="10") == ["restart stalwart"]
+    assert follow(project, "once", STALWART_HEALTH="unhealthy", STREAK="10") == ["restart -t 10 stalwart"]
     report = HostReport(contents={f"{DIRECTORY}/restarts.log": (project / "restarts.log").read_bytes()})
     (line,) = follower.restarts(report, datetime.now(UTC))
     assert line.startswith("stalwart hung and was restarted on 20")
@@ -152,21 +154,28 @@ def test_a_stalwart_that_hangs_is_restarted_and_that_is_written_down(project: Pa
 
 def test_what_hangs_again_is_not_restarted_for_ever(project: Path) -> None:
     sick = {"STALWART_HEALTH": "unhealthy", "STREAK": "99"}
-    assert follow(project, "once", **sick) == ["restart stalwart"]
+    assert follow(project, "once", **sick) == ["restart -t 10 stalwart"]
     assert follow(project, "once", **sick) == []
-    assert follow(project, "once", **sick, FOLLOW_PAUSE="0") == ["restart stalwart"]
+    assert follow(project, "once", **sick, FOLLOW_PAUSE="0") == ["restart -t 10 stalwart"]
 
 
 def test_a_sidecar_that_hangs_is_restarted_and_stalwart_waits_for_it(project: Path) -> None:
     sick = {"SIDECAR_HEALTH": "unhealthy", "STALWART_HEALTH": "unhealthy", "STREAK": "10"}
-    assert follow(project, "once", **sick) == ["restart ts-stalwart"]
+    assert follow(project, "once", **sick) == ["restart -t 10 ts-stalwart"]
     assert "ts-stalwart hung" in (project / "restarts.log").read_text()
+
+
+def test_what_was_paused_by_hand_does_not_hang(project: Path) -> None:
+    sick = {"STALWART_HEALTH": "unhealthy", "STREAK": "99"}
+    assert follow(project, "once", **sick, STALWART_STATUS="paused") == []
+    sick = {"SIDECAR_HEALTH": "unhealthy", "STREAK": "99"}
+    assert follow(project, "once", **sick, SIDECAR_STATUS="paused") == []
 
 
 def test_a_store_that_is_away_restarts_nothing(project: Path) -> None:
     sick = {"SIDECAR_HEALTH": "unhealthy", "STREAK": "99"}
     assert follow(project, "once", **sick, HEALTH_OUTPUT=f"nc: timed out\\n{NO_STORE}") == []
-    assert follow(project, "once", **sick, HEALTH_OUTPUT=NO_TAILNET) == ["restart ts-stalwart"]
+    assert follow(project, "once", **sick, HEALTH_OUTPUT=NO_TAILNET) == ["restart -t 10 ts-stalwart"]
 
 
 def test_a_stalwart_that_was_stopped_by_hand_stays_stopped(project: Path) -> None:
@@ -176,7 +185,7 @@ def test_a_stalwart_that_was_stopped_by_hand_stays_stopped(project: Path) -> Non
 def test_what_is_unhealthy_is_watched_without_an_event_until_it_is_restarted(project: Path) -> None:
     # Unhealthy until it was restarted, and hanging from the second look on.
     sick = {"STALWART_HEALTH": "until-restarted", "STREAK": "next", "FOLLOW_STEP": "0.1"}
-    assert follow(project, "watch", **sick) == ["restart stalwart"]
+    assert follow(project, "watch", **sick) == ["restart -t 10 stalwart"]
 
 
 def test_bans_are_read_again_with_the_deploys_key_which_is_in_no_argument(project: Path) -> None:
