@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab import hosts
-from lab import tailnet as nodes
-from lab.topology import MAILBOX
 from tests.lab.deploying import deploy
-from tests.lab.mailbox import DIRECTORY, shell
+from tests.lab.mailbox import shell
 
 # No engine, nothing deployed, not logged in to the tailnet: prints what contradicts it.
 _TRACES = """
@@ -95,19 +93,3 @@ def make_bare(*names: str) -> None:
     """Replace those hosts that are not bare by new ones."""
     if used := [name for name in names if not is_bare(name)]:
         hosts.recreate(*used)
-
-
-def drop_database() -> None:
-    """The stores' host without Stalwart's database."""
-    shell("backends", "su postgres -c \"psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'\"")
-
-
-def remove_mailbox() -> None:
-    """A mailbox host that keeps its engine and nothing else: no files, containers, images or volumes of the mailbox."""
-    unit = "tailwart-mailbox.service"
-    shell("mailbox", f"systemctl disable --quiet --now {unit}; rm -f /etc/systemd/system/{unit}", check=False)
-    shell("mailbox", f"cd {DIRECTORY} && docker compose down --volumes --timeout 1", check=False)
-    shell("mailbox", "rm -rf /opt/tailwart && docker system prune --all --force --volumes && systemctl daemon-reload")
-    left = shell("mailbox", "ls -A /opt; docker ps -aq; docker image ls -q; docker volume ls -q")
-    assert not left.strip(), f"the mailbox was not removed: {left}"
-    nodes.forget(hosts.running_engine(), MAILBOX)

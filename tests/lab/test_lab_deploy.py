@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from lab.emptying import drop_database, remove_mailbox
 from tests.lab.deploying import ROOT, deploy, environment_of, run_pyinfra, variant
 from tests.lab.mailbox import DIRECTORY, containers, fingerprint, shell, started
 from tests.lab.policy import policy_text
-from tests.lab.state import Installation, drop_database, make_bare, remove_mailbox
+from tests.lab.state import Installation, make_bare
 from tests.waiting import until
 
 
