@@ -30,7 +30,7 @@ setup: $(UV) ## Install the locked dependencies into .venv
 # What the fast tests run for real: name servers, a database, a shell, the packet filter, systemd's own checks.
 packages:
 	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 iptables:iptables nft:nftables unshare:util-linux \
-		systemd-analyze:systemd pdns_server:pdns-server pdns_server:pdns-backend-sqlite3
+		systemd-analyze:systemd pdns_server:pdns-server pdns_server:pdns-backend-sqlite3 named:bind9
 
 # Before the tests that use them, so that no test's time is a compiler's.
 programs: setup

@@ -2,8 +2,10 @@
 
 A zone is shared with everything else its owner does. Managed is only: a record set that we publish ourselves (a TXT
 record only where its version tag is one of ours, so that other texts at the same name stay), the addresses of the
-edges' names, DKIM keys with Stalwart's own selectors, any ed25519 key (lesson 15), and exactly those records that an
-earlier run published (`Ledger`). Everything else is foreign.
+edges' names, DKIM keys with Stalwart's own selectors, and exactly those records that an earlier run published
+(`Ledger`). Everything else is foreign. A DKIM key goes only when a later one of the server's has taken its place, or
+when it is an ed25519 key beside RSA (lesson 15): mail under way is signed with it, and a server that does not name a
+key for once has not retired it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 
 from tailwart.dns import marks, spf
 from tailwart.dns.desired import Desired, is_dkim, is_ed25519
-from tailwart.providers.record import APEX, Key, Record
+from tailwart.providers.record import APEX, GENERATED, Key, Record
 
 ACME_LABELS = ("_acme-challenge", "_validation-persist")
 """Names that only Stalwart writes (lesson 13)."""
@@ -22,7 +24,7 @@ ACME_LABELS = ("_acme-challenge", "_validation-persist")
 ADDRESS_TYPES = ("A", "AAAA", "CNAME")
 
 # Stalwart's default selector template v{version}-{algorithm}-{date-%Y%m%d}.
-_STALWART_SELECTOR = re.compile(r"v\d+-(?:rsa|ed25519)-\d{8}\._domainkey\Z")
+_STALWART_SELECTOR = re.compile(r"v(?P<version>\d+)-(?:rsa|ed25519)-(?P<date>\d{8})\._domainkey\Z")
 _TAGGED = {
     "v=dmarc1": "dmarc",
     "v=stsv1": "mta-sts",
@@ -113,7 +115,9 @@ class Ownership:
         self._slots |= {(name, rtype, "") for name in intent.edge_names for rtype in types}
         if intent.owner:
             self._slots.add((marks.NAME, "TXT", f"mark {intent.owner}"))
-        self._has_rsa = any(is_dkim(entry) and not is_ed25519(entry) for entry in desired.records)
+        rsa = [entry.name for entry in desired.records if is_dkim(entry) and not is_ed25519(entry)]
+        self._has_rsa = bool(rsa)
+        self._newest = max(map(_made, rsa), default=())
 
     def manages(self, entry: Record) -> bool:
         """Whether a live record is managed: kept when it is desired, removed when not."""
@@ -121,25 +125,41 @@ class Ownership:
             return False
         if slot(entry) in self._slots or (entry.rrset in self._replaced and not purpose(entry).startswith("text ")):
             return True
-        if is_dkim(entry) and self._complete and self._has_rsa:
-            own = _STALWART_SELECTOR.match(entry.name) and not self._intent.server_publishes_dkim
-            return is_ed25519(entry) or bool(own)
+        if is_dkim(entry):
+            return self._retired(entry)
         # Without the server's own text the kinds it alone knows are not unwanted, only unknown.
         if entry.rrset in self._unsure:
             return False
         return self._complete and entry.key in self._ledger.records
+
+    def lingers(self, entry: Record) -> bool:
+        """Whether a live record is a DKIM key of ours that the server does not name, and that stays all the same."""
+        known = self._complete and not self._intent.server_publishes_dkim
+        return known and is_dkim(entry) and self._ours(entry) and self.may_touch(entry) and not self.manages(entry)
+
+    def _retired(self, entry: Record) -> bool:
+        """Whether a DKIM key that is not desired has had its time."""
+        if not self._complete or not self._has_rsa or not self._ours(entry):
+            return False
+        if is_ed25519(entry):
+            return True
+        # Stalwart takes the keys away itself that it has published itself.
+        return not self._intent.server_publishes_dkim and () < _made(entry.name) < self._newest
+
+    def _ours(self, entry: Record) -> bool:
+        return bool(_STALWART_SELECTOR.match(entry.name)) or entry.key in self._ledger.records
 
     def published(self, entry: Record) -> bool:
         """Whether an earlier run published a live record, and it may still be ours."""
         return entry.key in self._ledger.records and self.may_touch(entry)
 
     def may_touch(self, entry: Record) -> bool:
-        """False for ACME names, the zone's SOA and NS, what the provider alone changes, the owner excluded, or another
-        installation published.
+        """False for ACME names, the zone's NS, what a server makes itself, what the provider alone changes, the owner
+        excluded, or another installation published.
         """
         if entry.key in self._ledger.others:
             return False
-        if entry.locked or is_acme(entry.name) or (entry.name == APEX and entry.type in {"SOA", "NS"}):
+        if entry.locked or is_acme(entry.name) or entry.type in GENERATED or entry.rrset == (APEX, "NS"):
             return False
         return not self._intent.overrides.excludes(self._intent.zone, *entry.rrset, main=self._intent.main)
 
@@ -156,6 +176,12 @@ class Ownership:
         if purpose(entry) == "dmarc":
             return "a second DMARC record makes receivers ignore both (RFC 7489 §6.6.3)"
         return "no longer desired"
+
+
+def _made(name: str) -> tuple[int, ...]:
+    """When a key was made, by Stalwart's selector: day and version; nothing for a selector of another form."""
+    match = _STALWART_SELECTOR.match(name)
+    return (int(match["date"]), int(match["version"])) if match else ()
 
 
 def stale_spf_terms(ledger: Ledger, name: str, current: str) -> set[str]:

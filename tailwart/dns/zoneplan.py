@@ -64,7 +64,8 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     records = by_key(_beside(entry, foreign) for entry in merged.values())
     terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
     sides = _Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
-    ours = Ledger(frozenset(records) - ledger.others, terms, ledger.others)
+    lingering = {entry.key for entry in live if ownership.lingers(entry)}
+    ours = Ledger((frozenset(records) | lingering) - ledger.others, terms, ledger.others)
     plan = _assemble(
         sides, records | by_key(_beside(entry, foreign) for entry in _mark(desired, ours, sides)), ours, ownership
     )
@@ -74,6 +75,7 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
         *(f"not known: {text}" for text in desired.missing),
         *desired.warnings,
         *_notes(plan.puts, plan.deletes),
+        *(_lingering(entry) for entry in live if ownership.lingers(entry)),
     )
     return replace(plan, plan=replace(plan.plan, warnings=warnings), complete=desired.complete, lost=lost)
 
@@ -256,3 +258,10 @@ def _notes(puts: tuple[Record, ...], deletes: tuple[Record, ...]) -> tuple[str, 
             "(such as an edge's web server) needs its account URI in dns_caa_account_uris"
         )
     return tuple(notes)
+
+
+def _lingering(entry: Record) -> str:
+    return (
+        f"{entry.name}: the mail server does not name this DKIM key; it stays, since mail under way may be signed with "
+        f'it. To remove it: dns_records = {{"{entry.name} TXT": []}} in group_data/dns.py'
+    )

@@ -20,10 +20,7 @@ import dns.tokenizer
 from tailwart.errors import TailwartError
 from tailwart.plan.model import MASK
 from tailwart.providers._octodns_backend import Backend, Rrset
-from tailwart.providers.record import APEX, Record, record, relative
-
-_SIGNATURES = {"SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"}
-"""What an authoritative server makes by itself."""
+from tailwart.providers.record import APEX, GENERATED, Record, record, relative
 
 RrsetName = tuple[str, str]
 
@@ -61,7 +58,7 @@ class OctoDns:
     def _list(self, zone: str) -> list[Rrset]:
         try:
             return [
-                rrset for rrset in self._backend.listing(self._backend.library(), zone) if rrset.type not in _SIGNATURES
+                rrset for rrset in self._backend.listing(self._backend.library(), zone) if rrset.type not in GENERATED
             ]
         except TailwartError:
             raise
@@ -172,6 +169,10 @@ def records_of(rrset: Rrset, zone: str) -> Iterator[Record]:
     """The records of a listed set; one that DNS does not know keeps what was listed as JSON, and is locked."""
     name = relative(rrset.owner, zone)
     for value in rrset.values:
+        if (name, rrset.type) == (APEX, "CNAME"):
+            # What a provider lists as a CNAME of the zone itself, it serves as addresses (RFC 1034 §3.6.2).
+            yield Record(APEX, "ALIAS", json.dumps({"value": value}), rrset.ttl, locked=True)
+            continue
         try:
             text = joined_text(value) if rrset.type == "TXT" else value
             entry = record(zone, name, rrset.type, text, rrset.ttl)

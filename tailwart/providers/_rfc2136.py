@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Iterable
 
 import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rdata
 import dns.rdatatype
 import dns.tsig
-import dns.update
 import dns.xfr
 import dns.zone
 
 from tailwart.errors import TailwartError
-from tailwart.providers.record import APEX, Record, absolute, from_rdata, to_rdata
+from tailwart.providers._rfc2136_messages import Stored, messages
+from tailwart.providers.record import APEX, GENERATED, Record, absolute, from_rdata
 
 TIMEOUT = 10.0
 """Seconds to wait for an answer, and for each part of a transfer."""
 TRANSFER = 60.0
 """Seconds of a whole transfer."""
-_MESSAGE = 300
-"""Records in one update, far below the 64 KiB of a TCP message even for long TXT records."""
+
+# A stream that the server closes is an EOFError, and some damaged messages are a ValueError.
+FAILURES = (dns.exception.DNSException, OSError, EOFError, ValueError)
+_MOVED = {dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.NXDOMAIN}
 
 
 def tsig_key(name: str, secret: str, algorithm: str) -> dns.tsig.Key:
@@ -49,66 +52,44 @@ class Rfc2136:
         self.nameservers: tuple[str, ...] = (f"[{server}]:{port}" if ":" in server else f"{server}:{port}",)
 
     def read(self, zone: str) -> tuple[Record, ...]:
-        """The zone by AXFR."""
+        """The zone by AXFR, without what the server makes by itself."""
+        return tuple(entry for stored in self._stored(zone).values() for entry, _ in stored)
+
+    def change(self, zone: str, puts: Iterable[Record], deletes: Iterable[Record]) -> None:
+        """One signed update for all of it, several for a very large change; a name is split only if it fills one.
+
+        Each carries as its condition what the record sets were when they were read a moment ago (RFC 2136 §2.4), so
+        that a change of somebody else's in between is never overwritten.
+        """
+        for update in messages(zone, self._stored(zone), list(puts), list(deletes), self._key):
+            self._send(update, zone)
+
+    def _stored(self, zone: str) -> Stored:
         content = dns.zone.Zone(absolute(APEX, zone), relativize=False)
         query, _ = dns.xfr.make_query(content, keyring=self._key)
         try:
             dns.query.inbound_xfr(self._server, content, query, port=self._port, timeout=TIMEOUT, lifetime=TRANSFER)
-        except (dns.exception.DNSException, OSError) as error:
+        except FAILURES as error:
             raise self._failure(f"the zone {zone} cannot be read from {self.nameservers[0]}", error) from error
-        return tuple(
-            from_rdata(zone, name, rdata, ttl)
-            for name, ttl, rdata in content.iterate_rdatas()
-            if rdata.rdtype not in {dns.rdatatype.SOA, dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3}
-            and rdata.rdtype != dns.rdatatype.NSEC3PARAM
-        )
+        found: Stored = defaultdict(list)
+        for name, ttl, rdata in content.iterate_rdatas():
+            if dns.rdatatype.to_text(rdata.rdtype) not in GENERATED:
+                entry = from_rdata(zone, name, rdata, ttl)
+                found[entry.rrset].append((entry, rdata))
+        return found
 
-    def change(self, zone: str, puts: Iterable[Record], deletes: Iterable[Record]) -> None:
-        """One signed update for all of it; several for a very large change, each name whole in one of them."""
-        changes = sorted(
-            [(entry.name, False, entry) for entry in deletes] + [(entry.name, True, entry) for entry in puts],
-            key=lambda change: change[:2],
-        )
-        for batch in _batches(changes):
-            update = dns.update.UpdateMessage(absolute(APEX, zone), keyring=self._key)
-            # The message is applied as one, so here the delete may come first. It has to where a CNAME gives way:
-            # adding other data beside one is silently ignored (RFC 2136 §3.4.2.2).
-            for put in (False, True):
-                for _, is_put, entry in batch:
-                    if is_put is put:
-                        self._add(update, entry, zone, put)
-            self._send(update, zone)
-
-    def _add(self, update: dns.update.UpdateMessage, entry: Record, zone: str, put: bool) -> None:
-        name, rdata = absolute(entry.name, zone), to_rdata(entry, zone)
-        if put:
-            update.add(name, entry.ttl, rdata)
-        elif entry.type == "TXT":
-            # The server compares octets, and its strings may be cut elsewhere than ours: take what stands there.
-            for stored in self._stored(entry, zone):
-                update.delete(name, stored)
-        else:
-            update.delete(name, rdata)
-
-    def _stored(self, entry: Record, zone: str) -> list[dns.rdata.Rdata]:
-        query = dns.message.make_query(absolute(entry.name, zone), entry.type)
-        query.use_tsig(self._key)
-        try:
-            answer = dns.query.tcp(query, self._server, port=self._port, timeout=TIMEOUT)
-        except (dns.exception.DNSException, OSError) as error:
-            raise self._failure(f"{self.nameservers[0]} does not answer for {zone}", error) from error
-        return [
-            rdata
-            for rrset in answer.answer
-            for rdata in rrset
-            if from_rdata(zone, rrset.name, rdata, entry.ttl).key == entry.key
-        ]
-
-    def _send(self, update: dns.update.UpdateMessage, zone: str) -> None:
+    def _send(self, update: dns.message.Message, zone: str) -> None:
         try:
             answer = dns.query.tcp(update, self._server, port=self._port, timeout=TIMEOUT)
-        except (dns.exception.DNSException, OSError) as error:
+        except FAILURES as error:
             raise self._failure(f"the update of {zone} at {self.nameservers[0]} failed", error) from error
+        if answer.rcode() in _MOVED:
+            raise TailwartError(
+                f"somebody else changed {zone} in this moment; that part of the change was not written",
+                seen=f"{dns.rcode.to_text(answer.rcode())} from {self.nameservers[0]}",
+                expected="the record sets as they were read just before",
+                remedy="run again: it plans on what is there now",
+            )
         if answer.rcode() != dns.rcode.NOERROR:
             raise TailwartError(
                 f"{self.nameservers[0]} refused the update of {zone}",
@@ -126,17 +107,8 @@ class Rfc2136:
             hint = "check RFC2136_KEY_NAME, RFC2136_KEY and RFC2136_ALGORITHM against the server's (lesson 2)"
         elif isinstance(error, dns.xfr.TransferError):
             hint = "allow the key to transfer the zone (knot: acl action transfer), and check that the server has it"
+        elif isinstance(error, EOFError):
+            hint = "the server closed the connection: look into its log, then run again; what was written stands"
         else:
             hint = "check RFC2136_SERVER and RFC2136_PORT, and that TCP to it is not blocked"
         return TailwartError(what, seen=f"{type(error).__name__}: {error}", remedy=hint)
-
-
-def _batches(changes: Sequence[tuple[str, bool, Record]]) -> Iterator[list[tuple[str, bool, Record]]]:
-    batch: list[tuple[str, bool, Record]] = []
-    for _, group in groupby(changes, key=lambda change: change[0]):
-        batch += group
-        if len(batch) >= _MESSAGE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

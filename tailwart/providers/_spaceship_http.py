@@ -19,6 +19,9 @@ RATE_WINDOW = 300.0
 """Seconds of Spaceship's rate limit: 300 requests in each. No wait needs to be longer."""
 
 _ATTEMPTS = 4
+_DETAIL = 300
+"""Characters of the API's own words that a message repeats, and how many of its complaints."""
+_COMPLAINTS = 8
 
 
 class NotFound(TailwartError):
@@ -38,7 +41,9 @@ class Client:
         # A .netrc or a proxy variable of the operator's shell must not replace these credentials.
         self._session.auth = lambda request: request
 
-    def call(self, method: str, path: str, *, zone: str, params: dict[str, int] | None = None, body: Any = None) -> Any:
+    def call(
+        self, method: str, path: str, *, zone: str, params: dict[str, str | int] | None = None, body: Any = None
+    ) -> Any:
         """One request, repeated where that is safe: every method here is idempotent by Spaceship's record keys."""
         limited = False
 
@@ -73,7 +78,7 @@ class Client:
     def _document(self, response: requests.Response) -> Any:
         try:
             return response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TailwartError(
                 f"Spaceship's API at {self._base_url} answered with something else than JSON",
                 seen=f"HTTP {response.status_code}, {response.headers.get('Content-Type', 'no content type')}",
@@ -143,14 +148,15 @@ def _detail(response: requests.Response) -> str:
     """The API's own words: `detail`, and the fields it complains about."""
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(document, dict):
         return ""
-    parts = [str(document.get("detail") or "")]
+    parts = [str(document.get("detail") or "")[:_DETAIL]]
     code = response.headers.get("spaceship-error-code")
-    for complaint in document.get("data") or []:
+    complaints = document.get("data")
+    for complaint in complaints if isinstance(complaints, list) else []:
         if isinstance(complaint, dict):
-            parts.append(f"{complaint.get('field')}: {complaint.get('details')}")
-    text = "; ".join(part for part in [*parts, code or ""] if part)
+            parts.append(f"{complaint.get('field')}: {complaint.get('details')}"[:_DETAIL])
+    text = "; ".join(part for part in [*parts[:_COMPLAINTS], code or ""] if part)
     return f": {text}" if text else ""

@@ -1,4 +1,4 @@
-"""Spaceship's JSON items and our records, each way."""
+"""Spaceship's JSON items and our records, each way; every member is checked, because an answer may hold anything."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import dns.exception
+
 from tailwart.errors import TailwartError
-from tailwart.providers.record import APEX, Record, record
+from tailwart.providers._spaceship_limits import refuse
+from tailwart.providers.record import APEX, Record, absolute, record
 
 Item = dict[str, Any]
 
 MANAGED_GROUP = "custom"
 """The only group that may be changed; `product` and `personalNs` are the provider's own."""
 
-_ONE_FIELD = {"A": "address", "AAAA": "address", "CNAME": "cname", "NS": "nameserver", "PTR": "pointer", "TXT": "value"}
-_NAMES = {"CNAME", "NS", "PTR"}
+DEFAULT_TTL = 3600
+
 # Some types carry the first labels of their owner name in fields of their own.
 _OWNER_LABELS = {
     "SRV": ("service", "protocol"),
@@ -23,54 +26,142 @@ _OWNER_LABELS = {
     "HTTPS": ("port", "scheme"),
     "SVCB": ("port", "scheme"),
 }
+_VALUE = {
+    "A": ("address",), "AAAA": ("address",), "CNAME": ("cname",), "NS": ("nameserver",), "PTR": ("pointer",),
+    "TXT": ("value",), "ALIAS": ("aliasName",), "MX": ("preference", "exchange"), "CAA": ("flag", "tag", "value"),
+    "SRV": ("priority", "weight", "port", "target"),
+    "TLSA": ("usage", "selector", "matching", "associationData"),
+    "HTTPS": ("svcPriority", "targetName", "svcParams"), "SVCB": ("svcPriority", "targetName", "svcParams"),
+}  # fmt: skip
+_ONE_FIELD = {"A", "AAAA", "CNAME", "NS", "PTR", "TXT"}
+_NAMES = {"CNAME", "NS", "PTR"}
 
 
 def from_item(item: Item, zone: str) -> Record:
-    """A record; one that DNS itself does not know (such as ALIAS) keeps its JSON as value and is never managed."""
-    rtype = str(item.get("type", "")).upper()
-    locked = (item.get("group") or {}).get("type", MANAGED_GROUP) != MANAGED_GROUP
-    ttl = int(item.get("ttl") or 3600)
-    name = str(item.get("name") or APEX).lower()
-    labels = [str(item[field]).lower() for field in _OWNER_LABELS.get(rtype, ()) if item.get(field) not in {None, ""}]
-    owner = ".".join([*labels, *([] if name == APEX else [name])]) or APEX
+    """A record; one that DNS itself does not know (such as ALIAS) keeps its JSON as its value.
+
+    What has not the form of its type is locked: shown, and never written. Raises `TailwartError` for an item without
+    a usable type, name or TTL, of which nothing can be said at all.
+    """
+    rtype, name, ttl = _word(item, "type").upper(), _word(item, "name", APEX).lower(), _ttl(item)
+    group = item.get("group")
+    locked = group is not None and not (isinstance(group, dict) and group.get("type") == MANAGED_GROUP)
     try:
-        text = _text(rtype, item)
-        entry = record(zone, owner, rtype, text, ttl)
-    except (TailwartError, KeyError, ValueError):
-        entry = Record(owner, rtype, json.dumps(without_metadata(item), sort_keys=True), ttl)
-    return Record(entry.name, entry.type, entry.value, ttl, locked)
+        owner = _owner_name(item, rtype, name)
+        entry = record(zone, owner, rtype, _text(rtype, item), ttl)
+        entry.value.encode("utf-8", "surrogateescape")
+        absolute(entry.name, zone)
+        if entry.rrset == (APEX, "CNAME"):
+            # An alias of the zone itself is kept and listed as this, and served as addresses.
+            return Record(APEX, "ALIAS", json.dumps(without_metadata(item), sort_keys=True), ttl, locked)
+        return Record(entry.name, entry.type, entry.value, ttl, locked)
+    except (TailwartError, dns.exception.DNSException, KeyError, ValueError, TypeError):
+        alias = rtype == "ALIAS" and isinstance(item.get("aliasName"), str)
+        return Record(name, rtype, json.dumps(without_metadata(item), sort_keys=True), ttl, locked=locked or not alias)
 
 
 def to_item(entry: Record) -> Item:
-    """The item to write, without a group; names in it are absolute and have no final dot."""
-    if entry.value.startswith("{") and entry.type not in _ONE_FIELD:
-        return {**json.loads(entry.value), "ttl": entry.ttl}
+    """The item to write, without a group; names in it are absolute and have no final dot.
+
+    Raises `TailwartError` for a record that the API would refuse.
+    """
+    refuse(entry)
+    if not entry.is_dns:
+        return {**_known(json.loads(entry.value)), "ttl": entry.ttl}
     name, owner_fields = _owner(entry)
     return {"type": entry.type, "name": name, **owner_fields, **_value_fields(entry), "ttl": entry.ttl}
 
 
 def without_metadata(item: Mapping[str, Any]) -> Item:
-    """What names an item in a delete: neither TTL nor group."""
-    return {field: value for field, value in item.items() if field not in {"ttl", "group"}}
+    """What names an item in a delete, in the API's own spelling: neither TTL nor group nor anything unknown."""
+    return _known(item) if str(item.get("type", "")).upper() in _VALUE else dict(item)
+
+
+def _known(item: Mapping[str, Any]) -> Item:
+    rtype = str(item.get("type", "")).upper()
+    members = ("type", "name", *_OWNER_LABELS.get(rtype, ()), *_VALUE.get(rtype, ()))
+    return {member: item[member] for member in members if item.get(member) is not None}
+
+
+def _word(item: Item, member: str, default: str = "") -> str:
+    value = item.get(member, default) or default
+    if not isinstance(value, str) or not value:
+        raise _odd(item, member, "a text")
+    return value
+
+
+def _ttl(item: Item) -> int:
+    value = item.get("ttl")
+    if value is None:
+        return DEFAULT_TTL
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 11:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        raise _odd(item, "ttl", "whole seconds")
+    return value
+
+
+def _odd(item: Item, member: str, expected: str) -> TailwartError:
+    return TailwartError(
+        f"Spaceship's answer has not the form of its documentation: {member} of a record",
+        seen=f"{item.get(member)!r:.60} in {item.get('type')!r:.20} {item.get('name')!r:.60}",
+        expected=expected,
+        remedy="look at that record in Spaceship's console; nothing was changed",
+    )
+
+
+def _owner_name(item: Item, rtype: str, name: str) -> str:
+    labels = []
+    for member in _OWNER_LABELS.get(rtype, ()):
+        value = item.get(member)
+        if value is None or value == "":
+            continue
+        if isinstance(value, int) and not isinstance(value, bool) and member == "port":
+            value = f"_{value}"  # the API takes and gives both forms
+        if not isinstance(value, str):
+            raise TypeError(member)
+        labels.append(value.lower())
+    return ".".join([*labels, *([] if name == APEX else [name])]) or APEX
 
 
 def _text(rtype: str, item: Item) -> str:
     if rtype in _ONE_FIELD:
-        value = str(item[_ONE_FIELD[rtype]])
+        value = _string(item[_VALUE[rtype][0]])
         return _absolute(value) if rtype in _NAMES else value
     if rtype == "MX":
-        return f"{item['preference']} {_absolute(item['exchange'])}"
+        return f"{_number(item['preference'])} {_absolute(item['exchange'])}"
     if rtype == "SRV":
         # `port` is a number here and the owner's label in TLSA, HTTPS and SVCB.
-        return f"{item['priority']} {item['weight']} {item['port']} {_absolute(item['target'])}"
+        numbers = [_number(item[member]) for member in ("priority", "weight", "port")]
+        return f"{numbers[0]} {numbers[1]} {numbers[2]} {_absolute(item['target'])}"
     if rtype == "CAA":
-        value = str(item["value"]).replace("\\", "\\\\").replace('"', '\\"')
-        return f'{item["flag"]} {item["tag"]} "{value}"'
+        value = _string(item["value"]).replace("\\", "\\\\").replace('"', '\\"')
+        return f'{_number(item["flag"])} {_string(item["tag"])} "{value}"'
     if rtype == "TLSA":
-        return f"{item['usage']} {item['selector']} {item['matching']} {item['associationData']}"
+        numbers = [_number(item[member]) for member in ("usage", "selector", "matching")]
+        return f"{numbers[0]} {numbers[1]} {numbers[2]} {_string(item['associationData'])}"
     if rtype in {"HTTPS", "SVCB"}:
-        return f"{item['svcPriority']} {_absolute(item['targetName'])} {item.get('svcParams') or ''}".strip()
+        params = _string(item.get("svcParams") or "")
+        return f"{_number(item['svcPriority'])} {_absolute(item['targetName'])} {params}".strip()
     raise ValueError(rtype)
+
+
+def _string(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _number(value: object) -> int:
+    if isinstance(value, str):
+        return int(value.removeprefix("_"))
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(type(value).__name__)
+    return value
 
 
 def _owner(entry: Record) -> tuple[str, Item]:
@@ -90,7 +181,7 @@ def _owner(entry: Record) -> tuple[str, Item]:
 def _value_fields(entry: Record) -> Item:
     if entry.type in _ONE_FIELD:
         value = entry.value.removesuffix(".") if entry.type in _NAMES else entry.value
-        return {_ONE_FIELD[entry.type]: value}
+        return {_VALUE[entry.type][0]: value}
     parts = entry.value.split()
     if entry.type == "MX":
         return {"exchange": _bare(parts[1]), "preference": int(parts[0])}
@@ -104,17 +195,11 @@ def _value_fields(entry: Record) -> Item:
     if entry.type == "TLSA":
         usage, selector, matching = map(int, parts[:3])
         return {"usage": usage, "selector": selector, "matching": matching, "associationData": "".join(parts[3:])}
-    if entry.type in {"HTTPS", "SVCB"}:
-        return {"svcPriority": int(parts[0]), "targetName": _bare(parts[1]), "svcParams": " ".join(parts[2:])}
-    raise TailwartError(
-        f"{entry.name} {entry.type}: Spaceship has no records of this type",
-        expected="A, AAAA, CAA, CNAME, HTTPS, MX, NS, PTR, SRV, SVCB, TLSA or TXT",
-        remedy=f'leave it out: dns_exclude = ["{entry.name} {entry.type}"] in group_data/dns.py',
-    )
+    return {"svcPriority": int(parts[0]), "targetName": _bare(parts[1]), "svcParams": " ".join(parts[2:])}
 
 
 def _absolute(name: Any) -> str:
-    text = str(name).lower()
+    text = _string(name).lower()
     return text if text in {APEX, "."} or text.endswith(".") else f"{text}."
 
 

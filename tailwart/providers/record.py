@@ -8,7 +8,8 @@ are cut carries no meaning to SPF, DKIM or DMARC (RFC 7208 §3.3, RFC 6376 §3.6
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import dns.exception
 import dns.name
@@ -21,18 +22,28 @@ from dns.rdtypes.txtbase import TXTBase
 from tailwart.errors import TailwartError
 
 APEX = "@"
+GENERATED = frozenset(
+    {"SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY", "ZONEMD", "TYPE65534"}
+)
+"""Types that an authoritative server makes by itself (the last is BIND's note on signing): neither read nor written."""
+
 Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Record:
-    """A record of the zone. ``locked`` marks what only the provider itself can change."""
+    """A record of the zone. ``locked`` marks what only the provider itself can change.
+
+    ``cuts`` are the lengths of a TXT value's strings where they are cut otherwise than `strings` does. They carry no
+    meaning, so they do not make two records differ; a restore brings them back where the provider has them.
+    """
 
     name: str
     type: str
     value: str
     ttl: int = 3600
     locked: bool = False
+    cuts: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> Key:
@@ -43,6 +54,11 @@ class Record:
     def rrset(self) -> tuple[str, str]:
         """Name and type."""
         return (self.name, self.type)
+
+    @property
+    def is_dns(self) -> bool:
+        """Whether DNS knows it; a provider's own inventions (ALIAS) keep the provider's JSON as their value."""
+        return (self.type == "TXT" and not self.locked) or not self.value.startswith("{")
 
     def with_ttl(self, ttl: int) -> Record:
         """The same record with another time to live, in seconds."""
@@ -65,11 +81,12 @@ def record(zone: str, name: str, rtype: str, text: str, ttl: int) -> Record:
         rdata = dns.rdata.from_text(
             dns.rdataclass.IN, dns.rdatatype.from_text(rtype), text, origin=absolute(APEX, zone), relativize=False
         )
+        owner = absolute(name, zone)
     except (dns.exception.DNSException, ValueError) as error:
         raise TailwartError(
             f"{name} {rtype}: not a value of this type", seen=text, expected=str(error) or type(error).__name__
         ) from error
-    return from_rdata(zone, absolute(name, zone), rdata, ttl)
+    return from_rdata(zone, owner, rdata, ttl)
 
 
 def from_rdata(zone: str, owner: dns.name.Name, rdata: dns.rdata.Rdata, ttl: int) -> Record:
@@ -77,14 +94,16 @@ def from_rdata(zone: str, owner: dns.name.Name, rdata: dns.rdata.Rdata, ttl: int
     name = relative(owner.to_text(), zone)
     rtype = dns.rdatatype.to_text(rdata.rdtype)
     if isinstance(rdata, TXTBase) and rtype == "TXT":
-        return Record(name, rtype, b"".join(rdata.strings).decode("utf-8", "surrogateescape"), ttl)
+        text = b"".join(rdata.strings).decode("utf-8", "surrogateescape")
+        cuts = () if list(rdata.strings) == strings(text) else tuple(len(part) for part in rdata.strings)
+        return Record(name, rtype, text, ttl, cuts=cuts)
     return Record(name, rtype, _canonical(rdata).to_text(), ttl)
 
 
 def to_rdata(entry: Record, zone: str) -> dns.rdata.Rdata:
     """The record's data for the wire; TXT cut into strings of at most 255 octets (RFC 1035 §3.3)."""
     if entry.type == "TXT":
-        return dns.rdtypes.ANY.TXT.TXT(dns.rdataclass.IN, dns.rdatatype.TXT, strings(entry.value))
+        return dns.rdtypes.ANY.TXT.TXT(dns.rdataclass.IN, dns.rdatatype.TXT, _cut(entry))
     return dns.rdata.from_text(
         dns.rdataclass.IN,
         dns.rdatatype.from_text(entry.type),
@@ -105,6 +124,14 @@ def strings(text: str) -> list[bytes]:
         parts.append(octets[:end])
         octets = octets[end:]
     return parts or [b""]
+
+
+def _cut(entry: Record) -> list[bytes]:
+    octets = entry.value.encode("utf-8", "surrogateescape")
+    if not entry.cuts or sum(entry.cuts) != len(octets) or not all(0 <= length <= 255 for length in entry.cuts):
+        return strings(entry.value)
+    ends = list(accumulate(entry.cuts))
+    return [octets[end - length : end] for end, length in zip(ends, entry.cuts, strict=True)]
 
 
 def absolute(name: str, zone: str) -> dns.name.Name:

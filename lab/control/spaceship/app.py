@@ -16,13 +16,14 @@ import threading
 import time
 from collections import deque
 from http import HTTPStatus
+from itertools import count
 from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from lab.control.faults import Faults
-from lab.control.spaceship.items import Problem, problems
+from lab.control.spaceship.items import Problem, canonical, problems
 from lab.control.spaceship.publisher import PublishError
 from lab.control.spaceship.registry import Gone, Registry, Unprocessable
 
@@ -34,6 +35,8 @@ _CODES = {
     429: ("application.rateLimit", "Too many requests"),
     500: ("application.internal", "Internal server error"),
 }
+_TURN = 7
+_MOST_ITEMS = 500
 _ORDERS = {"type": ("type", False), "-type": ("type", True), "name": ("name", False), "-name": ("name", True)}
 
 
@@ -48,6 +51,7 @@ def create_app(
     """The WSGI application with its fault layer; `rate` is (requests, seconds), `token` opens fault administration."""
     app = Flask("lab.control.spaceship")
     limit = _RateLimit(*rate)
+    turns = count()
 
     @app.before_request
     def admit() -> Response | None:
@@ -73,7 +77,11 @@ def create_app(
         if found:
             raise Unprocessable(found)
         items = registry.items(domain)
-        if order is not None:
+        if order is None:
+            # No order is promised without one: two pages of one zone may then overlap.
+            start = next(turns) * _TURN % max(1, len(items))
+            items = items[start:] + items[:start]
+        else:
             member, reverse = _ORDERS[order]
             items.sort(key=lambda item: str(item[member]), reverse=reverse)
         return _json({"items": items[skip : skip + take], "total": len(items)})
@@ -156,10 +164,12 @@ def _items(items: object, where: str, *, deleting: bool = False) -> list[dict[st
         raise Unprocessable([Problem(where, "should be array")])
     if not items:
         raise Unprocessable([Problem(where, "must hold at least one item")])
+    if len(items) > _MOST_ITEMS:
+        raise Unprocessable([Problem(where, f"must hold at most {_MOST_ITEMS} items")])
     found = [p for n, item in enumerate(items) for p in problems(item, f"{where}[{n}]", deleting=deleting)]
     if found:
         raise Unprocessable(found)
-    return items
+    return [canonical(item) for item in items]
 
 
 def _json(document: object) -> Response:

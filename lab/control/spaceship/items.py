@@ -1,8 +1,10 @@
 """Record items of the Spaceship API: their members by type, validation, identity, and their form in a zone.
 
-Source: https://docs.spaceship.dev (DNS records). An item is identified by type, name and value; the TTL belongs to no
-identity. Names are relative to the zone, ``@`` for the apex; SRV, TLSA, HTTPS and SVCB carry the labels in front of the
-name as members of their own. Everything but a TXT value compares without regard to case.
+Sources: https://docs.spaceship.dev (DNS records), and where the real API differs from it, the checks and notes of the
+provider's own SDK and Terraform provider. An item is identified by type, name and value, not by its TTL. Names are
+relative to the zone, ``@`` for the apex; SRV, TLSA, HTTPS and SVCB carry the labels in front of the name as members of
+their own. Everything but a TXT value compares without regard to case. The port of TLSA, HTTPS and SVCB is
+taken and given as ``"_25"`` and as ``25``.
 """
 
 from __future__ import annotations
@@ -64,47 +66,64 @@ def _matching(pattern: str, expected: str) -> Check:
     return check
 
 
-_HOST = _matching(
-    r"(?=.{1,254}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,62})?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})?\.?", "a host name"
-)
-_TARGET = _matching(r"\.|[A-Za-z0-9_.-]{1,254}", "a host name or a dot")
+def _port(value: object) -> str | None:
+    text = str(value).removeprefix("_")
+    form = isinstance(value, int) if str(value) == text else True
+    right = value == "*" or (form and re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535)
+    return None if right and not isinstance(value, bool) else "must be * or _ and a port number"
+
+
+def _blank(value: object) -> str | None:
+    right = isinstance(value, str) and bool(value.strip()) and len(value.encode("utf-8", "surrogatepass")) <= 65535
+    return None if right else "Value field is required" if value == "" else "must be a text of 1 to 65535 octets"
+
+
+def _association(value: object) -> str | None:
+    right = isinstance(value, str) and re.fullmatch(r"[0-9A-Fa-f]{2}(\s?[0-9A-Fa-f]{2})*", value)
+    return None if right and 64 <= len(str(value)) <= 65535 else "must be 64 to 65535 hexadecimal digits in pairs"
+
+
+_LABELS = r"(?=.{1,253}$)(?:(?!-)(?=[^.]*[A-Za-z0-9])[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!$)|$))+"
+_HOST = _matching(rf"(?:\*\.)?{_LABELS}", "a valid domain name")
+_TARGET = _matching(rf"\.|{_LABELS}", "'.' or a valid domain name")
 _LABEL = _matching(r"_[A-Za-z0-9-]{1,62}", "a label that begins with an underscore")
-_PORT_LABEL = _matching(r"_\d{1,5}|\*", "_ and a port number, or *")
-_NAME = _matching(
-    r"@|\*|(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,62})?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})?", "a relative name or @"
-)
-_TEXT = _matching(r".{1,65535}", "a text of 1 to 65535 characters")
-_CAA_TAG = _matching("issue|issuewild|issuemail|iodef|contactemail|contactphone", "a CAA tag")
-_HEX = _matching(r"([0-9A-Fa-f]{2})+", "hexadecimal data")
+_NAME = _matching(rf"@|\*|(?:[*_]\.)?{_LABELS}", "a relative name or @")
+_PRINTABLE = _matching(r"[ -~]{1,256}", "1 to 256 printable ASCII characters")
+_CAA_TAG = _matching("issue|issuewild|iodef", "issue, issuewild or iodef")
 _U8, _U16 = _whole(0, 255), _whole(0, 65535)
+
+
+def _critical(value: object) -> str | None:
+    return None if value in {0, 128} and not isinstance(value, bool) else "must be 0 or 128"
+
 
 KINDS: Mapping[str, Kind] = {
     "A": Kind({"address": _address(4)}),
     "AAAA": Kind({"address": _address(6)}),
     "CNAME": Kind({"cname": _HOST}),
     "ALIAS": Kind({"aliasName": _HOST}),
-    "MX": Kind({"preference": _U16, "exchange": _TARGET}),
-    "TXT": Kind({"value": _TEXT}),
+    "MX": Kind({"preference": _U16, "exchange": _HOST}),
+    "TXT": Kind({"value": _blank}),
     "NS": Kind({"nameserver": _HOST}),
     "PTR": Kind({"pointer": _HOST}),
     "SRV": Kind(
-        {"priority": _U16, "weight": _U16, "port": _whole(1, 65535), "target": _TARGET},
+        {"priority": _U16, "weight": _U16, "port": _whole(1, 65535), "target": _HOST},
         {"service": _LABEL, "protocol": _LABEL},
     ),
-    "CAA": Kind({"flag": _U8, "tag": _CAA_TAG, "value": _matching(r".{0,256}", "a text of up to 256 characters")}),
+    "CAA": Kind({"flag": _critical, "tag": _CAA_TAG, "value": _PRINTABLE}),
     "TLSA": Kind(
-        {"usage": _U8, "selector": _U8, "matching": _U8, "associationData": _HEX},
-        {"port": _PORT_LABEL, "protocol": _LABEL},
+        {"usage": _U8, "selector": _U8, "matching": _U8, "associationData": _association},
+        {"port": _port, "protocol": _LABEL},
     ),
     "HTTPS": Kind(
         {"svcPriority": _U16, "targetName": _TARGET, "svcParams": _matching(r".{0,65535}", "service parameters")},
-        {"port": _PORT_LABEL, "scheme": _LABEL},
+        {"port": _port, "scheme": _matching("_https", "_https")},
         frozenset({"svcParams", "port", "scheme"}),
     ),
     "SVCB": Kind(
         {"svcPriority": _U16, "targetName": _TARGET, "svcParams": _matching(r".{0,65535}", "service parameters")},
-        {"port": _PORT_LABEL, "scheme": _LABEL},
-        frozenset({"svcParams", "port"}),
+        {"port": _port, "scheme": _LABEL},
+        frozenset({"svcParams", "port", "scheme"}),
     ),
 }  # fmt: skip
 
@@ -124,6 +143,8 @@ def problems(item: object, where: str, *, deleting: bool = False) -> list[Proble
                 found.append(Problem(f"{where}.{name}", "is required"))
         elif complaint := check(item[name]):
             found.append(Problem(f"{where}.{name}", complaint))
+    if "port" in item and "scheme" in members and "scheme" not in item:
+        found.append(Problem(f"{where}.scheme", "is required when port is set"))
     allowed = {"type", *members} | (set() if deleting else {"ttl"})
     found += [Problem(f"{where}.{name}", "is not allowed") for name in item if name not in allowed]
     if not deleting and "ttl" in item and (complaint := _whole(*TTL_RANGE)(item["ttl"])):
@@ -137,6 +158,8 @@ def identity(item: Item) -> tuple[str, ...]:
     parts = [item["type"], item["name"].lower()]
     for name in (*kind.prefix, *kind.rdata):
         text = str(item.get(name, ""))
+        if name == "associationData":
+            text = "".join(text.split())
         parts.append(text if item["type"] == "TXT" else _fold(text))
     return tuple(parts)
 
@@ -145,7 +168,24 @@ def _fold(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        return text.lower().rstrip(".") or text
+        return text.lower()
+
+
+def canonical(item: Item) -> Item:
+    """The item as it is kept: a port label as text, and an alias of the domain itself as the CNAME that it becomes."""
+    if item["type"] == "ALIAS" and item["name"] == "@":
+        item = {**{k: v for k, v in item.items() if k != "aliasName"}, "type": "CNAME", "cname": item["aliasName"]}
+    if "port" in KINDS[item["type"]].prefix and isinstance(item.get("port"), int):
+        item = {**item, "port": f"_{item['port']}"}
+    return item
+
+
+def shown(item: Item, place: int) -> Item:
+    """The item as it is listed: the port label of every other one as a number."""
+    port = str(item.get("port", ""))
+    if "port" in KINDS[item["type"]].prefix and port.startswith("_") and place % 2:
+        return {**item, "port": int(port[1:])}
+    return item
 
 
 def owner(item: Item) -> str:

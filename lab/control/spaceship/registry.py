@@ -22,12 +22,11 @@ import dns.rdataclass
 import dns.rdatatype
 
 from lab.control.spaceship import zone as zones
-from lab.control.spaceship.items import DEFAULT_TTL, Item, Problem, identity, owner
+from lab.control.spaceship.items import DEFAULT_TTL, Item, Problem, identity, owner, shown
 from lab.control.spaceship.publisher import Publisher, PublishError, Record
 
 _LOG = logging.getLogger(__name__)
 _APEX_OWNED_BY_THE_SERVER = {dns.rdatatype.SOA, dns.rdatatype.NS}
-_SERVER_TYPES = {dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3, dns.rdatatype.DNSKEY}
 _RETRY = 1.0
 _LONGEST_WAIT = 2.0
 
@@ -60,7 +59,8 @@ class Registry:
 
     `delay` seconds pass between the last write and its publication, at most 2 s after the first; 0 publishes within
     the request. `foreign` are the items that belong to a product or to personal name servers of a new domain. `state`
-    keeps the list over restarts."""
+    keeps the list over restarts. With `coarse` an SRV record is identified without its port and target, as the notes of
+    the provider's own Terraform provider have it."""
 
     def __init__(
         self,
@@ -69,7 +69,10 @@ class Registry:
         delay: float = 0,
         state: Path | None = None,
         foreign: Iterable[Item] = (),
+        *,
+        coarse: bool = False,
     ) -> None:
+        self._identity = _coarse if coarse else identity
         self._publisher = publisher
         self._delay = delay
         self._state = state
@@ -97,7 +100,8 @@ class Registry:
             zone = self._zone(domain)
             self._take_over(domain, zone)
             return [
-                {**item, "group": {"type": zone.groups.get(key, "custom")}} for key, item in sorted(zone.items.items())
+                {**shown(item, place), "group": {"type": zone.groups.get(key, "custom")}}
+                for place, (key, item) in enumerate(sorted(zone.items.items()))
             ]
 
     def put(self, domain: str, items: list[Item], force: bool) -> None:
@@ -106,13 +110,18 @@ class Registry:
             zone = self._zone(domain)
             self._take_over(domain, zone)
             if problems := [
-                Problem(f"items[{n}]", f"belongs to a group of type {zone.groups[identity(item)]}")
+                Problem(f"items[{n}]", f"belongs to a group of type {zone.groups[self._identity(item)]}")
                 for n, item in enumerate(items)
-                if identity(item) in zone.groups
+                if self._identity(item) in zone.groups
             ] + ([] if force else _conflicts(zone, items)):
                 raise Unprocessable(problems)
             for item in items:
-                _insert(zone, item, "custom")
+                key = self._identity(item)
+                if key in zone.items:
+                    # Of a record that is there, only the TTL changes.
+                    zone.items[key]["ttl"] = item.get("ttl", DEFAULT_TTL)
+                else:
+                    _insert(zone, item, "custom", key)
             zone.pending = True
             self._written()
 
@@ -122,7 +131,7 @@ class Registry:
         with self._lock:
             zone = self._zone(domain)
             self._take_over(domain, zone)
-            keys = [identity(item) for item in items]
+            keys = [self._identity(item) for item in items]
             if any(key not in zone.items for key in keys):
                 raise Gone("the resource record does not exist")
             if problems := [
@@ -197,7 +206,8 @@ class Registry:
         live = {
             (name, data): ttl
             for (name, data), ttl in self._publisher.records(domain).items()
-            if data.rdtype not in _SERVER_TYPES
+            # What the API does not know is neither listed nor, as nothing of the list's, ever taken away.
+            if zones.item(name, ttl, data) is not None
             and not (name == dns.name.empty and data.rdtype in _APEX_OWNED_BY_THE_SERVER)
         }
         by_record = {record: key for key, record in _records(zone).items()}
@@ -206,7 +216,7 @@ class Registry:
             zone.groups.pop(by_record[record], None)
         for (name, data), ttl in live.items():
             if (name, data) not in zone.published and (item := zones.item(name, ttl, data)) is not None:
-                _insert(zone, item, "custom")
+                _insert(zone, item, "custom", self._identity(item))
         zone.published, zone.serial = live, serial
         self._save()
 
@@ -219,8 +229,13 @@ class Registry:
         temporary.replace(self._state)
 
 
-def _insert(zone: _Zone, item: Item, group: str) -> None:
-    key = identity(item)
+def _coarse(item: Item) -> tuple[str, ...]:
+    parts = identity(item)
+    return parts[:-2] if item["type"] == "SRV" else parts
+
+
+def _insert(zone: _Zone, item: Item, group: str, key: tuple[str, ...] | None = None) -> None:
+    key = identity(item) if key is None else key
     zone.items[key] = {"ttl": DEFAULT_TTL, **item, "name": str(item["name"]).lower()}
     if group != "custom":
         zone.groups[key] = group
@@ -235,7 +250,7 @@ def _conflicts(zone: _Zone, items: list[Item]) -> list[Problem]:
     return [
         Problem(f"items[{n}].name", "conflicts with another record of this name")
         for n, item in enumerate(items)
-        if "CNAME" in names[owner(item)] and len(values[owner(item)]) > 1
+        if "CNAME" in names[owner(item)] and len(values[owner(item)]) > 1 and owner(item) != "@"
     ]
 
 

@@ -38,8 +38,8 @@ def _absolute(host: str) -> str:
 
 
 def served(item: Item) -> bool:
-    """ALIAS exists at the provider only: its own servers answer with addresses."""
-    return bool(item["type"] != "ALIAS")
+    """ALIAS, and a CNAME of the domain itself, exist at the provider only: its own servers answer with addresses."""
+    return bool(item["type"] != "ALIAS" and (item["type"] != "CNAME" or owner(item) != "@"))
 
 
 def name_of(item: Item) -> dns.name.Name:

@@ -11,6 +11,9 @@ from tests.unit.fake_spaceship.conftest import ZONE, Api
 
 A = {"type": "A", "name": "mail", "address": "192.0.2.1"}
 SPF = {"type": "TXT", "name": "@", "value": "v=spf1 mx -all"}
+TLSA = {"type": "TLSA", "name": "mail", "port": "_25", "protocol": "_tcp", "usage": 3, "selector": 1, "matching": 1,
+        "associationData": "ab" * 32}  # fmt: skip
+CAA = {"type": "CAA", "name": "@", "flag": 0, "tag": "issue", "value": "letsencrypt.org"}
 FOREIGN = (
     {"type": "CNAME", "name": "shop", "cname": "shops.example.net", "group": {"type": "product"}},
     {"type": "A", "name": "ns1", "address": "192.0.2.53", "group": {"type": "personalNs"}},
@@ -53,10 +56,18 @@ class TestListing:
     def test_pages_cover_everything_once(self, api: Api) -> None:
         addresses = {f"192.0.2.{n}" for n in range(1, 13)}
         api.put(*({**A, "address": address} for address in addresses))
-        pages = [api.call("GET", params={"take": 5, "skip": skip}).json() for skip in (0, 5, 10, 15)]
+        pages = [api.call("GET", params={"take": 5, "skip": skip, "orderBy": "name"}).json()
+                 for skip in (0, 5, 10, 15)]  # fmt: skip
         assert [len(page["items"]) for page in pages] == [5, 5, 2, 0]
         assert {page["total"] for page in pages} == {12}
         assert {item["address"] for page in pages for item in page["items"]} == addresses
+
+    def test_without_an_order_pages_of_one_zone_need_not_fit_together(self, api: Api) -> None:
+        api.put(*({**A, "address": f"192.0.2.{n}"} for n in range(1, 13)))
+        pages = [api.call("GET", params={"take": 6, "skip": skip}).json()["items"] for skip in (0, 6)]
+        assert len({item["address"] for page in pages for item in page}) < 12
+        ordered = [api.call("GET", params={"take": 6, "skip": n, "orderBy": "name"}).json()["items"] for n in (0, 6)]
+        assert len({item["address"] for page in ordered for item in page}) == 12
 
     def test_order_by_type(self, api: Api) -> None:
         api.put(SPF, A)
@@ -88,7 +99,7 @@ class TestPut:
             (A, {**A, "name": "MAIL"}, 1),
             (
                 {"type": "CNAME", "name": "x", "cname": "Host.Example.net"},
-                {"type": "CNAME", "name": "x", "cname": "host.example.NET."},
+                {"type": "CNAME", "name": "x", "cname": "host.example.NET"},
                 1,
             ),
             (SPF, {**SPF, "value": "V=SPF1 mx -all"}, 2),
@@ -127,9 +138,23 @@ class TestPut:
             ({"type": "MX", "name": "@", "exchange": "mail.example.test", "preference": "10"}, "preference"),
             ({"type": "SRV", "name": "@", "protocol": "_tcp", "priority": 0, "weight": 1, "port": 993,
               "target": "m.x"}, "service"),
-            ({"type": "TLSA", "name": "mail", "port": 25, "protocol": "_tcp", "usage": 3, "selector": 1, "matching": 1,
-              "associationData": "ab"}, "port"),
-            ({"type": "CAA", "name": "@", "flag": 0, "tag": "issues", "value": "letsencrypt.org"}, "tag"),
+            ({**TLSA, "port": "25"}, "port"),
+            ({**TLSA, "port": True}, "port"),
+            ({**TLSA, "associationData": "ab" * 31}, "associationData"),
+            ({**CAA, "tag": "issues"}, "tag"),
+            ({**CAA, "tag": "issuemail"}, "tag"),
+            ({**CAA, "flag": 1}, "flag"),
+            ({**CAA, "value": ""}, "value"),
+            ({**CAA, "value": "grüße"}, "value"),
+            ({**SPF, "value": " \t\n"}, "value"),
+            ({**SPF, "value": "ü" * 32768}, "value"),
+            ({**SPF, "name": "grüße"}, "name"),
+            ({"type": "MX", "name": "@", "exchange": ".", "preference": 0}, "exchange"),
+            ({"type": "MX", "name": "@", "exchange": "mail.example.test.", "preference": 0}, "exchange"),
+            ({"type": "SRV", "name": "@", "service": "_imap", "protocol": "_tcp", "priority": 0, "weight": 0,
+              "port": 143, "target": "."}, "target"),
+            ({"type": "CNAME", "name": "x", "cname": "@"}, "cname"),
+            ({"type": "HTTPS", "name": "x", "svcPriority": 1, "targetName": ".", "port": "_443"}, "scheme"),
         ],
     )  # fmt: skip
     def test_wrong_items_are_422_and_name_the_member(self, api: Api, item: dict[str, object], field: str) -> None:
@@ -141,6 +166,26 @@ class TestPut:
     @pytest.mark.parametrize("body", ["", "[]", '{"items": []}', '{"items": {}}', '{"force": "yes", "items": []}'])
     def test_wrong_bodies_are_422(self, api: Api, body: str) -> None:
         assert api.call("PUT", data=body).status_code == 422
+
+    def test_a_port_label_is_taken_and_given_in_both_forms(self, api: Api) -> None:
+        api.put(TLSA, {**TLSA, "port": 465}, {**TLSA, "port": "_993"}, {**TLSA, "port": "*"})
+        ports = {str(item["port"]): type(item["port"]) for item in api.items()}
+        assert {name.removeprefix("_") for name in ports} == {"25", "465", "993", "*"}
+        assert set(ports.values()) == {str, int}
+        assert api.put({**TLSA, "port": 25}, {**TLSA, "port": "_25", "associationData": "AB " * 31 + "AB"}).ok
+        assert len(api.items()) == 4, "the same record in another form"
+
+    def test_more_than_500_items_are_422(self, api: Api) -> None:
+        many = [{**SPF, "value": f"note {number}"} for number in range(501)]
+        assert api.put(*many).status_code == 422
+        assert api.put(*many[:500]).status_code == 204
+        api.put(many[500])
+        assert api.delete(*many).status_code == 422
+
+    def test_an_alias_of_the_domain_itself_becomes_a_cname_that_stands_beside_others(self, api: Api) -> None:
+        api.put(SPF)
+        assert api.put({"type": "ALIAS", "name": "@", "aliasName": "shop.example.net"}).status_code == 204
+        assert {item["type"]: item.get("cname") for item in api.items()} == {"TXT": None, "CNAME": "shop.example.net"}
 
     def test_without_force_a_cname_stands_alone(self, api: Api) -> None:
         alias = {"type": "CNAME", "name": "mail", "cname": "other.example.net"}
