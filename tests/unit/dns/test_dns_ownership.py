@@ -17,6 +17,7 @@ from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
 from tailwart.dns.guards import check
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger, is_spf
+from tailwart.dns.zonefile import parse, render
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.errors import TailwartError
 from tailwart.network import Services
@@ -196,3 +197,44 @@ def test_what_an_earlier_release_published_for_nobody_goes_without_confirmation(
     assert len(plan.deletes) > 0.3 * plan.managed
     check(plan, lambda _: None, range(60, 3601))
     assert not compare(now, plan.final, plan.ours)
+
+
+SERVED = Intent(
+    ZONE,
+    ZONE,
+    edges=(EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), web=True),),
+    zone_text=WITH_CERTIFICATE,
+)
+RSA = "v1-rsa-20261120._domainkey"
+
+
+def _text(*keep: str) -> str:
+    """The server's text with only these DKIM keys."""
+    others = [entry for entry in parse(WITH_CERTIFICATE, ZONE, 3600) if "_domainkey" not in entry.name]
+    return render([*others, *(Record(name, "TXT", f"v=DKIM1; k=rsa; p={name[:6]}=") for name in keep)], ZONE)
+
+
+def test_a_server_text_that_lacks_a_key_never_deletes_its_record() -> None:
+    newer, own = "v1-rsa-20270101._domainkey", "mail2026._domainkey"
+    both = desire(replace(SERVED, zone_text=_text(RSA, newer, own)))
+    first = compare(both, [], Ledger())
+    for named in ((), (RSA,), (own,)):
+        later = compare(desire(replace(SERVED, zone_text=_text(*named))), first.final, first.ours)
+        gone = {entry.name for entry in later.deletes}
+        assert not gone & {newer, own}, named
+        assert RSA not in gone
+        assert any(f"{newer}: the mail server does not name" in warning for warning in later.plan.warnings)
+        again = compare(both, later.final, later.ours)
+        assert not again, "and it is still ours when the server names it again"
+    rotated = compare(desire(replace(SERVED, zone_text=_text(newer, own))), first.final, first.ours)
+    assert {entry.name for entry in rotated.deletes if entry.type == "TXT"} >= {RSA}, "a later key has its place"
+
+
+def test_an_ed25519_key_goes_only_where_it_is_ours() -> None:
+    value = "v=DKIM1; k=ed25519; p=abc="
+    ours, theirs = Record("v1-ed25519-20261120._domainkey", "TXT", value), Record("s1._domainkey", "TXT", value)
+    plan = compare(desire(SERVED), [ours, theirs], Ledger())
+    assert ours in plan.deletes
+    assert theirs in plan.final
+    known = compare(desire(SERVED), [ours, theirs], Ledger(frozenset({theirs.key})))
+    assert theirs in known.deletes, "an earlier run published it"
