@@ -95,7 +95,7 @@ class Rfc2136:
                 f"{self.nameservers[0]} refused the update of {zone}",
                 seen=dns.rcode.to_text(answer.rcode()),
                 expected="NOERROR",
-                remedy="look into the server's log: a limit (BIND: max-records-per-type), or a zone that it cannot write"
+                remedy="look into the server's log: a limit (BIND: max-records-per-type), or a zone it cannot write"
                 if answer.rcode() == dns.rcode.SERVFAIL
                 else "allow the key RFC2136_KEY_NAME to update this zone (knot: acl action update; BIND: "
                 "update-policy), and check that the server is its primary",
