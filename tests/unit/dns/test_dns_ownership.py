@@ -202,7 +202,7 @@ def test_what_an_earlier_release_published_for_nobody_goes_without_confirmation(
 SERVED = Intent(
     ZONE,
     ZONE,
-    edges=(EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), web=True),),
+    edges=(EdgeAddresses("edge-1", IPv4Address("198.51.100.11"), https=True),),
     zone_text=WITH_CERTIFICATE,
 )
 RSA = "v1-rsa-20261120._domainkey"
