@@ -18,6 +18,9 @@ PACKAGES = (
     *("docker.io", "docker-cli", "docker-compose", "docker-buildx", "iptables", "nftables", "postgresql-client", "jq"),
     "unattended-upgrades",
 )
+# What backup and restore drill need on the mailbox.
+BACKUP_PACKAGES = ("restic", "rclone", "busybox", "postgresql")
+_LISTS = {"made-for": PACKAGES, "made-for-backup": BACKUP_PACKAGES}
 
 # The index is made inside a host's own image: apt there decides what a bare host lacks.
 _FETCH = """
@@ -63,18 +66,22 @@ def _replace(made: Path) -> None:
 
 def ensure(docker: Docker, host_image: str) -> None:
     """Fetch the packages for hosts of this image, unless they are there."""
-    key = hashlib.sha256(repr((host_image, PACKAGES, _FETCH)).encode()).hexdigest()
-    marker = directory() / "made-for"
-    if marker.is_file() and marker.read_text() == key:
+    keys = {
+        directory() / name: hashlib.sha256(repr((host_image, packages, _FETCH)).encode()).hexdigest()
+        for name, packages in _LISTS.items()
+    }
+    if all(marker.is_file() and marker.read_text() == key for marker, key in keys.items()):
         return
     directory().parent.mkdir(parents=True, exist_ok=True)
+    packages = [package for each in _LISTS.values() for package in each]
     with step("fetching the packages that bare hosts install"):
-        archive = docker.run("run", "--rm", host_image, "/bin/sh", "-c", _FETCH, "fetch", *PACKAGES).stdout
+        archive = docker.run("run", "--rm", host_image, "/bin/sh", "-c", _FETCH, "fetch", *packages).stdout
         temporary = Path(tempfile.mkdtemp(prefix=".apt-", dir=directory().parent))
         try:
             with tarfile.open(fileobj=io.BytesIO(archive)) as stream:
                 stream.extractall(temporary, filter="data")
             _replace(temporary)
-            marker.write_text(key)
+            for marker, key in keys.items():
+                marker.write_text(key)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -31,6 +31,18 @@ _IMAGE = re.compile(
 )
 _STALWART_TAG = re.compile(r"v?\d+\.\d+\.\d+(?:-[a-z0-9.-]+)?\Z")
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[KMGT]?)i?B?\Z", re.IGNORECASE)
+RETENTION = re.compile(r"(?P<kind>last|hourly|daily|weekly|monthly|yearly)=(?P<count>[1-9]\d{0,3})")
+"""One term of BACKUP_KEEP."""
+_S3_TARGET = re.compile(
+    r"s3:https?://[A-Za-z0-9.-]+(?::\d{1,5})?/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[\w./-]*)?\Z", re.ASCII
+)
+_SFTP_TARGET = re.compile(
+    r"sftp://[a-z_][\w.-]*@(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?/[\w./@+,=-]+\Z", re.ASCII
+)
+_DIRECTORY_TARGET = re.compile(r"/[\w./@+,=-]+\Z", re.ASCII)
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp")  # noqa: S108 - refused
+_WEEKDAY = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
 # Those of RFC 3986 that nothing between .env and the one who reads it could take for something else.
 _URL_CHARACTERS = re.compile(r"[\w.~:/?#\[\]@&+,=%-]+\Z", re.ASCII)
 # RFC 3986 §3.2.1
@@ -314,6 +326,26 @@ def _one_line(value: SecretStr) -> SecretStr:
     return value
 
 
+def _target(value: str) -> str:
+    if not any(pattern.match(value) for pattern in (_S3_TARGET, _SFTP_TARGET, _DIRECTORY_TARGET)):
+        raise ValueError(
+            "a directory on the mailbox host, sftp://user@host[:port]/directory, or s3:https://host[:port]/bucket[/prefix]"
+        )
+    # The unit sees none of the real ones: what it wrote there would be gone when it ends.
+    hidden = next((path for path in _HIDDEN if f"{value}/".startswith(f"{path}/")), "")
+    if hidden:
+        raise ValueError(f"a directory that is not below {hidden}, which a sandboxed unit does not see: /srv/backup")
+    return value
+
+
+def _retention(value: object) -> object:
+    terms = _list(value)
+    for term in terms if isinstance(terms, tuple) else ():
+        if not RETENTION.fullmatch(str(term)):
+            raise ValueError("what to keep: last=3, hourly=…, daily=7, weekly=4, monthly=6, yearly=…")
+    return terms
+
+
 def _pattern(pattern: re.Pattern[str], expected: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.match(value):
@@ -390,3 +422,19 @@ Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
 LocalParts = Annotated[tuple[LocalPart, ...], BeforeValidator(_list)]
 TagOwners = Annotated[tuple[Annotated[str, AfterValidator(_tag_owner)], ...], BeforeValidator(_list)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
+BackupTarget = Annotated[str, AfterValidator(_target)]
+Retention = Annotated[tuple[str, ...], BeforeValidator(_retention)]
+TimeOfDay = Annotated[str, _pattern(re.compile(rf"{_TIME}\Z"), "a time of day: 03:10")]
+WeekTime = Annotated[
+    str,
+    _pattern(
+        re.compile(rf"(?:(?:{_WEEKDAY}) )?{_TIME}\Z"), "a time, with a day of the week for once a week: Sun 04:30"
+    ),
+]
+HostKey = Annotated[
+    str,
+    _pattern(
+        re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*\Z"),
+        "a host's public key as `ssh-keyscan` prints it, without the name: ssh-ed25519 AAAA…",
+    ),
+]

@@ -7,6 +7,9 @@ from functools import partial
 from pydantic import SecretStr
 from pyinfra import host
 
+from tailwart.backup import operations as backups
+from tailwart.backup.files import backup as declared_backup
+from tailwart.backup.files import off as backup_off
 from tailwart.connectors.shell import prove_login
 from tailwart.environment import Environment
 from tailwart.facts.host import expect
@@ -25,7 +28,8 @@ def deploy() -> None:
     project = compose_project(environment)
     assert environment.mailbox_ssh is not None, "the role has a host"
     role = HostRole(project.name)
-    watch = project.watch | bootstrap.WATCH | follower.WATCH | role.watch
+    backup = declared_backup(environment)
+    watch = project.watch | bootstrap.WATCH | follower.WATCH | role.watch | (backup.watch if backup else backup_off())
     expect(host, watch)
     stalwart.expect(host, environment)
 
@@ -57,6 +61,16 @@ def deploy() -> None:
     telling.tell(name="Mailbox: what the host restarted by itself", watch=watch, lines=follower.restarts)
 
     stalwart.apply_settings(name="Mailbox: settings of Stalwart", environment=environment)
+
+    if backup is None:
+        backups.remove_timers(name="Mailbox: no backup by timer", watch=watch)
+    else:
+        backups.install(name="Mailbox: programs of the backup", backup=backup, watch=watch)
+        hostfiles.put(
+            name="Mailbox: files of the backup", files=backup.files, directories=backup.directories, watch=watch
+        )
+        for unit in host.loop(backup.units):
+            systemd.activate(name=f"Mailbox: {unit.name}", unit=unit, watch=watch)
 
     # Last: a host that does not let the operator in under the new rules has a mailbox all the same.
     hardening.harden(

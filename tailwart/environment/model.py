@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, SecretStr
 
 from tailwart import fields, providers
+from tailwart.environment.sections.backup import BackupSettings
 from tailwart.environment.sections.hosts import Edge, HostsSettings
 from tailwart.environment.sections.mail import MailSettings
 from tailwart.environment.sections.network import NetworksSettings
@@ -29,6 +30,7 @@ class Environment(
     # Pydantic takes the fields of the last base first: from the bottom up, this is the order of `.env.example`.
     NetworksSettings,
     VersionsSettings,
+    BackupSettings,
     ZoneSettings,
     OutgoingSettings,
     StoresSettings,

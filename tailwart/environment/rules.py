@@ -24,6 +24,7 @@ def contradictions(env: Environment) -> Iterator[Problem]:
     yield from _limits(env)
     yield from _hardening(env)
     yield from _edges(env)
+    yield from _backup(env)
 
 
 def _demand(env: Environment, why: str, *attributes: str) -> Iterator[Problem]:
@@ -187,3 +188,16 @@ def _limits(env: Environment) -> Iterator[Problem]:
     for attribute, least in (("stalwart_memory", 256), ("edge_memory", 64)):
         if getattr(env, attribute) < least << 20:
             yield Problem(attribute.upper(), f"{least}M or more", str(getattr(env, attribute)))
+
+
+def _backup(env: Environment) -> Iterator[Problem]:
+    if env.backup_target is None:
+        return
+    yield from _demand(env, "BACKUP_TARGET is set", "backup_password", "mailbox_ssh")
+    if env.backup_target.startswith("sftp://"):
+        yield from _demand(env, "BACKUP_TARGET is reached over SSH", "backup_ssh_key", "backup_ssh_host_key")
+    if env.backup_target.startswith("s3:"):
+        yield from _demand(env, "BACKUP_TARGET is in S3", "backup_s3_access_key", "backup_s3_secret_key")
+    password = env.backup_password
+    if password is not None and len(password.get_secret_value()) < 12:
+        yield Problem("BACKUP_PASSWORD", "12 characters or more", "short", secret=True)

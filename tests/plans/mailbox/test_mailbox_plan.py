@@ -36,9 +36,10 @@ RUNBOOK = [
     "Mailbox: Stalwart follows its sidecar",
     "Mailbox: what the host restarted by itself",
     "Mailbox: settings of Stalwart",
+    "Mailbox: no backup by timer",
     "Mailbox: packet filter, SSH and security updates",
 ]
-KEY, BRING_UP, FORGET, FOLLOW, TOLD, SETTINGS = RUNBOOK[3:9]
+KEY, BRING_UP, FORGET, FOLLOW, TOLD, SETTINGS, NO_BACKUP = RUNBOOK[3:10]
 
 
 @operation()
@@ -68,7 +69,7 @@ def changes(run: FakeRun) -> list[str]:
 def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() -> None:
     with fake_run([], ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
-        assert changes(run) == [name for name in RUNBOOK if name not in (FORGET, TOLD, SETTINGS)]
+        assert changes(run) == [name for name in RUNBOOK if name not in (FORGET, TOLD, SETTINGS, NO_BACKUP)]
         assert facts(run.commands) == len(run.commands) == 1
 
 
