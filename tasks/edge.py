@@ -14,16 +14,22 @@ from pyinfra import host
 
 from tailwart.connectors.shell import prove_login
 from tailwart.edge import plan as edge_plan
+from tailwart.edge.limits import limit_clients
 from tailwart.edge.ports import free_ports
 from tailwart.edge.resolver import UNIT as RESOLVER
+from tailwart.edge.rollout import Rollout
 from tailwart.edge.serve import serve
 from tailwart.edge.share import give_https_back, share_https
+from tailwart.edge.stock import Stock
 from tailwart.environment import lock, selected_path
 from tailwart.environment.keys import edge_key
 from tailwart.facts.host import expect
 from tailwart.hosts.hardening.plan import HostRole
 from tailwart.operations import engine, hardening, systemd
 from tailwart.operations.membership import join_tailnet
+
+ROLLOUT, STOCK = Rollout(), Stock()
+"""What the edges of one run share: their order, and the image that one of them has."""
 
 
 def deploy() -> None:
@@ -64,8 +70,10 @@ def deploy() -> None:
     def trusted(kind: str, binary: lock.Binary) -> None:
         trust(kind, binary, accepted=binary.sha256 == environment.caddy_sha256)
 
-    serve(name="Edge: image, configuration and ports", plan=plan, trust=trusted)
+    serve(name="Edge: image, configuration and ports", plan=plan, trust=trusted, rollout=ROLLOUT, stock=STOCK)
     systemd.activate(name="Edge: the container follows the host's resolver", unit=RESOLVER, watch=plan.project.watch)
+
+    limit_clients(name="Edge: limits per client address", door=plan.door, watch=plan.project.watch)
 
     # After the edge, which no longer listens on :443 by then.
     give_https_back(name="Edge: a web Caddy no longer shared has :443 back", plan=plan)

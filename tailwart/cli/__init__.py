@@ -32,6 +32,7 @@ _COMMANDS = {
         "Mail accounts: list, add, passwd, alias, quota, disable, app-password, sieve.",
     ),
     "bans": ("tailwart.cli.bans", "bans", "Addresses that the mail server refuses: list, lift."),
+    "edge": ("tailwart.cli.edge", "edge", "The edges: back to the image that served before."),
     "history": ("tailwart.cli.history", "history", "What deploys changed, when, by whom, from which revision."),
     "diff": ("tailwart.cli.history", "diff", "What one deploy changed, and what differs between then and now."),
     "recover": ("tailwart.cli.recover", "recover", "Locked out: reset the administrator's password (lesson 17)."),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tailwart.edge import image, listeners, resolver
 from tailwart.edge.caddy_config import ADMIN_SOCKET, EdgeRoutes, render, same_meaning
+from tailwart.edge.door import Door
 from tailwart.edge.image import CONTAINER, DIRECTORY, ImageInputs
 from tailwart.environment import Edge, Environment
 from tailwart.hosts import membership
@@ -35,6 +36,7 @@ class EdgePlan:
     """One edge host. ``caddyfile`` is the web Caddy's file, empty for a mail-only edge.
 
     ``ipv6``: the host has a public IPv6 address and must listen on it (lesson 8). ``memory``: bytes for Caddy.
+    ``connections`` and ``rate``: limits per client address, see `door`.
     """
 
     routes: EdgeRoutes
@@ -43,6 +45,8 @@ class EdgePlan:
     caddyfile: str = ""
     ipv6: bool = False
     memory: int = 512 * 1024 * 1024
+    connections: int = 0
+    rate: int = 0
 
     @property
     def files(self) -> tuple[HostFile, ...]:
@@ -68,6 +72,11 @@ class EdgePlan:
         return image.reference(self.inputs)
 
     @property
+    def door(self) -> Door:
+        """The limits per client address."""
+        return Door(self.routes.ports, self.connections, self.rate)
+
+    @property
     def directories(self) -> tuple[HostDirectory, ...]:
         """Open to all: they hold no secret, and Caddy inside the container is not root."""
         return (HostDirectory(DIRECTORY),)
@@ -83,6 +92,7 @@ class EdgePlan:
             services=(Service("edge"),),
             wait_seconds=60,
             beside=resolver.UNIT.watch
+            | self.door.watch
             | Watch(
                 paths=(DIGEST, JMAP_SITE, WEB_RELOAD),
                 probes=(
@@ -124,6 +134,8 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
         caddyfile=edge.web or "",
         ipv6=edge.ipv6 is not None,
         memory=environment.edge_memory,
+        connections=environment.edge_connections,
+        rate=environment.edge_rate,
     )
 
 

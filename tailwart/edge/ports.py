@@ -11,7 +11,7 @@ from pyinfra.context import ctx_host
 
 from tailwart.edge import listeners
 from tailwart.edge.listeners import Listener
-from tailwart.edge.plan import EdgePlan, in_the_way
+from tailwart.edge.plan import NOTHING, EdgePlan, in_the_way
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
 from tailwart.hosts.report import HostReport
@@ -29,7 +29,16 @@ def free_ports(plan: EdgePlan, disable: Collection[str], https_key: str) -> Gene
     ``https_key`` is the key of `.env` that takes :443 away from this edge.
     """
     host = ctx_host.get()
-    taken = _taken(plan, observe(host, plan.project.watch))
+    report = observe(host, plan.project.watch)
+    given_back = report.probes.get("web-path", NOTHING).output.decode(errors="replace").strip()
+    if given_back and not plan.caddyfile and plan.routes.https:
+        raise TailwartError(
+            f"{given_back} is no longer shared, so its web server gets :443 back, which this edge would own as well",
+            seen=f"no …_WEB, and {https_key} is not false",
+            expected="one owner of :443",
+            remedy=f"set {https_key}=false in .env; once the web server is gone from that host, take it out again",
+        )
+    taken = _taken(plan, report)
     if not taken:
         host.noop("the edge's ports are free, or its own")
         return

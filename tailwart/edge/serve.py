@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
@@ -14,6 +15,8 @@ from tailwart.edge import listeners
 from tailwart.edge.caddy_config import ADMIN_SOCKET
 from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY, build_errors
 from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, drift, gaps, in_the_way, unloaded
+from tailwart.edge.rollout import Rollout
+from tailwart.edge.stock import Stock
 from tailwart.environment.lock import Binary
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
@@ -31,12 +34,19 @@ Trust = Callable[[str, Binary], None]
 """Is told which Caddy a host is about to run, by architecture and modules; raises `TailwartError` for another one than
 was met before."""
 
+FALL_BACK = (
+    f"cd {DIRECTORY} && "
+    f"docker compose --project-name {CONTAINER} --file compose.yaml up -d --wait --wait-timeout 60 && "
+    f"docker exec {CONTAINER} caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}"
+)
+"""Lets the files that are in place serve: the image first, then the configuration, which the container may have had."""
+
 _BUILD_SECONDS = 1800
 _LISTEN_SECONDS = 20
 
 
 @operation()
-def serve(plan: EdgePlan, trust: Trust) -> Generator[FunctionCommand, None, None]:
+def serve(plan: EdgePlan, trust: Trust, rollout: Rollout, stock: Stock) -> Generator[FunctionCommand, None, None]:
     """The edge runs the desired image with the desired configuration and listens; no change where it does."""
     host = ctx_host.get()
     report = observe(host, plan.project.watch)
@@ -47,34 +57,50 @@ def serve(plan: EdgePlan, trust: Trust) -> Generator[FunctionCommand, None, None
     announce(host, "edge: " + "; ".join(reasons))
     if host.state.config.DIFF:
         hostfiles.show(host, report, hostfiles.pending(report, plan.files)[0])
-    yield command(host, partial(activate, plan=plan, trust=trust), "activate the edge")
+    provide = partial(stock.provide, host)
+    work = partial(activate, plan=plan, trust=trust, turn=partial(rollout.turn, host.name), provide=provide)
+    yield command(host, work, "activate the edge")
 
 
-def activate(run: Runner, plan: EdgePlan, trust: Trust) -> None:
-    """Do all that is missing. Until the new binary has accepted the new configuration, nothing that serves is touched;
-    if the new edge then does not come up, the previous one is put back. Raises `TailwartError`."""
+def build_here(run: Runner, reference: str, build: Callable[[Runner], None]) -> None:
+    """The image on a host that is alone: built unless it is there."""
+    if not run(f"docker image inspect {reference} >/dev/null 2>&1", timeout=60).ok:
+        build(run)
+
+
+def activate(
+    run: Runner,
+    plan: EdgePlan,
+    trust: Trust,
+    turn: Callable[..., AbstractContextManager[None]] = lambda **_: nullcontext(),
+    provide: Callable[[Runner, str, Callable[[Runner], None]], None] = build_here,
+) -> None:
+    """Do all that is missing; raises `TailwartError`.
+
+    Until the new binary has accepted the new configuration, and it is this edge's ``turn``, nothing that serves is
+    touched; if the new edge then does not come up, the previous one is put back.
+    """
     if taken := in_the_way(plan, gather(run, plan.project.watch)):
         raise listeners.refusal(taken)
     hostfiles.write(run, plan.staged, (*plan.directories, HostDirectory(STAGE)))
-    _build(run, plan)
+    provide(run, plan.reference, partial(_build, plan=plan))
     _test(run, plan)
     _record_digest(run, plan, trust)
     running = f"docker inspect --format '{{{{.State.Running}}}}' {CONTAINER} 2>/dev/null"
     served = run(f'test "$({running})" = true && test -f {DIRECTORY}/compose.yaml').ok
-    _swap(run, plan, keep=served)
-    try:
-        _start(run, plan)
-    except TailwartError as problem:
-        if served:
-            _fall_back(run)
-            problem.expected += "; the previous edge was put back"
-        raise
+    with turn(serves=served):
+        _swap(run, plan, keep=served)
+        try:
+            _start(run, plan)
+        except TailwartError as problem:
+            if served:
+                _fall_back(run)
+                problem.expected += "; the previous edge was put back"
+            raise
     _forget_older_images(run)
 
 
 def _build(run: Runner, plan: EdgePlan) -> None:
-    if run(f"docker image inspect {plan.reference} >/dev/null 2>&1", timeout=60).ok:
-        return
     # The host's own network: the resolver and the routes are known to work there, on an IPv6-only host as well. Without
     # the builder's cache: a download that was refused afterwards would come back from it.
     result = run(
@@ -174,12 +200,7 @@ def _await_listening(run: Runner, plan: EdgePlan) -> None:
 
 
 def _fall_back(run: Runner) -> None:
-    run(
-        f"[ -d {PREVIOUS} ] && cp -p {PREVIOUS}/* {DIRECTORY}/ && cd {DIRECTORY} && "
-        f"docker compose --project-name {CONTAINER} --file compose.yaml up -d --wait --wait-timeout 60 && "
-        f"docker exec {CONTAINER} caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}",
-        timeout=300,
-    )
+    run(f"[ -d {PREVIOUS} ] && cp -p {PREVIOUS}/* {DIRECTORY}/ && {FALL_BACK}", timeout=300)
 
 
 def _record_digest(run: Runner, plan: EdgePlan, trust: Trust) -> None:

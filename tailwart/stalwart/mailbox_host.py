@@ -9,20 +9,10 @@ import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
-from pyinfra.api.config import Config
-from pyinfra.api.connect import connect_all, disconnect_all
-from pyinfra.api.exceptions import PyinfraError
-from pyinfra.api.inventory import Inventory
-from pyinfra.api.state import State
-
-from tailwart.connectors.host import HostConnector
-from tailwart.connectors.ssh import ssh_data
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.facts import turns
-from tailwart.inventory import host_name
+from tailwart.operations.one_host import one_host
 from tailwart.operations.remote import HostRunner
 from tailwart.stalwart.settings.declaration import NAMES, from_environment
 from tailwart.stalwart.settings.inputs import MailboxSettings
@@ -54,21 +44,5 @@ def mailbox_host(environment: Environment, *, changes: bool = False) -> Iterator
             expected="USER@HOST of the mailbox host",
             remedy="set MAILBOX_SSH in .env",
         )
-    data = ssh_data(environment, environment.mailbox_ssh)
-    inventory = Inventory(([host_name("mailbox")], {}), mailbox=([(host_name("mailbox"), data)], {}))
-    # With one host, any failure must stop the run: by default connect_all continues without the failed host.
-    state = State(inventory, Config(FAIL_PERCENT=0))
-    host = inventory.get_host("mailbox")
-    try:
-        connect_all(state)
-    except PyinfraError:
-        raise cast("HostConnector", host.connector).problem or TailwartError(
-            "the mailbox host cannot be reached"
-        ) from None
-    try:
-        if changes:
-            turns.take_all(state)
-            turns.check(host, changing=True)
-        yield HostRunner(host)
-    finally:
-        disconnect_all(state)
+    with one_host(environment, "mailbox", environment.mailbox_ssh, changes=changes) as run:
+        yield run

@@ -67,7 +67,7 @@ def deploy(directory: Path, host: EdgeHost, *options: str, **responses: str) -> 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     outcome = deploy(tmp_path, up_to_date(), "-y")
     assert outcome.code == 0, outcome.output
-    assert outcome.row("Grand total") == ["7", "-", "-", "7"]
+    assert outcome.row("Grand total") == ["8", "-", "-", "8"]
 
 
 @pytest.mark.parametrize("options", [("-y",), ("--dry",)])

@@ -24,6 +24,8 @@ PLAN = EdgePlan(
     inputs=ImageInputs("debian:trixie-slim", "https://caddyserver.com/api/download"),
     membership=Membership("tail1234.ts.net", ("tag:reverse-proxy",)),
     ipv6=True,
+    connections=200,
+    rate=600,
 )
 PID = 4711
 ON_TAILNET = {
@@ -46,6 +48,7 @@ class EdgeHost:
     resolver: str = shown(resolver.UNIT)
     digest: bool = True
     web_path: str = ""
+    door: str = "tool=/usr/sbin/nft\nloaded=\nunit=\n"
     extra: tuple[str, ...] = field(default=())
 
     def lines(self) -> list[str]:
@@ -66,6 +69,7 @@ class EdgeHost:
             _probe("listeners", 0, self.listeners),
             _probe("tailscale", *self.tailscale),
             _probe(f"unit {resolver.UNIT.name}", 0, self.resolver),
+            _probe("door", 0, self.door),
             _probe("web-path", 0 if self.web_path else 1, self.web_path),
             *hardened.lines(HostRole(self.plan.project.name, self.plan.routes.ports)),
         ]
@@ -97,7 +101,8 @@ def up_to_date(plan: EdgePlan = PLAN) -> EdgeHost:
     """A host on which nothing is to be done."""
     return EdgeHost(
         plan=plan,
-        files=(*plan.files, *resolver.UNIT.files),
+        files=(*plan.files, *resolver.UNIT.files, *plan.door.files),
+        door=f"tool=/usr/sbin/nft\nloaded={plan.door.digest}\nunit=enabled\n",
         running=json.dumps(json.loads(render(plan.routes))),
         listeners=listening(*plan.routes.ports),
     )
