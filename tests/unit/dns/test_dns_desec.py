@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.control import server
-from tailwart.dns.applying import verify
+from tailwart.dns.readback import verify
 from tailwart.dns.desired import Intent, desire
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger
