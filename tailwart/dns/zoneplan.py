@@ -71,7 +71,8 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
     sides = Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
     lingering = {entry.key for entry in live if ownership.lingers(entry)}
-    ours = Ledger((frozenset(records) | lingering) - ledger.others, terms, ledger.others)
+    theirs = {entry.key for entry in records.values() if _is_owners_dmarc(entry, desired)}
+    ours = Ledger((frozenset(records) | lingering) - theirs - ledger.others, terms, ledger.others)
     plan = assemble(
         sides, records | by_key(beside(entry, foreign) for entry in _mark(desired, ours, sides)), ours, ownership
     )
@@ -162,6 +163,14 @@ def _at_step(entry: Record, live: tuple[Record, ...], ledger: Ledger, desired: D
     own = [value for name, rtype, value in ledger.records if (name, rtype) == entry.rrset and dmarc.is_dmarc(value)]
     text = dmarc.merged(entry.value, standing, own=own, asked=intent.overrides.dmarc_step(intent.zone))
     return record(intent.zone, entry.name, "TXT", text, entry.ttl)
+
+
+def _is_owners_dmarc(entry: Record, desired: Desired) -> bool:
+    """Whether a DMARC record is the owner's own text, kept as it is: the next run must not take it for ours."""
+    if purpose(entry) != "dmarc" or entry.name != dmarc.NAME or entry.rrset in desired.chosen:
+        return False
+    recommended = [other.value for other in desired.records if other.rrset == entry.rrset and purpose(other) == "dmarc"]
+    return entry.value not in {dmarc.at_step(text, dmarc.step(entry.value)) for text in recommended}
 
 
 def beside(entry: Record, foreign: tuple[Record, ...]) -> Record:

@@ -60,7 +60,7 @@ def plan(
 
 def apply(saved: Path | None, zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
     """Print the plan, ask unless ``yes``, and carry it out. `TailwartError` as `Plane.guard` and `.apply`."""
-    with plane_turn("dns", load().environment.domain), _opened(zone) as (plane, provider):
+    with plane_turn("dns", load().environment.domain, _notify), _opened(zone) as (plane, provider):
         plans = savedplan.load(saved, provider, plane.zones) if saved else plane.plans(provider)
         plans = plane.guard(plans, allow_deletions=allow_deletions)
         _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
@@ -126,7 +126,7 @@ def restore(which: str | None, zone: str | None, *, dry: bool, allow_deletions: 
         if whole and not as_json:
             say(f"Nothing was written. Next: `tailwart dns restore{f' {which}' if which else ''}`.")
         return
-    with plane_turn("dns", load().environment.domain), _opened(zone) as (plane, provider):
+    with plane_turn("dns", load().environment.domain, _notify), _opened(zone) as (plane, provider):
         plans = plane.guard(plane.restorations(provider, which), allow_deletions=allow_deletions)
         _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
 
