@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"tailwart.lab/standin/internal/config"
@@ -53,7 +54,7 @@ func run(env server.Environment, path, export, imported string) error {
 		return err
 	}
 	if export != "" || imported != "" {
-		return transfer(cfg, export, imported)
+		return transfer(cfg, env.Version, export, imported)
 	}
 	fmt.Fprintf(os.Stderr, "%s: starting; this is not the real server\n", server.Name(env.Version))
 	s, err := server.Start(cfg, env)
@@ -66,7 +67,11 @@ func run(env server.Environment, path, export, imported string) error {
 	return s.Stop()
 }
 
-func transfer(cfg *config.Config, export, imported string) error {
+// checksImports is the first version that looks for keys in the store that it
+// imports into, after its own start has put one there: it refuses every store.
+var checksImports = schema.ParseVersion("0.16.15")
+
+func transfer(cfg *config.Config, version schema.Version, export, imported string) error {
 	data, err := cfg.Open()
 	if err != nil {
 		return fmt.Errorf("data store: %s", store.Reason(err))
@@ -74,6 +79,10 @@ func transfer(cfg *config.Config, export, imported string) error {
 	defer data.Close()
 	if export != "" {
 		return store.Export(data, export)
+	}
+	if !version.Before(checksImports) {
+		return fmt.Errorf("Cannot import %s: the target database already contains data in the key range being imported",
+			filepath.Join(imported, "subspace_g"))
 	}
 	return store.Import(data, imported)
 }

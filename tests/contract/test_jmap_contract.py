@@ -38,6 +38,8 @@ _LOGINS = {
     "old password refused": ALICE_BEFORE,
     "new password": ALICE,
 }
+# The first version whose import finds the keys that its own start has put there, on every store.
+_CHECKS_IMPORTS = (0, 16, 15)
 _EMBEDDED_STORE = "initial x:DataStore"
 
 
@@ -233,13 +235,17 @@ def test_a_list_without_ids_ends_silently_at_the_limit_and_a_query_does_not(norm
         assert (len(shown["list"]), len(found["ids"])) == (500, 508)
 
 
-def test_export_and_import_carry_the_store(own: Server, tmp_path: Path) -> None:
-    with own.running(_WITH_ADMIN):
-        _administrator(own)
-    exported = own.run("--export", str(tmp_path / "export"))
+def test_export_and_import_carry_the_store(each_version: Server, tmp_path: Path) -> None:
+    with each_version.running(_WITH_ADMIN):
+        _administrator(each_version)
+    exported = each_version.run("--export", str(tmp_path / "export"))
     assert exported.returncode == 0, exported.stderr
     shutil.rmtree(tmp_path / "data")
-    imported = own.run("--import", str(tmp_path / "export"))
+    imported = each_version.run("--import", str(tmp_path / "export"))
+    if number(each_version.version) >= _CHECKS_IMPORTS:
+        assert imported.returncode == 1
+        assert "the target database already contains data in the key range" in imported.stderr
+        return
     assert imported.returncode == 0, imported.stderr
-    with own.running():
-        assert own.http("GET", "/jmap/session", ADMIN).status == 200
+    with each_version.running():
+        assert each_version.http("GET", "/jmap/session", ADMIN).status == 200

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.contract.versions import number, recording
 
+_LIMITS = " UIDONLY UIDBATCHES MESSAGELIMIT=1000000 SAVELIMIT=1000000"
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
@@ -48,8 +49,8 @@ def exchanges(version: str) -> list[Exchange]:
 def conversations(version: str) -> dict[str, list[tuple[str, str]]]:
     """The recorded protocol conversations by title: (C or S, line); TLS handshakes are ("TLS", version).
 
-    They were recorded with 0.16.7. What is known to be otherwise since 0.16.18 is put in: JMAPACCESS is announced after
-    the login alone.
+    They were recorded with 0.16.7. What is known to be otherwise since then is put in: JMAPACCESS is announced after
+    the login alone, ids of objects only to those who enable OBJECTID+, and the limits of commands are announced.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     title = ""
@@ -58,10 +59,19 @@ def conversations(version: str) -> dict[str, list[tuple[str, str]]]:
             title = line.removeprefix("## ")
             found[title] = []
         elif line[:2] in ("C:", "S:"):
-            text = line[3:]
-            if number(version) >= (0, 16, 18) and " STARTTLS" in text:
-                text = text.replace(" JMAPACCESS", "")
-            found[title].append((line[0], text))
+            if (text := _of(number(version), line[3:])) is not None:
+                found[title].append((line[0], text))
         elif line.strip().startswith("[TLS"):
             found[title].append(("TLS", line.strip(" []").removeprefix("TLS ")))
     return found
+
+
+def _of(version: tuple[int, ...], line: str) -> str | None:
+    """A recorded line as this version says it; None when it does not say it."""
+    if version >= (0, 16, 10):
+        if "[MAILBOXID " in line:
+            return None
+        line = line.replace(" JMAPACCESS", "") if " STARTTLS" in line else line.replace(" OBJECTID ", " OBJECTID+ ")
+    if version >= (0, 16, 17):
+        line = line.replace(" QUOTA=RES-STORAGE]", f" QUOTA=RES-STORAGE{_LIMITS}]")
+    return line

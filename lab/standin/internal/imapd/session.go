@@ -33,7 +33,8 @@ const (
 	capsAfter  = " IDLE NAMESPACE CHILDREN MULTIAPPEND BINARY UNSELECT ACL UIDPLUS ESEARCH WITHIN SEARCHRES SORT THREAD=REFERENCES" +
 		" LIST-EXTENDED LIST-STATUS ESORT SORT=DISPLAY SPECIAL-USE CREATE-SPECIAL-USE MOVE CONDSTORE QRESYNC UNAUTHENTICATE" +
 		" STATUS=SIZE OBJECTID PREVIEW RIGHTS=texk QUOTA QUOTA=RES-STORAGE"
-	ready = "IMAP server ready"
+	capsLimits = " UIDONLY UIDBATCHES MESSAGELIMIT=1000000 SAVELIMIT=1000000"
+	ready      = "IMAP server ready"
 )
 
 // words are the engine's texts and what the server says instead. The flags of a
@@ -121,11 +122,11 @@ func (x *session) Reply(line string) string {
 	case strings.HasPrefix(line, "* FLAGS ()"), strings.HasPrefix(line, "* OK [PERMANENTFLAGS ()"):
 		return ""
 	case strings.Contains(line, " NO [AUTHENTICATIONFAILED]"):
-		if limit, _ := x.Registry.Singleton("Imap")["maxAuthFailures"].(float64); x.failed >= int(limit) {
+		if limit, _ := x.Registry.Singleton("Imap")["maxAuthFailures"].(float64); x.failed > int(limit) {
 			x.wire.Last = true
-			line += "\r\n* BYE Too many authentication requests from this connection."
+			line = "* NO [AUTHENTICATIONFAILED] Too many authentication attempts"
 		}
-	case strings.HasPrefix(line, "* OK [UIDNEXT "):
+	case strings.HasPrefix(line, "* OK [UIDNEXT ") && !x.Registry.Schema.Does("imap-objectid-plus"):
 		line += "\r\n* OK [MAILBOXID (" + mailboxID(x.box) + ")] Unique Mailbox ID"
 	}
 	return line
@@ -133,7 +134,14 @@ func (x *session) Reply(line string) string {
 
 func (x *session) capabilities() string {
 	if x.who != nil {
-		return capsBefore + capsJMAP + capsAfter
+		caps := capsBefore + capsJMAP + capsAfter
+		if x.Registry.Schema.Does("imap-objectid-plus") {
+			caps = strings.Replace(caps, " OBJECTID ", " OBJECTID+ ", 1)
+		}
+		if x.Registry.Schema.Does("imap-limits") {
+			caps += capsLimits
+		}
+		return caps
 	}
 	caps := capsBefore
 	if x.Registry.Schema.Does("imap-jmapaccess-before-login") {
