@@ -7,15 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from os import cpu_count
 
-from argon2 import PasswordHasher, Type
-
 from tailwart.errors import TailwartError
+from tailwart.hashing import HASHER
 from tailwart.strength import weakness
 
 _SHOWN = 20
-
-# The parameters of the hashes in the recorded exchanges: RFC 9106's second recommendation, 64 MiB.
-HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4, type=Type.ID)
 
 
 @dataclass(frozen=True, slots=True)
