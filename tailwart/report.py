@@ -47,12 +47,24 @@ class _Note:
 
 _notes: dict[str, _Note] = {}
 _details: dict[str, list[str]] = {}
+_before: dict[str, list[str]] = {}
 
 
 def detail(host: Host, *lines: str) -> None:
     """Keep what an operation does while it executes, for the history; shown to everybody, so without a secret."""
     if host.state.is_executing:
         _details.setdefault(host.name, []).extend(lines)
+
+
+def before(host: Host, *values: str) -> None:
+    """Keep what an operation replaces while it executes, for the way back; one JSON document each, without a secret."""
+    if host.state.is_executing:
+        _before.setdefault(host.name, []).extend(values)
+
+
+def replaced(host: Host) -> tuple[str, ...]:
+    """What the operations of this run have replaced."""
+    return tuple(_before.get(host.name, ()))
 
 
 def details(host: Host) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from tailwart.mailbox.project import compose_project
 from tailwart.operations import compose, engine, hardening, hostfiles, nodekey, systemd, telling
 from tailwart.stalwart import operations as stalwart
 from tailwart.stalwart.lifecycle import bootstrap
+from tailwart.upgrade import operations as upgrade
 
 
 def deploy() -> None:
@@ -29,12 +30,17 @@ def deploy() -> None:
     assert environment.mailbox_ssh is not None, "the role has a host"
     role = HostRole(project.name)
     backup = declared_backup(environment)
-    watch = project.watch | bootstrap.WATCH | follower.WATCH | role.watch | (backup.watch if backup else backup_off())
+    watch = project.watch | bootstrap.WATCH | follower.WATCH | upgrade.WATCH | role.watch
+    watch |= backup.watch if backup else backup_off()
     expect(host, watch)
     stalwart.expect(host, environment)
 
     # Stalwart prefers IPv6 where a recipient has it: without egress for the ULA prefix such mail waits for ever.
     engine.ensure(name="Mailbox: container engine with IPv6 egress for containers", watch=watch, ipv6_nat=True)
+
+    # Before the files say so: what an upgrade needs is fetched and kept while the present version serves.
+    mailbox = upgrade.mailbox(environment, project)
+    upgrade.prepare(name="Mailbox: another image is fetched, and the data copied", mailbox=mailbox, watch=watch)
 
     hostfiles.put(
         name="Mailbox: files of the mailbox", files=project.files, directories=project.directories, watch=watch
@@ -52,8 +58,15 @@ def deploy() -> None:
     nodekey.provide_key(
         name="Mailbox: key for a sidecar that is not on the tailnet", project=project, node=SIDECAR_KEY, key=key
     )
-    compose.up(name="Mailbox: sidecar and Stalwart up and healthy", project=project, around=stalwart.queue_held)
+    # A store that is full already is taken over; one at which somebody else works is not even opened.
+    stalwart.take_over(
+        name="Mailbox: nobody else works on the store", environment=environment, project=project, watch=watch
+    )
+    compose.up(name="Mailbox: sidecar and Stalwart up and healthy", project=project, around=upgrade.around(mailbox))
     nodekey.forget_key(name="Mailbox: no key of the tailnet is left", project=project, node=SIDECAR_KEY)
+
+    # A message has to arrive, or the images and files from before are back.
+    upgrade.conclude(name="Mailbox: another image is proven", mailbox=mailbox, watch=watch)
 
     # After the first start, or it would start a Stalwart whose files are still being written.
     systemd.activate(name="Mailbox: Stalwart follows its sidecar", unit=follower.UNIT, watch=watch)

@@ -15,17 +15,23 @@ from tailwart.errors import TailwartError
 
 _OPERATIONS, _DETAILS, _LENGTH = 60, 300, 400
 """Of one host: operations, lines of details, characters of a line. What is more is counted and left out."""
+_VALUE = 4000
+"""Characters of a value that was replaced; a longer one is not kept."""
 HOST_LINES = 200
 """Deploys that a host remembers."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostChanges:
-    """What a deploy did to one host or plane: operations that changed something, details, and why it failed."""
+    """What a deploy did to one host or plane: operations that changed something, details, and why it failed.
+
+    ``before`` are values that it replaced, a JSON document each, for the way back.
+    """
 
     operations: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     failure: str = ""
+    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,10 @@ class Deploy:
 def bounded(changes: HostChanges) -> HostChanges:
     """The same within the bounds of a record."""
     return HostChanges(
-        _cut(changes.operations, _OPERATIONS), _cut(changes.details, _DETAILS), changes.failure[:_LENGTH]
+        _cut(changes.operations, _OPERATIONS),
+        _cut(changes.details, _DETAILS),
+        changes.failure[:_LENGTH],
+        tuple(value for value in changes.before[:_DETAILS] if len(value) <= _VALUE),
     )
 
 
@@ -93,7 +102,8 @@ def to_json(deploy: Deploy) -> dict[str, Any]:
 def host_line(deploy: Deploy, host: str) -> str:
     """What the host itself keeps of a deploy: one line of JSON."""
     document = {key: value for key, value in to_json(deploy).items() if key not in ("hosts", "good", "number")}
-    return json.dumps({**document, **_document(deploy.hosts[host])}, ensure_ascii=True)
+    changes = {key: value for key, value in _document(deploy.hosts[host]).items() if key != "before"}
+    return json.dumps({**document, **changes}, ensure_ascii=True)
 
 
 def parse(document: Mapping[str, Any]) -> Deploy:
@@ -101,7 +111,10 @@ def parse(document: Mapping[str, Any]) -> Deploy:
     try:
         hosts = {
             str(name): HostChanges(
-                tuple(map(str, one["operations"])), tuple(map(str, one["details"])), str(one["failure"])
+                tuple(map(str, one["operations"])),
+                tuple(map(str, one["details"])),
+                str(one["failure"]),
+                tuple(map(str, one["before"])),
             )
             for name, one in document["hosts"].items()
         }
@@ -125,4 +138,5 @@ def _document(changes: HostChanges) -> dict[str, Any]:
         "operations": list(changes.operations),
         "details": list(changes.details),
         "failure": changes.failure,
+        "before": list(changes.before),
     }

@@ -87,7 +87,8 @@ class Recording(BaseStateCallback):
             for host in self._state.inventory:
                 operations, failure = _operations(self._state, host), failures.get(host.name, "")
                 if operations or failure:
-                    hosts[host.name] = bounded(HostChanges(operations, report.details(host), failure))
+                    changes = HostChanges(operations, report.details(host), failure, report.replaced(host))
+                    hosts[host.name] = bounded(changes)
             self._deploy = Deploy(
                 revision=revision,
                 modified=modified,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
@@ -13,19 +13,21 @@ from pyinfra.context import ctx_host
 from tailwart.environment import Environment
 from tailwart.facts import ahead
 from tailwart.facts.host import observe
+from tailwart.hosts.project import ComposeProject
 from tailwart.hosts.watch import Watch
+from tailwart.mailbox import names
 from tailwart.operations.guard import operation
 from tailwart.operations.remote import HostRunner, command
 from tailwart.plan import render
-from tailwart.report import detail
+from tailwart.report import before, detail
 from tailwart.runner import Runner
+from tailwart.stalwart.lifecycle import bootstrap, second_server
 from tailwart.stalwart.lifecycle.assembly import server
-from tailwart.stalwart.lifecycle.bootstrap import prepare, reported
-from tailwart.stalwart.lifecycle.queue import Queue, held
-from tailwart.stalwart.lifecycle.server import Log, Observed
+from tailwart.stalwart.lifecycle.server import Observed
 from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.settings.declaration import NAMES, from_environment
 from tailwart.stalwart.settings.inputs import MailboxSettings
+from tailwart.stalwart.settings.restoring import replaced_values
 
 _SETTINGS = "Stalwart's settings"
 
@@ -33,11 +35,6 @@ _SETTINGS = "Stalwart's settings"
 def expect(host: Host, environment: Environment) -> None:
     """`apply_settings` will ask the server."""
     ahead.announce(host, _SETTINGS, lambda: _observed(host, environment))
-
-
-def queue_held(run: Runner, log: Log) -> AbstractContextManager[None]:
-    """For `compose.up`: mail that is being delivered ends before the container is replaced, and nothing rests."""
-    return held(Queue(run, log=log))
 
 
 @operation()
@@ -48,10 +45,44 @@ def prepare_bootstrap(watch: Watch) -> Generator[FunctionCommand, None, None]:
     role's, so that its operations share one remote command; it must hold that of `lifecycle.bootstrap`.
     """
     host = ctx_host.get()
-    if reported(observe(host, watch)):
+    if bootstrap.reported(observe(host, watch)):
         host.noop("the server's first start is prepared, or over")
         return
-    yield command(host, prepare, "prepare the server's first start")
+    yield command(host, bootstrap.prepare, "prepare the server's first start")
+
+
+@operation()
+def take_over(
+    environment: Environment, project: ComposeProject, watch: Watch
+) -> Generator[FunctionCommand, None, None]:
+    """Before the first start on a host: nobody else is at work on the store that it is going to open (lesson 16).
+
+    The store may be full: that of a host that is gone. Then this host goes on where the other one ended.
+    """
+    host = ctx_host.get()
+    report = observe(host, watch)
+    started = report.container(names.CONTAINER) is not None or bootstrap.initialised(report)
+    if started or environment.stalwart_store != "postgres":
+        host.noop("the store is this host's own")
+        return
+
+    def work(run: Runner) -> None:
+        start = f"docker compose {project.options} up -d --wait --wait-timeout {project.wait_seconds} {names.SIDECAR}"
+        up = run(f"cd {project.directory} && flock -w 300 {project.lock_path} {start}", timeout=1200)
+        if not up.ok:
+            return  # the next operation meets the same, and says what it is
+
+        def pause(seconds: float) -> None:
+            run(f"sleep {seconds:g}", timeout=60)
+
+        second_server.refuse_live(
+            partial(second_server.clients, host, environment),
+            second_server.addresses(run),
+            pause,
+            host.log,
+        )
+
+    yield command(host, work, "look for other servers on the store")
 
 
 @operation()
@@ -73,6 +104,7 @@ def apply_settings(environment: Environment) -> Generator[FunctionCommand, None,
     if host.state.is_executing or host.state.config.DIFF:
         shown = observed.planned.document(observed.live or Live({}))
         detail(host, *render(replace(shown, unmanaged=(), warnings=())).splitlines())
+        before(host, *replaced_values(observed.planned.changes))
         for line in render(shown).splitlines():
             host.log(line)
 

@@ -27,8 +27,14 @@ def _correct(directory: str) -> str:
     )
 
 
-WATCH = Watch(probes=((_PROBE, _correct(names.DIRECTORY)),))
-"""What `reported` reads."""
+_INITIALISED = f"{names.DIRECTORY}/{names.INITIALISED}"
+WATCH = Watch(paths=(_INITIALISED,), probes=((_PROBE, _correct(names.DIRECTORY)),))
+"""What `reported` and `initialised` read."""
+
+
+def initialised(report: HostReport) -> bool:
+    """Whether a server has been set up on this host, by a report on `WATCH`."""
+    return _INITIALISED in report.paths
 
 
 def reported(report: HostReport) -> bool:

@@ -6,7 +6,7 @@ Postgres is asked through the sidecar, the way Stalwart itself goes, so that the
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,12 @@ from pyinfra.connectors.ssh import SSHConnector
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
+from tailwart.runner import Runner
 from tailwart.stalwart.lifecycle.notes import HostNotes
+
+QUIET = 75
+"""Seconds without a query after which a connection is nobody's: a running server asks its store every minute."""
+_PAUSE = 5.0
 
 # A dead sidecar's connections stay until the keepalive ends them, under their last address. A running server queries
 # its store at least every minute, so only addresses with a query since this server started count as alive.
@@ -107,6 +112,37 @@ def check(host: Host, environment: Environment, notes: HostNotes) -> None:
 def others(found: Sequence[Client], own: frozenset[str], started_seconds_ago: int) -> list[Client]:
     """The clients that have queried the store since this server started, except the server's own addresses."""
     return [item for item in found if item.address not in own and item.idle_seconds < started_seconds_ago]
+
+
+def refuse_live(
+    sample: Callable[[], list[Client]], own: frozenset[str], pause: Callable[[float], None], log: Callable[[str], None]
+) -> None:
+    """Raises TailwartError when a server is at work on the store, before one of ours has ever started.
+
+    A dead host's connections are silent; who asks anything while this waits is alive.
+    """
+    known = {item.address: item for item in sample() if item.address not in own}
+    if any(item.idle_seconds < QUIET for item in known.values()):
+        log(
+            f"somebody was connected to the store a moment ago: waiting up to {QUIET} s to see whether that is a server"
+        )
+    while any(item.idle_seconds < QUIET for item in known.values()):
+        pause(_PAUSE)
+        found = [item for item in sample() if item.address not in own]
+        # A silent connection's age has grown by the whole pause.
+        asked = [
+            item
+            for item in found
+            if item.address not in known or item.idle_seconds < known[item.address].idle_seconds + _PAUSE - 2
+        ]
+        refuse_second_server(asked)
+        known = {item.address: item for item in found}
+
+
+def addresses(run: Runner) -> frozenset[str]:
+    """The sidecar's own addresses, by which the store knows this host."""
+    said = run(f"docker exec {names.SIDECAR} sh -c 'tailscale ip; hostname -i' 2>/dev/null", timeout=60)
+    return frozenset(said.stdout.split())
 
 
 def refuse_second_server(found: Sequence[Client]) -> None:

@@ -39,8 +39,10 @@ from tailwart.stalwart.settings import compat, guards
 from tailwart.stalwart.settings.applying import Outcome, apply
 from tailwart.stalwart.settings.compat import Mismatch
 from tailwart.stalwart.settings.desired import desired, reading
+from tailwart.stalwart.settings.desired_object import DesiredObject
 from tailwart.stalwart.settings.inputs import MailboxSettings
 from tailwart.stalwart.settings.planning import ObjectChange, SettingsPlan, plan
+from tailwart.stalwart.settings.restoring import with_replaced
 
 Log = Callable[[str], None]
 _NOTES_FAILED = "a note cannot be written on the mailbox host"
@@ -100,8 +102,11 @@ class Server:
         base: str = names.BASE,
         log: Log = lambda _: None,
         check: Callable[[HostNotes], None] = lambda _: None,
+        replaced: Sequence[DesiredObject] = (),
     ) -> None:
-        """`check` raises TailwartError when writing is unsafe for a reason outside this plane (a second server).
+        """`replaced` are values from before a later deploy: fields that `settings` manage keep the declared ones.
+
+        `check` raises TailwartError when writing is unsafe for a reason outside this plane (a second server).
 
         `directory` holds the notes on the host, `base` is the server's URL inside its own namespace.
         """
@@ -114,7 +119,7 @@ class Server:
         self._check = check
         self._queue = Queue(run, directory=directory, base=base, log=log)
         self._activation = Activation(run, self._queue, directory, base, log)
-        self._desired = desired(settings)
+        self._desired = with_replaced(desired(settings), replaced)
         self._reading = reading(settings) + (CERTIFICATE_READ if settings.acme else ())
         keys = {kind: [item.key for item in self._desired if item.kind == kind] for kind in SELECTIVE}
         self._narrow = narrowed(self._reading, keys)

@@ -74,7 +74,12 @@ def test_only_a_run_that_changed_or_failed_is_recorded(tmp_path: Path) -> None:
     assert first["good"]
     assert first["command"] == "deploy --limit mailbox"
     assert first["hosts"] == {
-        "@fake/mailbox": {"operations": ["Mailbox: files"], "details": ["the file changes"], "failure": ""}
+        "@fake/mailbox": {
+            "operations": ["Mailbox: files"],
+            "details": ["the file changes"],
+            "failure": "",
+            "before": [],
+        }
     }
     second, _ = run(tmp_path, "fail")
     assert not second["good"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 from collections.abc import Generator, Iterator
 
@@ -10,6 +12,7 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
+from tailwart import releases
 from tailwart.environment import Environment
 from tailwart.hosts.project import Preparation, record
 from tailwart.hosts.report import HEADER, TRAILER, parse
@@ -17,6 +20,7 @@ from tailwart.mailbox import names
 from tailwart.mailbox.follower import UNIT
 from tailwart.mailbox.project import compose_project
 from tailwart.stalwart import operations as stalwart
+from tailwart.upgrade import step
 from tasks import mailbox
 from tests.plans.mailbox.fakehost import REPORT, FakeRun, fake_run, up_to_date
 from tests.unit.mailbox.test_mailbox_render import OAUTH, POSTGRES, environment
@@ -28,18 +32,22 @@ RECORD = record(PROJECT, parse([HEADER, *up_to_date(PROJECT, UNIT, ""), TRAILER]
 UP_TO_DATE = up_to_date(PROJECT, UNIT, RECORD)
 RUNBOOK = [
     "Mailbox: container engine with IPv6 egress for containers",
+    "Mailbox: another image is fetched, and the data copied",
     "Mailbox: files of the mailbox",
     "Mailbox: credential for the first start",
     "Mailbox: key for a sidecar that is not on the tailnet",
+    "Mailbox: nobody else works on the store",
     "Mailbox: sidecar and Stalwart up and healthy",
     "Mailbox: no key of the tailnet is left",
+    "Mailbox: another image is proven",
     "Mailbox: Stalwart follows its sidecar",
     "Mailbox: what the host restarted by itself",
     "Mailbox: settings of Stalwart",
     "Mailbox: no backup by timer",
     "Mailbox: packet filter, SSH and security updates",
 ]
-KEY, BRING_UP, FORGET, FOLLOW, TOLD, SETTINGS, NO_BACKUP = RUNBOOK[3:10]
+FETCH, FILES = RUNBOOK[1:3]
+KEY, ALONE, BRING_UP, FORGET, PROVE, FOLLOW, TOLD, SETTINGS, NO_BACKUP = RUNBOOK[4:13]
 
 
 @operation()
@@ -69,7 +77,9 @@ def changes(run: FakeRun) -> list[str]:
 def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() -> None:
     with fake_run([], ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
-        assert changes(run) == [name for name in RUNBOOK if name not in (FORGET, TOLD, SETTINGS, NO_BACKUP)]
+        assert changes(run) == [
+            name for name in RUNBOOK if name not in (FETCH, PROVE, FORGET, TOLD, SETTINGS, NO_BACKUP)
+        ]
         assert facts(run.commands) == len(run.commands) == 1
 
 
@@ -99,7 +109,7 @@ def test_a_host_that_is_up_to_date_has_no_change_and_is_asked_once() -> None:
         # A sidecar that was restarted under Stalwart.
         ("2026-11-21T02:00:00Z", "2026-11-21T09:00:00Z", [BRING_UP]),
         # A file that somebody edited: written again, and what reads it is brought up again.
-        (COMPOSE.sha256 + "\t", "0" * 64 + "\t", [RUNBOOK[1], BRING_UP]),
+        (COMPOSE.sha256 + "\t", "0" * 64 + "\t", [FILES, BRING_UP]),
         # An older version of the follower still runs.
         (next(line for line in UP_TO_DATE if line.startswith("probe")).rpartition("\t")[2], "b2xk", [FOLLOW]),
         # Its script was edited: the containers are not touched.
@@ -112,6 +122,39 @@ def test_one_deviation_leads_to_what_repairs_it_and_nothing_else(old: str, new: 
     with fake_run(report, ENVIRONMENT) as run:
         assert run.plan(mailbox.deploy) == len(expected)
         assert changes(run) == expected
+
+
+def content(path: str, text: str) -> str:
+    """A line of the host's report."""
+    return f"content\t{base64.b64encode(text.encode()).decode()}\t{path}"
+
+
+def test_another_image_is_fetched_first_and_proven_last(caplog: pytest.LogCaptureFixture) -> None:
+    here = COMPOSE.data.decode()
+    older = here.replace(str(ENVIRONMENT.stalwart_image), "stalwartlabs/stalwart:v0.16.7")
+    assert older != here
+    initialised = f"path\tregular file\t600\troot:root\t{names.DIRECTORY}/{names.INITIALISED}"
+    report = [*UP_TO_DATE, initialised, content(COMPOSE.path, older)]
+    with fake_run(report, ENVIRONMENT) as run, caplog.at_level(logging.INFO):
+        run.state.config.DIFF = True
+        run.plan(mailbox.deploy)
+        assert changes(run) == [FETCH]
+        assert f"Stalwart 0.16.7 → {releases.find(str(ENVIRONMENT.stalwart_image))}" in caplog.text
+    # A store that nobody has set up yet has nothing to lose, and an image that failed is not tried again unasked.
+    with fake_run([*UP_TO_DATE, content(COMPOSE.path, older)], ENVIRONMENT) as run:
+        run.plan(mailbox.deploy)
+        assert changes(run) == []
+    failed = content(step.REFUSED, json.dumps({"image": str(ENVIRONMENT.stalwart_image)}))
+    with fake_run([*report, failed], ENVIRONMENT) as run, caplog.at_level(logging.ERROR):
+        run.plan(mailbox.deploy)
+        assert run.state.failed_hosts
+    assert "failed its proof on this host before" in caplog.text
+    # The run before died between the swap and the proof.
+    images = step.Images(str(ENVIRONMENT.stalwart_image), str(ENVIRONMENT.tailscale_image))
+    note = content(step.NOTE, step.Note(step.Images("stalwartlabs/stalwart:v0.16.7", images.sidecar), images).dump())
+    with fake_run([*UP_TO_DATE, initialised, content(COMPOSE.path, here), note], ENVIRONMENT) as run:
+        run.plan(mailbox.deploy)
+        assert changes(run) == [PROVE]
 
 
 @pytest.mark.parametrize("preparation", PROJECT.preparations, ids=lambda preparation: preparation.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -223,3 +224,21 @@ def test_the_kernels_table_is_read() -> None:
         "   2: 0A00000A:1F90 0B00000A:9C40 01 0\n"
     )
     assert listening(table) == {25}
+
+
+def test_before_a_first_start_a_server_that_lives_is_refused_and_the_silence_of_a_dead_one_is_awaited() -> None:
+    def sampling(ages: dict[str, list[int]]) -> Callable[[], list[second_server.Client]]:
+        turns = {address: iter(found) for address, found in ages.items()}
+        return lambda: [second_server.Client(address, 1, next(turn)) for address, turn in turns.items()]
+
+    own, waited, lines = frozenset({"100.64.0.7"}), list[float](), list[str]()
+    dead = {"100.64.0.7": [0] * 20, "100.64.0.5": [60, 65, 70, 75, 80]}
+    second_server.refuse_live(sampling(dead), own, waited.append, lines.append)
+    assert len(waited) == 3
+    assert "waiting up to" in lines[0]
+    alive = {"100.64.0.9": [30, 35, 2]}
+    with pytest.raises(TailwartError, match=r"another Stalwart[^§]*100\.64\.0\.9"):
+        second_server.refuse_live(sampling(alive), own, waited.append, lines.append)
+    before = len(waited)
+    second_server.refuse_live(sampling({"100.64.0.5": [5000]}), own, waited.append, lines.append)
+    assert len(waited) == before, "what is silent already is not waited for"
