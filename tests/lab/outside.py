@@ -5,13 +5,15 @@ from __future__ import annotations
 import email
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
-from lab import hosts, issuer
+from lab import hosts, issuer, topology
 from lab.mail import MAIL_HOST
+from tests.lab.mailbox import shell
 from tests.waiting import until
 
 WORLD_ADDRESS = "198.51.100.23"
@@ -170,3 +172,16 @@ def arrived_outside(token: str, seconds: float = 60) -> Message:
         return hosts.exec("world", ["cat", found]).stdout.decode() if found else None
 
     return email.message_from_string(until(attempt, f"message {token} in the mailbox of {OUTSIDE_USER}", seconds))
+
+
+@contextmanager
+def addresses(*found: str) -> Iterator[None]:
+    """World has these addresses for a while."""
+    device = shell("world", f"ip -o route get {topology.edge(1).ipv4} | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p'").strip()
+    for address in found:
+        shell("world", f"ip address add {address}/32 dev {device}")
+    try:
+        yield
+    finally:
+        for address in found:
+            shell("world", f"ip address del {address}/32 dev {device}", check=False)

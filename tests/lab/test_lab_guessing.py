@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from lab import hosts, issuer, topology
 from tailwart.environment import Environment
 from tests.lab import outside
 from tests.lab.deploying import deploy, environment_of, said, variant
-from tests.lab.mailbox import shell
 from tests.lab.test_lab_edge import web_server
 
 __all__ = ["web_server"]
@@ -84,19 +81,6 @@ def tailwart(path: Path, *words: str) -> Any:
     return json.loads(said(path, *words, "--json"))
 
 
-@contextmanager
-def addresses(*found: str) -> Iterator[None]:
-    """World has these addresses for a while."""
-    device = shell("world", f"ip -o route get {EDGE} | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p'").strip()
-    for address in found:
-        shell("world", f"ip address add {address}/32 dev {device}")
-    try:
-        yield
-    finally:
-        for address in found:
-            shell("world", f"ip address del {address}/32 dev {device}", check=False)
-
-
 def open_to_strangers(environment: Environment, source: str) -> list[str]:
     """The statuses of what everybody may ask for."""
     domain = environment.domain
@@ -117,7 +101,7 @@ def test_a_guesser_is_banned_by_its_own_address_and_nobody_else_notices(
     try:
         deploy(path)
         _closed(environment, login)
-        with addresses(SUBMISSION, IMAPS, VHOST, NAMES):
+        with outside.addresses(SUBMISSION, IMAPS, VHOST, NAMES):
             # The names that are always open take no login: there is nothing to guess, and nobody to ban.
             assert guess("https", NAMES, f"alice@{domain}", f"mta-sts.{domain}") == {"404": ATTEMPTS}
             by_way = {
@@ -142,7 +126,6 @@ def test_a_guesser_is_banned_by_its_own_address_and_nobody_else_notices(
         assert tailwart(path, "bans", "list") == []
     finally:
         tailwart(deployed, "bans", "lift", "--all")
-        deploy(deployed)
 
 
 def _closed(environment: Environment, login: str) -> None:
