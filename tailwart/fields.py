@@ -417,6 +417,16 @@ AbsolutePath = Annotated[
     str, _pattern(re.compile(r"/[\w./@+,=:-]+\Z"), "an absolute path on the host, of letters, digits and ./@+,=:_-")
 ]
 
+MOVED_WEB, MOVED_WEB_WITH_ADDRESSES = ":8443", ":8443,proxy"
+"""A web server beside an edge that the operator has moved to 8443; the second one takes a PROXY header there."""
+WebServer = Annotated[
+    str,
+    _pattern(
+        re.compile(rf"/[\w./@+,=:-]+\Z|{MOVED_WEB}(?:,proxy)?\Z"),
+        "the path of a Caddyfile or JSON configuration, or :8443 (with ,proxy) for a server that you have moved there",
+    ),
+]
+
 Domains = Annotated[tuple[Domain, ...], BeforeValidator(_list)]
 Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
 LocalParts = Annotated[tuple[LocalPart, ...], BeforeValidator(_list)]

@@ -1,4 +1,5 @@
-"""Checks an edit of the web Caddyfile by Caddy's own reading of it: nothing but the HTTPS port may differ."""
+"""Checks an edit of the web Caddyfile by Caddy's own reading of it: nothing but the HTTPS port may differ,
+and where visitors' addresses come from."""
 
 from __future__ import annotations
 
@@ -6,8 +7,14 @@ import json
 from typing import Any
 
 from tailwart.edge.caddy_config import WEB_HTTPS_PORT
+from tailwart.edge.web import SERVERS
 from tailwart.errors import TailwartError
 from tailwart.network import HTTPS
+
+_OURS = (
+    "listener_wrappers",
+    [{"wrapper": "proxy_protocol", "timeout": 5_000_000_000, "allow": ["127.0.0.1/32"]}, {"wrapper": "tls"}],
+)
 
 
 def check(path: str, before: str, after: str) -> None:
@@ -30,6 +37,14 @@ def check(path: str, before: str, after: str) -> None:
             seen=str(new.get("https_port")),
             expected=str(WEB_HTTPS_PORT),
             remedy="keep the global options in this file, not in an imported one, and not twice",
+        )
+    deaf = [name for name, server in _servers(new).items() if _on_web_port(server) and not _hears_addresses(server)]
+    if deaf:
+        raise TailwartError(
+            f"{path}: a server would not learn the visitors' addresses, which the edge passes on",
+            seen=", ".join(_hosts(_servers(new)[deaf[0]])) or f"a site on :{WEB_HTTPS_PORT}",
+            expected=" ".join(line.strip() for line in SERVERS),
+            remedy="the file has a `servers` option, or a `bind`, of its own: take that out, or add these lines to it",
         )
     if _neutral(before, old) != _neutral(after, new):
         raise TailwartError(
@@ -54,6 +69,14 @@ def _ports(server: dict[str, Any]) -> set[str]:
     return {address.rpartition(":")[2] for address in server.get("listen", [])}
 
 
+def _on_web_port(server: dict[str, Any]) -> bool:
+    return str(WEB_HTTPS_PORT) in _ports(server)
+
+
+def _hears_addresses(server: dict[str, Any]) -> bool:
+    return any(wrapper.get("wrapper") == "proxy_protocol" for wrapper in server.get("listener_wrappers", []))
+
+
 def _hosts(server: dict[str, Any]) -> list[str]:
     matches = (match for route in server.get("routes", []) for match in route.get("match", []))
     return sorted({host for match in matches for host in match.get("host", [])})
@@ -68,11 +91,12 @@ def _neutral(adapted: str, http: dict[str, Any]) -> str:
             address.rpartition(":")[0] + ":https" if address.rpartition(":")[2] == https else address
             for address in server.get("listen", [])
         ]
-        servers.append(json.dumps({**server, "listen": sorted(listen)}, sort_keys=True))
+        rest = {key: value for key, value in server.items() if (key, value) != _OURS}
+        servers.append(json.dumps({**rest, "listen": sorted(listen)}, sort_keys=True))
     document = json.loads(adapted)
     apps = {name: app for name, app in document.get("apps", {}).items() if name != "http"}
-    rest = {key: value for key, value in http.items() if key not in ("servers", "https_port")}
-    whole = {**document, "apps": {**apps, "http": rest}, "servers": sorted(servers)}
+    others = {key: value for key, value in http.items() if key not in ("servers", "https_port")}
+    whole = {**document, "apps": {**apps, "http": others}, "servers": sorted(servers)}
     return json.dumps(_without_alternate_port(whole), sort_keys=True)
 
 

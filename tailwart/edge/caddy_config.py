@@ -36,13 +36,15 @@ class EdgeRoutes:
     ``upstream`` is the mailbox's full MagicDNS name (lesson 6: never an address). ``domains`` are the mail domains,
     ``services`` the public mail services. ``vhost`` is the name of `JMAP_VHOST`, empty without it.
     ``https``: the edge owns :443; on a host with a web server (``web``) it hands the web's names on to that, on others
-    it closes the connections of all names but the mail server's.
+    it closes the connections of all names but the mail server's. ``web_addresses``: that server takes the visitors'
+    addresses from a PROXY header.
     """
 
     upstream: str
     domains: tuple[str, ...]
     https: bool = True
     web: bool = False
+    web_addresses: bool = True
     services: tuple[Service, ...] = DEFAULT_SERVICES.public
     vhost: str = ""
 
@@ -101,7 +103,7 @@ def _https_server(routes: EdgeRoutes) -> dict[str, Any]:
     # With the header, because what asks here may also guess passwords (JMAP_VHOST): without it every guesser would have
     # the edge's address, which is never banned. The TLS inside stays untouched, ALPN included: the server offers no h2.
     stalwart = _proxy(f"{routes.upstream}:{HTTPS.port}", proxy_protocol=True)
-    web = _proxy(f"127.0.0.1:{WEB_HTTPS_PORT}", proxy_protocol=False)
+    web = _proxy(f"127.0.0.1:{WEB_HTTPS_PORT}", proxy_protocol=routes.web_addresses)
     # No matcher: every other name, a hello without one, and what is no TLS at all get the web server's answer. Without
     # one, TLS clients get an alert, so that they need not guess what a silent end means; what is no TLS is closed.
     others = {"handle": [web]} if routes.web else {"match": [{"tls": {}}], "handle": [_REFUSE_TLS]}

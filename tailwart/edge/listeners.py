@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from tailwart.edge import webservers
 from tailwart.errors import TailwartError
 from tailwart.network import HTTPS
 
@@ -24,6 +25,12 @@ _REMEDIES = {
 _WEB_REMEDY = (
     "leave :443 to it with {key}=false (then no MTA-STS and no autoconfig by this edge), or, where it is Caddy, share "
     "the port: …_WEB=/etc/caddy/Caddyfile"
+)
+
+
+_WEBSERVER_REMEDY = (
+    "change these lines, reload it and set …_WEB=:8443,proxy (…_WEB=:8443 where it is not to read visitors' addresses "
+    "from the edge); or leave :443 to it with {key}=false (then no MTA-STS and no autoconfig by this edge)"
 )
 
 
@@ -77,14 +84,19 @@ def services(taken: Iterable[Listener]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names)) if all(names) else ()
 
 
-def refusal(taken: Collection[Listener], https_key: str = "…_HTTPS") -> TailwartError:
-    """The error that names each process in the way, and how to stop it. ``https_key`` is this edge's key in .env."""
+def refusal(taken: Collection[Listener], https_key: str = "…_HTTPS", lines: str = "") -> TailwartError:
+    """The error that names each process in the way, and how to stop it.
+
+    ``https_key`` is this edge's key in .env, ``lines`` what `webservers.WHERE` has found.
+    """
     seen = sorted(
         {f"{item.process or 'an unknown process'} (pid {item.pid}) on {item.address}:{item.port}" for item in taken}
     )
+    if moves := webservers.moves(lines):
+        seen += moves
     return TailwartError(
         "another program listens on a port of the edge",
-        seen="; ".join(seen),
+        seen="\n".join(seen) if moves else "; ".join(seen),
         expected=f"nothing but the edge on {', '.join(str(port) for port in sorted({item.port for item in taken}))}",
         remedy="; ".join(sorted({_remedy(item, https_key) for item in taken})) + "; then run the deploy again",
     )
@@ -94,5 +106,5 @@ def _remedy(item: Listener, https_key: str) -> str:
     if item.process in _REMEDIES:
         return _REMEDIES[item.process]
     if item.port == HTTPS.port:
-        return _WEB_REMEDY.format(key=https_key)
+        return (_WEBSERVER_REMEDY if item.process in webservers.PROGRAMS else _WEB_REMEDY).format(key=https_key)
     return f"stop {item.process or 'it'} or move it to another port"

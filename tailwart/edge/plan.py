@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from tailwart import fields as v
 from tailwart.edge import image, listeners, resolver
 from tailwart.edge.caddy_config import ADMIN_SOCKET, EdgeRoutes, render, same_meaning
 from tailwart.edge.door import Door
@@ -121,6 +122,7 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
             environment.domains,
             https=edge.owns_https,
             web=edge.web is not None,
+            web_addresses=edge.web != v.MOVED_WEB,
             services=environment.services_of(edge),
             vhost=environment.mail_host if environment.jmap_vhost else "",
         ),
@@ -131,7 +133,7 @@ def of(environment: Environment, edge: Edge) -> EdgePlan:
             environment.caddy_sha256 or "",
         ),
         membership=Membership(environment.ts_tailnet, (environment.tag_edge,), environment.ts_login_server or ""),
-        caddyfile=edge.web or "",
+        caddyfile=edge.web if edge.web and edge.web.startswith("/") else "",
         ipv6=edge.ipv6 is not None,
         memory=environment.edge_memory,
         connections=environment.edge_connections,

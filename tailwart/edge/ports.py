@@ -9,7 +9,7 @@ from functools import partial
 from pyinfra.api.command import FunctionCommand
 from pyinfra.context import ctx_host
 
-from tailwart.edge import listeners
+from tailwart.edge import listeners, webservers
 from tailwart.edge.listeners import Listener
 from tailwart.edge.plan import NOTHING, EdgePlan, in_the_way
 from tailwart.errors import TailwartError
@@ -18,7 +18,7 @@ from tailwart.hosts.report import HostReport
 from tailwart.network import HTTPS
 from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
-from tailwart.operations.remote import command, gather
+from tailwart.operations.remote import HostRunner, command, gather
 from tailwart.runner import Runner
 
 
@@ -44,7 +44,8 @@ def free_ports(plan: EdgePlan, disable: Collection[str], https_key: str) -> Gene
         return
     services = listeners.services(taken)
     if not services or not set(services) <= set(disable):
-        raise listeners.refusal(taken, https_key)
+        web = any(item.process in webservers.PROGRAMS for item in taken)
+        raise listeners.refusal(taken, https_key, HostRunner(host)(webservers.WHERE).stdout if web else "")
     announce(host, f"EDGE_DISABLE: {', '.join(services)}")
     yield command(host, partial(stop, plan=plan, services=services), f"stop and disable {', '.join(services)}")
 

@@ -7,11 +7,13 @@ import json
 import shlex
 from collections.abc import Generator
 from functools import partial
+from typing import Protocol
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.context import ctx_host
 
-from tailwart.edge import adapted, web
+from tailwart.edge import adapted, web, webjson
+from tailwart.edge.caddy_config import WEB_HTTPS_PORT
 from tailwart.edge.plan import JMAP_SITE, NOTHING, WEB, WEB_PATH, WEB_RELOAD, EdgePlan
 from tailwart.errors import TailwartError
 from tailwart.facts.host import observe
@@ -25,7 +27,6 @@ from tailwart.runner import Completed, Runner
 
 _PRIVATE = HostDirectory(WEB, "0700")
 _ORIGINAL = f"{WEB}/Caddyfile.original"
-_CADDYFILE = "--adapter caddyfile --config"
 
 
 @operation()
@@ -55,16 +56,18 @@ def move_aside(run: Runner, plan: EdgePlan) -> None:
     """Edit the Caddyfile, let the host's own Caddy check the result, put it in place, reload. Raises `TailwartError`;
     the Caddyfile is then as it was before, and still active."""
     file = _Caddyfile.read(run, plan.caddyfile)
-    moved = web.edit(file.text)
-    before, after = _adapt(run, file, web.restore(file.text)), _adapt(run, file, moved)
+    editor = _editor(file.path)
+    moved = editor.edit(file.text)
+    before, after = _adapt(run, file, editor.restore(file.text)), _adapt(run, file, moved)
     adapted.check(file.path, before, after)
     _validate(run, file, moved)
     notes = [HostFile(WEB_PATH, f"{plan.caddyfile}\n", "0600"), HostFile(WEB_RELOAD, "", "0600")]
-    if not web.edited(file.text):
+    if not editor.edited(file.text):
         notes.append(HostFile(_ORIGINAL, file.data, "0600", secret=True))
     hostfiles.write(run, notes, [_PRIVATE])
     file.replace(run, moved)
-    _reload(run, file)
+    # The edge takes :443 only when the sites answer behind it.
+    _reload(run, file, answers=WEB_HTTPS_PORT)
     run(f"rm -f {WEB_RELOAD} {JMAP_SITE}")
 
 
@@ -72,13 +75,29 @@ def put_back(run: Runner, path: str) -> None:
     """Take the edit out of the Caddyfile at ``path`` and reload; what the operator changed since stays."""
     file = _Caddyfile.read(run, path)
     hostfiles.write(run, [HostFile(WEB_RELOAD, "", "0600")], [_PRIVATE])
-    file.replace(run, web.restore(file.text))
+    file.replace(run, _editor(file.path).restore(file.text))
     _reload(run, file)
     run(f"rm -f {WEB_RELOAD} {JMAP_SITE} {WEB_PATH}")
 
 
+class _Editor(Protocol):
+    """What edits a configuration of the web Caddy and reverts that."""
+
+    def edit(self, text: str, /) -> str: ...
+    def restore(self, text: str, /) -> str: ...
+    def edited(self, text: str, /) -> bool: ...
+
+
+def _editor(path: str) -> _Editor:
+    return webjson if path.endswith(".json") else web
+
+
+def _options(path: str) -> str:
+    return "--config" if path.endswith(".json") else "--adapter caddyfile --config"
+
+
 class _Caddyfile:
-    """A Caddyfile on the host: its real path, owner and mode, and its text (bytes that are not UTF-8 survive)."""
+    """A configuration on the host: its real path, owner and mode, and its text (bytes that are not UTF-8 survive)."""
 
     def __init__(self, path: str, mode: str, owner: str, data: bytes) -> None:
         self.path, self.mode, self.owner, self.data = path, mode, owner, data
@@ -105,7 +124,8 @@ class _Caddyfile:
     def beside(self, text: str) -> HostFile:
         """``text`` as a hidden file in the same directory: relative imports still work, and globs do not match it."""
         directory = self.path.rpartition("/")[0]
-        return HostFile(f"{directory}/.tailwart-candidate", text.encode(errors="surrogateescape"), "0600")
+        ending = ".json" if self.path.endswith(".json") else ""
+        return HostFile(f"{directory}/.tailwart-candidate{ending}", text.encode(errors="surrogateescape"), "0600")
 
     def replace(self, run: Runner, text: str) -> None:
         content = text.encode(errors="surrogateescape")
@@ -117,7 +137,7 @@ def _unshared(plan: EdgePlan, report: HostReport) -> list[str]:
     text = probe.output.decode(errors="surrogateescape")
     reasons = []
     try:
-        if probe.exit_code != 0 or web.edit(text) != text:
+        if probe.exit_code != 0 or _editor(plan.caddyfile).edit(text) != text:
             reasons.append(f"{plan.caddyfile} moves its HTTPS port to 8443")
     except TailwartError:  # the operation fails with it when it executes
         reasons.append(f"{plan.caddyfile} cannot be edited as it is")
@@ -129,7 +149,10 @@ def _unshared(plan: EdgePlan, report: HostReport) -> list[str]:
 
 
 def _adapt(run: Runner, file: _Caddyfile, text: str) -> str:
-    result = _with_candidate(run, file, text, f"caddy adapt {_CADDYFILE}")
+    if file.path.endswith(".json"):
+        result = Completed(True, text, "not JSON")
+    else:
+        result = _with_candidate(run, file, text, f"caddy adapt {_options(file.path)}")
     if not result.ok:
         raise _refused(file, result)
     try:
@@ -141,7 +164,7 @@ def _adapt(run: Runner, file: _Caddyfile, text: str) -> str:
 
 def _validate(run: Runner, file: _Caddyfile, text: str) -> None:
     # Provisioning may write certificates and locks: into a directory of its own, not among those of the service.
-    validate = f"XDG_DATA_HOME=$state XDG_CONFIG_HOME=$state caddy validate {_CADDYFILE}"
+    validate = f"XDG_DATA_HOME=$state XDG_CONFIG_HOME=$state caddy validate {_options(file.path)}"
     result = _with_candidate(run, file, text, f'state=$(mktemp -d); trap "rm -rf $state" EXIT; {validate}')
     if not result.ok:
         raise _refused(file, result)
@@ -165,8 +188,13 @@ def _refused(file: _Caddyfile, result: Completed) -> TailwartError:
     )
 
 
-def _reload(run: Runner, file: _Caddyfile) -> None:
+def _reload(run: Runner, file: _Caddyfile, answers: int = 0) -> None:
     result = _load(run, file)
+    if result.ok and answers:
+        knock = f"until exec 3<>/dev/tcp/127.0.0.1/{answers}; do sleep 0.3; done"
+        listening = run(f"timeout 20 bash -c {shlex.quote(knock)} 2>/dev/null", timeout=60)
+        if not listening.ok:
+            result = Completed(False, f"nothing answers on 127.0.0.1:{answers} 20 s after the reload", "")
     if result.ok:
         return
     hostfiles.write(run, [HostFile(file.path, file.data, file.mode, owner=file.owner)])
@@ -175,7 +203,7 @@ def _reload(run: Runner, file: _Caddyfile) -> None:
     raise TailwartError(
         f"the host's Caddy did not load the changed {file.path}; the file was put back",
         seen=(result.stdout + result.stderr).strip()[-800:],
-        expected="`systemctl reload caddy`, or `caddy reload` where systemd does not run it, to work",
+        expected="`systemctl reload caddy`, or `caddy reload` where systemd does not run it, to work with that file",
         remedy="look at `journalctl -u caddy -n 20` on the host, then run the deploy again",
     )
 
@@ -183,6 +211,6 @@ def _reload(run: Runner, file: _Caddyfile) -> None:
 def _load(run: Runner, file: _Caddyfile) -> Completed:
     return run(
         "if systemctl is-active --quiet caddy; then systemctl reload caddy; "
-        f"else caddy reload {_CADDYFILE} {shlex.quote(file.path)}; fi",
+        f"else caddy reload {_options(file.path)} {shlex.quote(file.path)}; fi",
         timeout=120,
     )

@@ -1,8 +1,8 @@
 """Edits the Caddyfile of the web server beside an edge, so that the edge can own :443; and reverts the edit.
 
-Only the global option ``https_port`` is touched: it becomes 8443. Every other byte stays. Every addition carries a note
-by which `restore` finds it again. So the operator's own later changes survive a restore, which they would not if an
-old copy were put back.
+Only global options are touched: ``https_port`` becomes 8443, and ``servers`` reads the visitors' addresses from the
+edge's PROXY header. Every other byte stays. Every addition carries a note by which `restore` finds it again. So the
+operator's own later changes survive a restore, which they would not if an old copy were put back.
 """
 
 from __future__ import annotations
@@ -21,16 +21,30 @@ _SPLIT_NOTE = "# tailwart (split): the mail edge owns :443 and hands the web's c
 # Earlier releases imported a site for JMAP_VHOST, whose name now goes to the mail server by SNI: taken out again.
 _IMPORT_NOTE = "# tailwart: JMAP and webmail of the mail server"
 _IMPORT_SPLIT_NOTE = "# tailwart (split): JMAP and webmail of the mail server"
+_SERVERS_NOTE = "# tailwart (servers): the mail edge passes the visitors' addresses on"
+_SERVERS_SPLIT_NOTE = "# tailwart (servers, split): the mail edge passes the visitors' addresses on"
+SERVERS = (
+    f"servers :{WEB_HTTPS_PORT} {{",
+    "\tlistener_wrappers {",
+    "\t\tproxy_protocol {",
+    "\t\t\ttimeout 5s",
+    "\t\t\tallow 127.0.0.1/32",
+    "\t\t}",
+    "\t\ttls",
+    "\t}",
+    "}",
+)
+"""The global option that takes visitors' addresses from the edge's PROXY header, and from nobody else."""
 _NEWLINE = r"\r?\n"
 
 
 def edit(text: str) -> str:
-    """The Caddyfile with ``https_port`` 8443.
+    """The Caddyfile with ``https_port`` 8443, and `SERVERS` unless it has a ``servers`` option of its own.
 
     Applying it again changes nothing. Raises `TailwartError` where the file's own ``https_port`` is written in a way
     that could not be put back.
     """
-    return _with_port(restore(text))
+    return _with_addresses(_with_port(restore(text)))
 
 
 def restore(text: str) -> str:
@@ -59,6 +73,16 @@ def _with_port(text: str) -> str:
     if values:
         return text
     return _inserted(text, found, opener, f"\t{_OPTION} {WEB_HTTPS_PORT}", (f"\t{_LINE_NOTE}", f"\t{_SPLIT_NOTE}"))
+
+
+def _with_addresses(text: str) -> str:
+    found = tokens(text)
+    opener = _global_block(found)
+    # Two for one address are refused by Caddy; `adapted` says what is missing in the operator's own.
+    if opener is None or any(True for _ in _options(found, opener, "servers")):
+        return text
+    lines = _newline(text).join(f"\t{line}" for line in SERVERS)
+    return _inserted(text, found, opener, lines, (f"\t{_SERVERS_NOTE}", f"\t{_SERVERS_SPLIT_NOTE}"))
 
 
 def _inserted(text: str, found: list[Token], after: int, line: str, notes: tuple[str, str]) -> str:
@@ -121,14 +145,7 @@ def _closing(found: list[Token], opener: int) -> int | None:
 
 def _values(found: list[Token], opener: int) -> Iterator[Token]:
     """The value tokens of each https_port option of the global block."""
-    end = _closing(found, opener)
-    depth = 0
-    for index in range(opener, len(found) if end is None else end):
-        token = found[index]
-        depth += token.opens - token.closes
-        starts_option = token.first_of_line or index == opener + 1
-        if depth != 1 or not starts_option or token.text != _OPTION or token.quoted:
-            continue
+    for index in _options(found, opener, _OPTION):
         if index + 1 >= len(found) or found[index + 1].first_of_line or found[index + 1].closes:
             raise TailwartError(
                 f"the Caddyfile's {_OPTION} has no value",
@@ -138,14 +155,29 @@ def _values(found: list[Token], opener: int) -> Iterator[Token]:
         yield found[index + 1]
 
 
+def _options(found: list[Token], opener: int, name: str) -> Iterator[int]:
+    """The index of each option of that name in the global block."""
+    end = _closing(found, opener)
+    depth = 0
+    for index in range(opener, len(found) if end is None else end):
+        token = found[index]
+        depth += token.opens - token.closes
+        starts_option = token.first_of_line or index == opener + 1
+        if depth == 1 and starts_option and token.text == name and not token.quoted:
+            yield index
+
+
 def _newline(text: str) -> str:
     first = text.find("\n")
     return "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
 
 
 _PORT_LINE = rf"\t{_OPTION} {WEB_HTTPS_PORT}"
+_SERVERS_LINES = _NEWLINE.join(re.escape(f"\t{line}") for line in SERVERS)
 # Inserted last, undone first.
 _UNDO = (
+    (re.compile(rf"{_NEWLINE}\t{re.escape(_SERVERS_SPLIT_NOTE)}{_NEWLINE}{_SERVERS_LINES}{_NEWLINE}"), ""),
+    (re.compile(rf"{_NEWLINE}\t{re.escape(_SERVERS_NOTE)}{_NEWLINE}{_SERVERS_LINES}"), ""),
     (re.compile(rf"{_NEWLINE}{re.escape(_IMPORT_SPLIT_NOTE)}{_NEWLINE}import \S+{_NEWLINE}"), ""),
     (re.compile(rf"{_NEWLINE}{re.escape(_IMPORT_NOTE)}{_NEWLINE}import \S+"), ""),
     (re.compile(rf"{_NEWLINE}\t{re.escape(_SPLIT_NOTE)}{_NEWLINE}{_PORT_LINE}{_NEWLINE}"), ""),

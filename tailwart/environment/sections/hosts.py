@@ -28,9 +28,10 @@ class Edge(BaseModel):
     ipv6: v.IPv6 | None = _key(
         "Edges", "Its public IPv6 address; published only after it answers there (lesson 8).", "2001:db8::7", None
     )
-    web: v.AbsolutePath | None = _key(
+    web: v.WebServer | None = _key(
         "Edges",
-        "Caddyfile of a web server on the same host, which then shares :443 by SNI. Empty: a mail-only edge.",
+        "A web server on the same host, which shares :443 by SNI: its Caddyfile or JSON configuration, or :8443 for "
+        "one that you moved there yourself (docs/edge.md).",
         "/etc/caddy/Caddyfile",
         None,
     )
