@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import os
 import socket
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -80,7 +82,15 @@ class Web:
 
 
 @pytest.fixture
-def server(caddy: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Web]:
+def alone() -> Iterator[None]:
+    """Tests side by side: the web server's ports, 443 and 8443, are one test's at a time."""
+    with (Path(tempfile.gettempdir()) / "tailwart-test-8443.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def server(caddy: Path, tmp_path: Path, alone: None, request: pytest.FixtureRequest) -> Iterator[Web]:
     as_json = getattr(request, "param", "") == "json"
     # A JSON configuration names 443 itself; nobody else has it here.
     port = 443 if as_json else free_port()
