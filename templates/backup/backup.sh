@@ -96,7 +96,8 @@ END
     # Tables are never changed once they are written, so a link is a copy, as in RocksDB's own checkpoints; everything else
     # is small and copied.
     copied=yes
-    (cd "$data" && find . -type d -exec mkdir -p "$rocksdb/{}" \; &&
+    (cd "$data" && find . -type d -exec sh -c 'for d; do mkdir -p "$0/$d" && chown --reference="$d" "$0/$d" &&
+        chmod --reference="$d" "$0/$d" || exit 1; done' "$rocksdb" {} + &&
       find . -type f \( -name '*.sst' -o -name '*.blob' \) -exec cp --link --parents -t "$rocksdb" {} + 2>/dev/null ||
       { cd "$data" && cp -a . "$rocksdb/"; }) 2>$here/stderr || copied=
     (cd "$data" && find . -type f ! -name '*.sst' ! -name '*.blob' -exec cp -a --parents -t "$rocksdb" {} +) 2>>$here/stderr ||

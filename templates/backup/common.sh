@@ -84,6 +84,7 @@ note_repository() { grep -qxF "$REPOSITORY" $here/repositories 2>/dev/null || ec
 # snapshot also where a file could not be read (3).
 percent() {
   what=$1; shift
+  stage "$what"
   { repository "$@" --json 2>$here/stderr; echo "exit $?"; } | while IFS= read -r line; do
     case $line in
       exit\ *) echo "${line#exit }" >$here/code ;;

@@ -105,7 +105,7 @@ done
 stage "comparing"
 counted=
 i=0
-until [ -n "$counted" ] && [ "$counted" != '{}' ]; do
+until [ -n "$counted" ] && [ "$counted" != '{}' ] || [ "$(jq '.counts.objects // {} | length' $manifest)" = 0 ]; do
   counted=$(objects_json $server $drill/set/mailbox/credentials 2>$here/stderr)
   i=$((i+1)); [ $i -lt 20 ] || break
   sleep 1

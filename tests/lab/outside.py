@@ -50,6 +50,29 @@ elif p["do"] == "fetch":
             found.append(m.fetch(n, "(RFC822)")[1][0][1].decode("utf-8", "replace"))
     m.logout()
     print(json.dumps({"messages": found}))
+elif p["do"] == "many":
+    sent = 0
+    while sent < p["count"]:
+        with smtplib.SMTP(p["host"], 25, "world.lab.test", timeout=60) as s:
+            for _ in range(min(40, p["count"] - sent)):
+                token = "%s-%d" % (p["token"], sent)
+                text = p["message"].replace("TOKEN", token).replace("BODY", token * (sent % 90))
+                s.sendmail(p["sender"], [p["recipient"]], text)
+                sent += 1
+    print(json.dumps(sent))
+elif p["do"] == "digests":
+    import hashlib, re
+    m = Imaps(p["host"], 993, ssl_context=tls, timeout=120)
+    m.login(p["user"], p["password"])
+    found = {}
+    for folder in ("INBOX", '"Junk Mail"'):
+        if m.select(folder, readonly=True)[0] != "OK": continue
+        for part in m.fetch("1:*", "(BODY.PEEK[])")[1]:
+            if isinstance(part, tuple):
+                subject = re.search(rb"(?m)^Subject: lab (\\S+)", part[1])
+                if subject: found[subject[1].decode()] = hashlib.sha256(part[1]).hexdigest()
+    m.logout()
+    print(json.dumps(found))
 elif p["do"] == "tls":
     import socket
     tls.maximum_version = getattr(ssl.TLSVersion, p["highest"])
@@ -89,7 +112,7 @@ def client(on: str = "world", /, **parameters: Any) -> Any:
     """Run the mail client on a host of the lab; raises `AssertionError` with its last line when it fails."""
     parameters |= {"name": MAIL_HOST, "roots": issuer.ON_WORLD}
     program = f"PARAMETERS = {json.dumps(parameters)!r}\n{_CLIENT}"
-    result = hosts.exec(on, ["python3", "-"], stdin=program.encode(), check=False, timeout=180)
+    result = hosts.exec(on, ["python3", "-"], stdin=program.encode(), check=False, timeout=300)
     assert result.returncode == 0, result.stderr.decode().strip().splitlines()[-1:]
     return json.loads(result.stdout)
 
@@ -144,6 +167,21 @@ def mail_out(user: str, password: str, port: int = 587, edge: str = "198.51.100.
         recipient=OUTSIDE_USER, message=letter(user, OUTSIDE_USER, token),
     )  # fmt: skip
     return token
+
+
+def many_in(recipient: str, count: int, token: str, edge: str = "198.51.100.11") -> None:
+    """That many messages of different sizes through an edge's port 25; their tokens are TOKEN-0, TOKEN-1, …"""
+    message = letter(OUTSIDE_USER, recipient, "TOKEN") + "BODY\r\n"
+    answer = client(
+        do="many", host=edge, sender=OUTSIDE_USER, recipient=recipient, message=message, count=count, token=token
+    )
+    assert answer == count, answer
+
+
+def digests(user: str, password: str, edge: str = "198.51.100.11") -> dict[str, str]:
+    """Token → SHA-256 of every message in a mailbox, as IMAP hands it out, headers and all."""
+    found: dict[str, str] = client(do="digests", host=edge, user=user, password=password)
+    return found
 
 
 def read_back(user: str, password: str, token: str, edge: str = "198.51.100.11") -> Message:
