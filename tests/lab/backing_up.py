@@ -35,7 +35,9 @@ def with_backup(base: Path, target: Path, **changes: str | None) -> Path:
 
 def document(path: Path, *words: str, cwd: Path) -> Any:
     """What a command says with `--json`; fails with its words when it fails."""
-    return json.loads(said(path, *words, "--json", cwd=cwd))
+    done = tailwart(path, *words, "--json", cwd=cwd, seconds=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
 
 
 def refused(path: Path, *words: str) -> str:

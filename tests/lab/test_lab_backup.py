@@ -95,13 +95,8 @@ def test_everything_dies_and_is_restored_bit_for_bit(
     assert drilled["interfaces"] == "lo", "the stack reaches nothing but itself"
     alice = next(item for item in drilled["accounts"] if item["address"].startswith("alice@"))
     assert alice["messages"] >= MESSAGES // len(PEOPLE) and alice["hashed"] == 20 and not alice["problem"]
-    assert (
-        not shell(
-            "mailbox", "docker ps -aq --filter name=tailwart-drill; ls -d /opt/tailwart/backup/drill", check=False
-        )
-        .replace("ls: cannot access '/opt/tailwart/backup/drill': No such file or directory", "")
-        .strip()
-    ), "nothing of the drill is left"
+    left = "docker ps -aq --filter name=tailwart-drill; ls -A /opt/tailwart/backup | grep drill$ || :"
+    assert not shell("mailbox", left).strip(), "nothing of the drill is left"
     after = everything(people)
 
     assert "0 B" in shell("mailbox", EMPTY_BUCKET), "no body is left"
@@ -116,10 +111,7 @@ def test_everything_dies_and_is_restored_bit_for_bit(
     assert {token: now.get(token) for token in expected} == expected, "every message of before is there bit for bit"
     assert {token: after.get(token) for token in now} == now, "and nothing that was never sent"
     assert deploy(path).changes
-    assert (
-        "up to date" in said(path, "settings", "plan").lower()
-        or not document(path, "settings", "plan", cwd=tmp_path)["changes"]
-    )
+    said(path, "settings", "plan", "--exit-code")
     token = outside.mail_in("bob@tailwart.test")
     assert outside.read_back("bob@tailwart.test", people["bob@tailwart.test"], token)
     with capsys.disabled():
@@ -179,10 +171,8 @@ def test_a_set_is_whole_or_it_is_told_and_the_service_is_never_harmed(lab_enviro
     assert "cannot be used" in refused(path, "backup", "--to", "sftp://root@10.77.0.20:2/srv/backup")
     third = document(path, "backup", "--to", "/srv/here", cwd=tmp_path)["name"]
     pack = shell("mailbox", "find /srv/here/data -type f -size +2k -printf '%s %p\\n' | sort -n | tail -1").split()[1]
-    shell(
-        "mailbox",
-        f"cp -a {pack} /srv/kept; chmod u+w {pack}; printf damaged | dd of={pack} bs=1 seek=600 conv=notrunc status=none",
-    )
+    damage = f"chmod u+w {pack}; printf damaged | dd of={pack} bs=1 seek=600 conv=notrunc status=none"
+    shell("mailbox", f"cp -a {pack} /srv/kept; {damage}")
     assert "whole" in (said_ := refused(path, "backup", "verify", third, "--from", "/srv/here")) or "damaged" in said_
     shell("mailbox", f"rm {pack}")
     assert third in refused(path, "backup", "verify", third, "--from", "/srv/here")
@@ -213,7 +203,8 @@ fetch latest $here/bad && rm -rf $here/set && mv $here/bad $here/set && mkdir -p
 rm -rf $here/set/blobs; cd $here/set
 truncate -s -2000 database.dump
 jq --arg sum "$(sha256sum <database.dump | cut -d ' ' -f 1)" '.set = "20991231T000000Z" |
-  .parts = [.parts[] | if .path == "database.dump" then .sha256 = $sum else . end]' manifest.json >m && mv m manifest.json
+  .parts = [.parts[] | if .path == "database.dump" then .sha256 = $sum else . end]' manifest.json >new &&
+  mv new manifest.json
 repository backup --quiet --tag complete --tag set=20991231T000000Z $here/set $here/blobs; rm -rf $here/set
 """
 
