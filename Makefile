@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 # The certificates that the machine trusts, where its owner may have added one.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: help setup packages programs demo lab deploy verify test test-fast test-lab lint format chaos bench down
+.PHONY: help setup packages programs demo lab deploy verify test test-fast test-lab lint format chaos chaos-backup bench down
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ setup: $(UV) ## Install the locked dependencies into .venv
 
 # What the fast tests run for real: name servers, a database, a shell, the packet filter, systemd's own checks.
 packages:
-	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 iptables:iptables nft:nftables unshare:util-linux \
+	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 iptables:iptables jq:jq nft:nftables unshare:util-linux \
 		systemd-analyze:systemd pdns_server:pdns-server pdns_server:pdns-backend-sqlite3 named:bind9
 
 # Before the tests that use them, so that no test's time is a compiler's.
@@ -73,6 +73,9 @@ format: setup ## Format the code
 
 chaos: lab ## Kill deploys at random moments and see the next run heal them (KILLS=40; not part of make test)
 	@$(RUN) python -m lab.chaos
+
+chaos-backup: lab ## Kill backups at random moments and see that a set is whole or not listed (KILLS=50)
+	@$(RUN) python -m lab.backup_chaos
 
 bench: lab ## Print figures: lab, deploy, no-op deploy, memory, round trips
 	@$(RUN) python -m lab.bench

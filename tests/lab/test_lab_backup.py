@@ -145,7 +145,7 @@ systemctl reset-failed $unit 2>/dev/null; systemctl is-active tailwart-backup.ti
 
 @pytest.mark.usefixtures("empty_again")
 def test_a_set_is_whole_or_it_is_told_and_the_service_is_never_harmed(lab_environment: Path, tmp_path: Path) -> None:
-    path = with_backup(lab_environment, tmp_path / "env")
+    path = with_backup(lab_environment, tmp_path / "env", BACKUP_KEEP="last=50")
     deploy(path)
     token = outside.mail_in("alice@tailwart.test")
     first = document(path, "backup", cwd=tmp_path)["name"]

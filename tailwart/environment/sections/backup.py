@@ -29,8 +29,8 @@ class BackupSettings(BaseModel):
     backup_keep: v.Retention = _key(
         "Backup",
         "Which backups are kept: last=…, hourly=…, daily=…, weekly=…, monthly=…, yearly=….",
-        "daily=7,weekly=4,monthly=6",
-        ("daily=7", "weekly=4", "monthly=6"),
+        "last=3,daily=7,weekly=4,monthly=6",
+        ("last=3", "daily=7", "weekly=4", "monthly=6"),
     )
     backup_limit: v.Size | None = _key(
         "Backup", "Most that is sent to the target in a second; empty: no limit.", "2M", None
