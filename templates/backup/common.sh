@@ -117,7 +117,7 @@ inside() {
   options=
   while [ "$1" != -- ]; do options="$options $1"; shift; done
   shift
-  docker run --rm -i --network "$network" --read-only --tmpfs /tmp --user 0:0 --cap-drop ALL \
+  docker run --rm -i --name tailwart-backup-$(date +%s%N) --network "$network" --read-only --tmpfs /tmp --user 0:0 --cap-drop ALL \
     --cap-add DAC_OVERRIDE --cap-add CHOWN --cap-add FOWNER -v /usr:/usr:ro \
     -v $here/pgpass:/pgpass:ro -e PGPASSFILE=/pgpass $options $programs "$@"
 }

@@ -49,13 +49,13 @@ if [ "$store" = postgres ]; then
   [ -x "$bin/postgres" ] || fail "there is no PostgreSQL for the drill on this host" "no postgres below /usr/lib/postgresql" \
     "Debian's package postgresql" "pyinfra inventory.py deploy.py --limit mailbox"
   install -d -o 65534 -g 65534 -m 0700 $drill/pg
-  said docker run --rm --network none --user 65534:65534 --tmpfs /tmp -v /usr:/usr:ro -v $drill/pg:/pg $programs \
+  said docker run --rm --name tailwart-drill-setup --network none --user 65534:65534 --tmpfs /tmp -v /usr:/usr:ro -v $drill/pg:/pg $programs \
     "$bin/initdb" -D /pg/data -U postgres --auth trust -E UTF8 --locale C.UTF-8 --no-sync >/dev/null ||
     fail "the drill's PostgreSQL cannot be set up" "$why"
   said program $postgres 65534:65534 $joined -v $drill/pg:/pg -- "$bin/postgres" -D /pg/data -p 5432 \
     -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp -c fsync=off -c full_page_writes=off ||
     fail "the drill's PostgreSQL does not start" "$why"
-  sql() { docker run --rm -i $joined --user 65534:65534 --tmpfs /tmp -v /usr:/usr:ro -v $drill/set:/set:ro $programs "$@"; }
+  sql() { docker run --rm -i --name tailwart-drill-sql-$(date +%s%N) $joined --user 65534:65534 --tmpfs /tmp -v /usr:/usr:ro -v $drill/set:/set:ro $programs "$@"; }
   i=0
   until sql "$bin/pg_isready" -q -h 127.0.0.1; do
     sleep 0.3; i=$((i+1)); [ $i -lt 100 ] || fail "the drill's PostgreSQL does not answer" "$(docker logs $postgres 2>&1 | tail -n 3)"

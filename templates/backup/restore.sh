@@ -70,6 +70,9 @@ if holds_data && [ ! -f $here/restoring ]; then
     "if what came since may go: tailwart restore $set --overwrite-newer (the store of now is kept on the host first)"
 fi
 stage "stopping the server"
+# What keeps Stalwart with its sidecar starts nothing meanwhile, and no deploy does.
+exec 8>$mailbox/.lock
+flock -w 300 8 || fail "a deploy is at work" "$mailbox/.lock is held" "" "run it again later"
 docker stop --time 30 stalwart >/dev/null 2>&1
 if holds_data && [ ! -f $here/restoring ]; then
   stage "keeping the store of now"

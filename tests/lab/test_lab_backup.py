@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -119,6 +120,20 @@ def test_everything_dies_and_is_restored_bit_for_bit(
             f"\n{MESSAGES} messages in {delivered:.0f} s; backup {taken['seconds']} s, {taken['bytes']} bytes; "
             f"drill {drilled['seconds']} s; restore onto a bare host {restored['minutes']} minutes"
         )
+
+
+@pytest.mark.usefixtures("empty_again")
+def test_a_dead_mailbox_host_is_replaced_by_a_bare_one_while_its_store_lives(lab_environment: Path) -> None:
+    deploy(lab_environment)
+    people = addresses(environment_of(lab_environment))
+    outside.many_in("bob@tailwart.test", 20, token := secrets.token_hex(4))
+    before = until(lambda: found if f"{token}-19" in (found := everything(people)) else None, "20 messages", 60, 1)
+    hosts.recreate("mailbox")
+    deploy(lab_environment)
+    assert everything(people) == before, "nothing had to be restored: the store lives"
+    arrived = outside.mail_in("alice@tailwart.test")
+    assert outside.read_back("alice@tailwart.test", people["alice@tailwart.test"], arrived)
+    assert deploy(lab_environment).changes == {}
 
 
 # Stage of a backup at which it is killed with everything that it started.

@@ -164,7 +164,12 @@ def _digest(text: str) -> str:
 
 
 def _foreign_containers(role: HostRole, rows: list[list[str]]) -> list[str]:
-    return [f"the container {row[0]}" for row in rows if row and row[1:] != [role.project]]
+    # Those of a backup or a drill come and go, and publish nothing.
+    return [
+        f"the container {row[0]}"
+        for row in rows
+        if row and row[1:] != [role.project] and not row[0].startswith(("tailwart-backup", "tailwart-drill"))
+    ]
 
 
 def _foreign_sockets(lines: list[str], kept_open: set[int]) -> list[str]:

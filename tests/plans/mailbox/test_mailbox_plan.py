@@ -83,6 +83,30 @@ def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() ->
         assert facts(run.commands) == len(run.commands) == 1
 
 
+def test_with_a_backup_target_the_host_gets_programs_files_and_both_timers() -> None:
+    target = {"backup_target": "/srv/backup", "backup_password": "long-enough-for-it"}
+    with fake_run([], environment(**POSTGRES, **target, mailbox_ssh="root@192.0.2.10")) as run:
+        run.plan(mailbox.deploy)
+        assert changes(run)[-5:-1] == [
+            "Mailbox: programs of the backup",
+            "Mailbox: files of the backup",
+            "Mailbox: tailwart-backup.timer",
+            "Mailbox: tailwart-drill.timer",
+        ]
+        assert facts(run.commands) == len(run.commands) == 1
+
+
+def test_without_a_target_any_more_the_timers_go() -> None:
+    left = "path\tregular file\t644\troot:root\t/etc/systemd/system/tailwart-backup.timer"
+    with fake_run([*UP_TO_DATE, left], ENVIRONMENT) as run:
+        run.plan(mailbox.deploy)
+        assert changes(run) == [NO_BACKUP]
+        run.execute()
+        (removal,) = [command for command in run.commands if "disable --now tailwart-backup.timer" in command]
+    assert "rm -f /etc/systemd/system/tailwart-backup.timer" in removal
+    assert "/opt/tailwart/backup" not in removal
+
+
 def test_the_runbook_is_these_operations_in_this_order() -> None:
     with fake_run(UP_TO_DATE, ENVIRONMENT) as run:
         run.plan(mailbox.deploy)

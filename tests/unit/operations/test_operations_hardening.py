@@ -81,6 +81,8 @@ def test_a_bare_host_lacks_everything() -> None:
         ("container shop-web-1 shop", "the container shop-web-1"),
         ("container registry", "the container registry"),
         ("container tailwart-edge tailwart-edge", ""),
+        ("container tailwart-backup-1795 ", ""),
+        ("container tailwart-drill-stalwart ", ""),
     ],
 )
 def test_services_and_containers_of_others_are_seen(fact: str, stranger: str) -> None:
