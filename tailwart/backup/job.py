@@ -22,6 +22,8 @@ Progress = Callable[[str], None]
 
 _UNITS = {"backup": f"{names.BACKUP}.service", "drill": f"{names.DRILL}.service"}
 _SEPARATOR = "-- result --"
+_RUNNING = ("pending", "active", "activating", "deactivating", "reloading")
+_PATIENCE = 30  # looks, a second each
 
 
 def perform(run: Runner, kind: str, request: Mapping[str, str], progress: Progress) -> dict[str, Any]:
@@ -47,16 +49,19 @@ def perform(run: Runner, kind: str, request: Mapping[str, str], progress: Progre
 
 
 def _follow(run: Runner, kind: str, unit: str, job: str, progress: Progress) -> dict[str, Any]:
-    said = ""
+    said, pending = "", 0
+    path = f"{names.DIRECTORY}/{kind}"
     look = (
-        f"sleep 1; state=$(systemctl is-active {unit}); cat {names.DIRECTORY}/{kind}.progress 2>/dev/null; "
-        f"echo {_SEPARATOR} $state; cat {names.DIRECTORY}/{kind}.result 2>/dev/null; :"
+        f"sleep 1; state=$(systemctl is-active {unit}); [ ! -f {path}.request ] || state=pending; "
+        f"cat {path}.progress 2>/dev/null; echo {_SEPARATOR} $state; cat {path}.result 2>/dev/null; :"
     )
     while True:
         now = run(look, timeout=60).stdout
         stage, _, rest = now.partition(_SEPARATOR)
         state, _, document = rest.partition("\n")
-        if stage.strip() and stage.strip() != said:
+        # Asked for and not begun yet: systemd starts it in a moment.
+        pending = pending + 1 if state.strip() == "pending" else 0
+        if stage.strip() and stage.strip() != said and not pending:
             said = stage.strip()
             progress(said)
         result = _document(document)
@@ -64,7 +69,7 @@ def _follow(run: Runner, kind: str, unit: str, job: str, progress: Progress) -> 
             if not result.get("ok"):
                 raise problem(result)
             return result
-        if state.strip() not in ("active", "activating", "deactivating", "reloading"):
+        if state.strip() not in _RUNNING or pending > _PATIENCE:
             raise _ended(run, kind, unit, said)
 
 
