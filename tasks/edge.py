@@ -37,7 +37,7 @@ def deploy() -> None:
     environment = host.data.environment
     plan = edge_plan.of(environment, host.data.edge)
 
-    role = HostRole(plan.project.name, plan.routes.ports)
+    role = HostRole(plan.project.name, plan.routes.ports, environment.reboot_time or "")
     watch = plan.project.watch | role.watch
     expect(host, watch)
 

@@ -28,7 +28,7 @@ def deploy() -> None:
     environment: Environment = host.data.environment
     project = compose_project(environment)
     assert environment.mailbox_ssh is not None, "the role has a host"
-    role = HostRole(project.name)
+    role = HostRole(project.name, reboot=environment.reboot_time or "")
     backup = declared_backup(environment)
     watch = project.watch | bootstrap.WATCH | follower.WATCH | upgrade.WATCH | role.watch
     watch |= backup.watch if backup else backup_off()

@@ -238,6 +238,21 @@ def _known(raw: Mapping[str, str]) -> dict[str, FieldInfo]:
     return known
 
 
+def problem_of(raw: Mapping[str, str], key: str) -> Problem | None:
+    """The first problem of one key in a file that may lack others."""
+    _, problems = _validate(raw)
+    return next((problem for problem in problems if problem.key == key), None)
+
+
+def unfinished(raw: Mapping[str, str]) -> Environment:
+    """The settings of a file that is not complete: examples stand in for what must be there."""
+    document = _document(raw)
+    document["edges"] = [edge for edge in document["edges"] if "ssh" in edge]
+    document["accounts"] = [account for account in document["accounts"] if "password" in account]
+    needed = {name: example_of(info) for name, info in Environment.model_fields.items() if info.is_required()}
+    return Environment.model_validate({**needed, **document})
+
+
 def secret_keys(raw: Mapping[str, str]) -> set[str]:
     """The keys of a file whose values are secrets, unknown ones included: nobody knows what is in them."""
     known = _known(raw)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
 
+from pyinfra import logger
 from pyinfra.api.command import FunctionCommand
 from pyinfra.context import ctx_host
 
@@ -58,13 +59,15 @@ def harden(role: HostRole, watch: Watch, prove: Prove, wanted: bool) -> Generato
         announce(host, "the host had taken a change back by itself, for want of a new SSH connection; once more:")
     if others:
         announce(host, f"closed by the packet filter: {others}. To leave the host alone: HARDEN_SKIP={host.name}")
+    for line in plan.reboot_due(role, report):
+        host.log(f"! {line}", log_func=logger.warning)
     reasons = plan.drift(role, report)
     if not reasons:
         host.noop("hardened")
         return
     announce(host, "; ".join(reasons))
     if host.state.config.DIFF:
-        hostfiles.show(host, report, hostfiles.pending(report, plan.support())[0])
+        hostfiles.show(host, report, hostfiles.pending(report, plan.support(reboot=role.reboot))[0])
     yield command(host, partial(enforce, role=role, prove=prove), "harden the host")
 
 
@@ -72,7 +75,7 @@ def enforce(run: Runner, role: HostRole, prove: Prove, seconds: int = WINDOW) ->
     """Do what is missing, prove it by a new connection within ``seconds``, and keep it; raises `TailwartError`."""
     _install(run, plan.missing_packages(plan.state_of(role, gather(run, role.watch))))
     state = plan.state_of(role, gather(run, role.watch))
-    hostfiles.write(run, (*plan.support(seconds), *plan.staged(role, state)))
+    hostfiles.write(run, (*plan.support(seconds, role.reboot), *plan.staged(role, state)))
     change(run)
     try:
         _proven(prove)

@@ -79,7 +79,7 @@ def _parts(environment: Environment, role: str, *, with_data: bool) -> Iterator[
     elif role == "backends" and environment.backends_ssh is not None:
         yield _backends(environment, environment.backends_ssh, with_data=with_data)
     elif role == "tailnet":
-        yield _policy(environment, remove=True)
+        yield _policy(environment)
     elif role == "dns" and environment.dns_provider != "none":
         yield _zone(environment, environment, everything=True)
     else:
@@ -105,8 +105,6 @@ def _edges(environment: Environment, edges: list[Edge]) -> Iterator[Part]:
         edit: dict[str, str | None] = {key: None for key in text if key.startswith(prefix) and _of_edge(key, prefix)}
         edit["EDGES"] = ",".join(one.name for one in remaining) or None
         yield _host(edge.name, partial(SshRunner, environment, edge.ssh), hosts.EDGE, edit)
-    if session.has_credential(environment) and not left:
-        yield _policy(after, remove=False)
 
 
 def _of_edge(key: str, prefix: str) -> bool:
@@ -157,8 +155,8 @@ def _nothing() -> None:
     """There is nothing to remove."""
 
 
-def _policy(environment: Environment, *, remove: bool) -> Part:
-    pushed = session.push(environment, remove=remove)
+def _policy(environment: Environment) -> Part:
+    pushed = session.push(environment, remove=True)
     planned = pushed.prepare()
     if planned.refusal is not None:
         raise planned.refusal

@@ -95,6 +95,12 @@ class HostsSettings(BaseModel):
         True,
     )
     harden_skip: v.Texts = _key("Hardening", "Hosts to leave alone: mailbox, or names of EDGES.", "mailbox,edge-2", ())
+    reboot_time: v.TimeOfDay | None = _key(
+        "Hardening",
+        "When a host may reboot for a security update that needs it, by its own clock; empty: never by itself.",
+        "03:40",
+        None,
+    )
     stalwart_memory: v.Size = _key("Hardening", "Memory that Stalwart may take, at least 256M.", "2G", "2G")
     edge_connections: v.Limit = _key(
         "Hardening",

@@ -15,6 +15,8 @@ from tailwart.hosts.watch import Watch
 WINDOW = 120
 """Seconds that the operator's next connection has, before the host takes a change back."""
 _PROBE = "hardening"
+_DUE = "reboot is due"
+_IS_DUE = "[ -e /run/reboot-required ]"
 # Programs of a plain Debian that listen, with names as the kernel cuts them (15 characters). Whatever else listens is
 # somebody's service, which a packet filter would close.
 _SYSTEM = frozenset(
@@ -43,16 +45,20 @@ _USER = re.compile(r'"(?P<name>[^"]*)",pid=\d+')
 
 @dataclass(frozen=True, slots=True)
 class HostRole:
-    """What a role has on its host: its Compose project and its public TCP ports."""
+    """What a role has on its host: its Compose project and its public TCP ports.
+
+    ``reboot`` is the time of day at which the host may reboot for a security update; empty: never by itself.
+    """
 
     project: str
     ports: tuple[int, ...] = ()
+    reboot: str = ""
 
     @property
     def watch(self) -> Watch:
         """The facts; part of the `Watch` of the role."""
         paths = (texts.TAKEN_BACK, texts.RULES, texts.DROP_IN, *(file.path for file in support()))
-        return Watch(paths=paths, contents=(texts.RECORD,), probes=((_PROBE, switch.FACTS),))
+        return Watch(paths=paths, contents=(texts.RECORD,), probes=((_PROBE, switch.FACTS), (_DUE, _IS_DUE)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class HostState:
         return bool(self.record)
 
 
-def support(seconds: int = WINDOW) -> tuple[HostFile, ...]:
+def support(seconds: int = WINDOW, reboot: str = "") -> tuple[HostFile, ...]:
     """The files that may be written at any time: they change nothing until the switch or the next boot uses them."""
     service, timer = texts.switch_units(seconds)
     systemd = "/etc/systemd/system"
@@ -83,7 +89,7 @@ def support(seconds: int = WINDOW) -> tuple[HostFile, ...]:
         HostFile(f"{systemd}/{texts.SWITCH}.service", service),
         HostFile(f"{systemd}/{texts.SWITCH}.timer", timer),
         HostFile(f"{systemd}/{texts.FIREWALL_UNIT}", texts.firewall_unit()),
-        HostFile(texts.UPDATES, texts.APT),
+        HostFile(texts.UPDATES, texts.apt(reboot)),
     )
 
 
@@ -129,7 +135,7 @@ def drift(role: HostRole, report: HostReport) -> list[str]:
     """Why the host must be changed, in the operator's words; empty when it is up to date."""
     state = state_of(role, report)
     reasons = [f"{package} is installed" for package in missing_packages(state)]
-    reasons += [f"{file.path} changes" for file in pending(report, support())[0]]
+    reasons += [f"{file.path} changes" for file in pending(report, support(reboot=role.reboot))[0]]
     if state.unproven:
         reasons.append("an earlier change was never proven")
     rules, sshd, listing = (*state.record.split(), "", "", "")[:3]
@@ -146,6 +152,15 @@ def drift(role: HostRole, report: HostReport) -> list[str]:
     ):
         reasons.append("sshd refuses passwords")
     return reasons
+
+
+def reboot_due(role: HostRole, report: HostReport) -> list[str]:
+    """What is to be said of a reboot that a security update waits for."""
+    probe = report.probes.get(_DUE)
+    if probe is None or probe.exit_code != 0:
+        return []
+    when = f"it reboots by itself at {role.reboot}" if role.reboot else "reboot it, or set REBOOT_TIME"
+    return [f"security updates wait for a reboot of this host: {when}"]
 
 
 def missing_packages(state: HostState) -> list[str]:

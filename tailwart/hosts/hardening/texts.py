@@ -36,6 +36,12 @@ APT = """\
 APT::Periodic::Update-Package-Lists "1";
 APT::Periodic::Unattended-Upgrade "1";
 """
+# It says so to everybody who is logged in, and gives them time (`shutdown -r HH:MM`).
+_REBOOT = """\
+Unattended-Upgrade::Automatic-Reboot "true";
+Unattended-Upgrade::Automatic-Reboot-WithUsers "true";
+Unattended-Upgrade::Automatic-Reboot-Time "{time}";
+"""
 
 _RULES = """\
 # Written by the deploy; changes made here are lost.
@@ -73,6 +79,11 @@ table inet {table} {{
 	}}
 }}
 """
+
+
+def apt(reboot: str = "") -> str:
+    """apt's settings; with a time of day, the host reboots at that time when an update needs it."""
+    return APT + (_REBOOT.format(time=reboot) if reboot else "")
 
 
 def rules(ssh_ports: Iterable[int], public_ports: Iterable[int] = ()) -> str:

@@ -57,7 +57,24 @@ def test_the_list_of_commands_imports_nothing_heavy() -> None:
     assert shown() == {"pages": 1, "heavy": []}
 
 
-@pytest.mark.parametrize("group", ["tailnet", "env", "settings", "account", "bans", "recover", "dns", "lab"])
+@pytest.mark.parametrize(
+    "group",
+    [
+        "init",
+        "history",
+        "upgrade",
+        "rollback",
+        "remove",
+        "tailnet",
+        "env",
+        "settings",
+        "account",
+        "bans",
+        "recover",
+        "dns",
+        "lab",
+    ],
+)
 def test_no_help_page_of_a_group_imports_anything_heavy(group: str) -> None:
     found = shown(group)
     assert found["heavy"] == []

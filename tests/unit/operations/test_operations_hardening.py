@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from tailwart.errors import TailwartError
 from tailwart.hosts.hardening import switch, texts
-from tailwart.hosts.hardening.plan import HostRole, drift, state_of
+from tailwart.hosts.hardening.plan import HostRole, drift, reboot_due, state_of
 from tailwart.hosts.report import HEADER, TRAILER, HostReport, parse
 from tailwart.operations import hardening
 from tailwart.runner import Completed
@@ -183,3 +185,18 @@ def test_nothing_is_changed_before_the_switch_is_armed_and_nothing_kept_before_t
         assert switch.ENFORCE[:place].count("\n") > armed, change
     assert texts.RULES not in switch.ENFORCE, "the rules of the next boot"
     assert switch.COMMIT.index(texts.RECORD) < switch.COMMIT.index("rm -rf /opt/tailwart/host/pending")
+
+
+def test_a_host_reboots_at_the_time_that_is_set_and_a_reboot_that_waits_is_said(tmp_path: Path) -> None:
+    assert "Reboot" not in texts.apt()
+    path = tmp_path / "52tailwart"
+    path.write_text(texts.apt("03:40"))
+    said = subprocess.run(["apt-config", "-c", str(path), "dump"], capture_output=True, text=True, check=True).stdout
+    assert 'Unattended-Upgrade::Automatic-Reboot "true";' in said
+    assert 'Unattended-Upgrade::Automatic-Reboot-Time "03:40";' in said
+    timed = replace(EDGE, reboot="03:40")
+    assert drift(timed, report(*FACTS, known=record(EDGE))) == [f"{texts.UPDATES} changes"]
+    waiting = parse([HEADER, *hardened.lines(EDGE, FACTS), "probe\treboot is due\t0\t", TRAILER])
+    assert "by itself at 03:40" in reboot_due(timed, waiting)[0]
+    assert "set REBOOT_TIME" in reboot_due(EDGE, waiting)[0]
+    assert reboot_due(EDGE, report(*FACTS)) == []
