@@ -90,14 +90,14 @@ UNMANAGED: dict[str, dict[str, Any]] = {
     "NetworkListener": {"name": "lmtp", "bind": {"127.0.0.1:11200": True}, "protocol": "lmtp"},
     "MtaRoute": {"@type": "Relay", "name": "other", "address": "192.0.2.99", "port": 2525, "description": "by hand"},
     "AllowedIp": {"address": "192.0.2.0/24", "reason": "the office"},
-    "Domain": {"name": "unmanaged.example", "dkimManagement": {"@type": "Manual"}},
+    "Domain": {"name": "unmanaged.example.net", "dkimManagement": {"@type": "Manual"}},
 }
 
 
 def test_unmanaged_objects_are_listed_and_survive_as_they_are(deployed: StalwartHost) -> None:
     for kind, document in UNMANAGED.items():
         assert deployed.call(kind, "set", create={"x": document})["created"]
-    (domain,) = (item for item in deployed.objects("Domain") if item["name"] == "unmanaged.example")
+    (domain,) = (item for item in deployed.objects("Domain") if item["name"] == "unmanaged.example.net")
     person = {"@type": "User", "name": "guest", "domainId": domain["id"]}
     assert deployed.call("Account", "set", create={"x": person})["created"]
     before = {kind: deployed.objects(kind) for kind in (*UNMANAGED, "Account")}
@@ -111,8 +111,8 @@ def test_unmanaged_objects_are_listed_and_survive_as_they_are(deployed: Stalwart
         "NetworkListener 11200",
         "MtaRoute other",
         "AllowedIp 192.0.2.0/24",
-        "Domain unmanaged.example",
-        "Account guest@unmanaged.example",
+        "Domain unmanaged.example.net",
+        "Account guest@unmanaged.example.net",
     } <= set(named)
     for kind, objects in before.items():
         after = {item["id"]: _timeless(item) for item in deployed.objects(kind)}

@@ -43,7 +43,7 @@ def test_a_thousand_people_who_are_not_declared_cost_a_no_op_nothing(
     host: StalwartHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.deploy(settings())
-    created = host.call("Domain", "set", create={"x": {"name": "foreign.example"}})["created"]["x"]["id"]
+    created = host.call("Domain", "set", create={"x": {"name": "foreign.example.net"}})["created"]["x"]["id"]
     for start in range(0, COUNT, 500):
         people = {
             f"p{number}": {"@type": "User", "name": f"someone{number}", "domainId": created}
