@@ -38,7 +38,11 @@ CERTIFICATE_READ = (
 _LOCKED_AFTER = timedelta(minutes=15)
 # An order by DNS-01 takes some seconds where everything works; a slow provider's propagation is not awaited.
 _ATTEMPTS = 8
-_KEY_TROUBLE = re.compile(r"\b401\b|\b403\b|unauthori|forbidden|refused|notauth|bad(key|sig|time)|tsig", re.IGNORECASE)
+# Texts of the providers' APIs, of name servers, and of the server's own DNS library.
+_KEY_TROUBLE = re.compile(
+    r"\b401\b|\b403\b|unauthori|not authori|forbidden|refused|notauth|bad(key|sig|time)|tsig|hmac|key not recognized",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
