@@ -84,17 +84,12 @@ def test_a_local_recipient_does_not_go_to_the_relay(embedded: Server, smarthost:
     assert len(smarthost.envelopes) == before
 
 
-def test_the_route_table_is_built_at_start(embedded: Server, smarthost: Relay) -> None:
-    """Lesson 12: a route that is written while the server runs leads mail nowhere new."""
+def test_a_route_that_is_written_leads_mail_nowhere_new(embedded: Server, smarthost: Relay) -> None:
+    """Lesson 12: it counts from the next start on. A real server's ReloadSettings would do as well."""
     ((_, routes),) = embedded.call(RECOVERY, ("x:MtaRoute/get", {"ids": None}))
     route = next(each["id"] for each in routes["list"] if each["name"] == "smarthost")
-    answers = embedded.call(
-        RECOVERY,
-        ("x:MtaRoute/set", {"update": {route: {"port": 2599}}}),
-        ("x:Action/set", {"create": {"a": {"@type": "ReloadSettings"}}}),
-    )
-    assert "updated" in answers[0][1]
-    assert "created" in answers[1][1], answers
+    ((_, written),) = embedded.call(RECOVERY, ("x:MtaRoute/set", {"update": {route: {"port": 2599}}}))
+    assert "updated" in written
     before = len(smarthost.envelopes)
     submit(embedded, "alice@example.org", PASSWORD, "carol@outside.example", "by the old route")
     until(lambda: len(smarthost.envelopes) > before, "the message at the old port")
