@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import dotenv, hosts, lifecycle, paths
+from lab import dotenv, hosts, lifecycle, paths, throughput
 from lab.latency import DelayProxy
 from tailwart.environment import Environment, load
 from tailwart.environment.keys import edge_key
@@ -52,10 +52,33 @@ def main() -> None:
         rows.append((f"no-op deploy with {_DELAY * 1000:.0f} ms round-trip time, median of {_RUNS}", _median(slow)))
         for name, proxy in proxies.items():
             rows.append((f"round trips of one no-op to {name}", f"{proxy.round_trips / _RUNS:.0f}"))
+    if os.environ.get("BENCH_EDGES", "8") != "0":
+        rows += _edges(int(os.environ.get("BENCH_EDGES", "8")))
+    rows += throughput.rows(hosts.running_engine())
     width = max(len(name) for name, _ in rows)
     say(f"\n{os.cpu_count()} processors; medians; wall-clock time of the whole process")
     for name, value in rows:
         say(f"  {name:<{width}}  {value}")
+
+
+def _edges(number: int) -> list[tuple[str, str]]:
+    """First deploy and no-op of the edges alone: one, and that many."""
+    path, found = dotenv.path(), []
+    for count in (1, number):
+        lifecycle.up(count)
+        # The others of the role are joined to the tailnet by the deploy as well: every one begins bare.
+        hosts.recreate(*(f"edge-{index + 1}" for index in range(count)))
+        say(f"{count} bare edges …")
+        found.append((_deploy(path, "--limit", "edge"), [_deploy(path, "--limit", "edge") for _ in range(_RUNS)]))
+    lifecycle.up(1)
+    (one, plain), (many, several) = found
+    times = statistics.median(each.seconds for each in several) / statistics.median(each.seconds for each in plain)
+    return [
+        ("first deploy of one bare edge", f"{one.seconds:.1f} s"),
+        (f"first deploy of {number} bare edges", f"{many.seconds:.1f} s, {many.seconds / one.seconds:.1f} times"),
+        ("no-op deploy of one edge", _median(plain)),
+        (f"no-op deploy of {number} edges", f"{_median(several)}, {times:.1f} times"),
+    ]
 
 
 def _timed(action: object) -> float:
