@@ -65,6 +65,11 @@ def document(routes: EdgeRoutes) -> dict[str, Any]:
     servers = {service.name: _mail_server(service.port, routes.upstream) for service in routes.services}
     if routes.https:
         servers[HTTPS.name] = _https_server(routes)
+    return {**closed(), "apps": {"layer4": {"servers": servers}}}
+
+
+def closed() -> dict[str, Any]:
+    """A configuration that listens nowhere but for its administration: an edge that is about to be replaced."""
     return {
         "admin": {
             # Any user inside the container may write to the socket: the only ones are Caddy and `docker exec`.
@@ -74,7 +79,7 @@ def document(routes: EdgeRoutes) -> dict[str, Any]:
         },
         # Every healthcheck asks the admin endpoint: two lines a minute that tell nothing.
         "logging": {"logs": {"default": {"level": "INFO", "exclude": ["admin.api"]}}},
-        "apps": {"layer4": {"servers": servers}},
+        "apps": {"layer4": {"servers": {}}},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from tailwart.edge.caddy_config import same_meaning
+from tailwart.edge.drain import drain
 from tailwart.edge.image import CONTAINER, DIRECTORY
 from tailwart.edge.plan import PREVIOUS, running_config
 from tailwart.edge.serve import FALL_BACK
@@ -33,7 +34,9 @@ def images(run: Runner) -> tuple[str, str]:
 
 def roll_back(run: Runner) -> None:
     """Let what served before serve again, and keep what serves now as the one before. Raises `TailwartError`."""
-    images(run)
+    now, before = images(run)
+    if now != before:
+        drain(run)
     swap = run(
         "set -e\n"
         f"cd {DIRECTORY}; names=$(ls {PREVIOUS})\n"

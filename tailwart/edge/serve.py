@@ -13,6 +13,7 @@ from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
 from tailwart.edge import listeners
 from tailwart.edge.caddy_config import ADMIN_SOCKET
+from tailwart.edge.drain import drain
 from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY, build_errors
 from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, drift, gaps, in_the_way, unloaded
 from tailwart.edge.rollout import Rollout
@@ -91,7 +92,7 @@ def activate(
     with turn(serves=served):
         _swap(run, plan, keep=served)
         try:
-            _start(run, plan)
+            _start(run, plan, serves=served)
         except TailwartError as problem:
             if served:
                 _fall_back(run)
@@ -153,8 +154,10 @@ def _swap(run: Runner, plan: EdgePlan, *, keep: bool) -> None:
         )
 
 
-def _start(run: Runner, plan: EdgePlan) -> None:
+def _start(run: Runner, plan: EdgePlan, *, serves: bool) -> None:
     if project_drift(plan.project, gather(run, plan.project.watch)):
+        if serves:
+            drain(run)
         bring_up(run, plan.project)
     report = gather(run, plan.project.watch)
     if unloaded(plan, report):

@@ -166,6 +166,47 @@ def test_a_bad_binary_is_refused_by_name_and_the_edge_still_serves(
     assert outside.connects("world", ADDRESS, 25, banner=True, timeout=20).banner.startswith("220 ")
 
 
+# Runs on world: one message that goes on until the edge takes no new connections, which is when its process is about to
+# be replaced, and a moment longer.
+_SLOW = """
+import socket, sys, time
+edge, recipient = sys.argv[1:]
+s = socket.create_connection((edge, 25), timeout=120); f = s.makefile("rwb", 0)
+def say(line):
+    if line: f.write(line + b"\\r\\n")
+    while (answer := f.readline())[3:4] == b"-": pass
+    return answer.decode().strip()
+envelope = (b"MAIL FROM:<friend@outside.test>", b"RCPT TO:<" + recipient.encode() + b">", b"DATA")
+for line in (b"", b"EHLO world.lab.test", *envelope): said = say(line)
+f.write(b"Subject: slow\\r\\n\\r\\n")
+print("under way", said, flush=True)
+for _ in range(600):
+    f.write(b"still writing\\r\\n"); time.sleep(0.2)
+    try: socket.create_connection((edge, 25), timeout=1).close()
+    except OSError: break
+time.sleep(2)
+print(say(b"."), flush=True)
+"""
+
+
+@pytest.mark.leaves_deployed
+def test_a_new_image_waits_for_the_message_that_is_under_way(
+    deployed: Path, environment: Environment, tmp_path: Path
+) -> None:
+    recorded = shell(EDGE, "cat /opt/tailwart/edge/caddy.sha256").split()[0]
+    recipient = f"{environment.accounts[0].name}@{environment.domain}"
+    engine = hosts.running_engine()
+    words = exec_arguments(topology.host("world").container, ["python3", "-c", _SLOW, ADDRESS, recipient], stdin=False)
+    with subprocess.Popen(["docker", *words], env=engine.environment, stdout=subprocess.PIPE, text=True) as sender:
+        assert sender.stdout is not None
+        assert sender.stdout.readline().startswith("under way 354")
+        before = started(EDGE)
+        assert edge_deploy(variant(deployed, tmp_path / "pinned", CADDY_SHA256=recorded)) == [SERVE]
+        assert started(EDGE) != before, "another image replaces the process"
+        assert sender.stdout.readline().startswith("250"), "the message was cut off"
+    assert edge_deploy(deployed) == [SERVE]
+
+
 def test_a_pinned_binary_is_insisted_on_and_the_right_pin_is_taken(served_edge: Path, tmp_path: Path) -> None:
     recorded = shell(EDGE, "cat /opt/tailwart/edge/caddy.sha256").split()[0]
     run = deploy(variant(served_edge, tmp_path / "wrong", CADDY_SHA256="0" * 64), "--limit", "edge", expect=1)

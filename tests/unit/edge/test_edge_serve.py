@@ -108,6 +108,23 @@ def test_a_change_of_routes_reloads_and_brings_nothing_up() -> None:
     assert not host.ran("--remove-orphans"), "no container was recreated to load it"
 
 
+def test_mail_that_is_under_way_ends_before_the_process_is_replaced() -> None:
+    host = Host(up_to_date(), after=replace(up_to_date(), health="unhealthy"))
+    with pytest.raises(TailwartError):
+        activate(host, PLAN, trusting)
+    steps = [script for script in host.scripts if "http://edge/load" in script or "--remove-orphans" in script]
+    assert "http://edge/load" in steps[0]
+    assert "caddy reload --config" in steps[0], "a run that dies now leaves a host that opens the edge again"
+    assert "--remove-orphans" in steps[1]
+
+
+def test_an_edge_that_serves_nobody_yet_has_nothing_to_wait_for() -> None:
+    host = Host(EdgeHost(), after=replace(up_to_date(), health="unhealthy"), broken={"{{.State.Running}}": ""})
+    with pytest.raises(TailwartError):
+        activate(host, PLAN, trusting)
+    assert not host.ran("http://edge/load")
+
+
 def test_an_edge_that_does_not_come_up_is_replaced_by_the_one_before() -> None:
     host = Host(up_to_date(), after=replace(up_to_date(), running="{}"), broken={"caddy reload": "refused"})
     with pytest.raises(TailwartError, match="previous edge was put back"):
