@@ -108,6 +108,13 @@ class Edge:
             check=True, capture_output=True, env=self._env, timeout=60,
         )  # fmt: skip
 
+    def running_document(self) -> str:
+        """The configuration that Caddy runs with, asked of Caddy itself."""
+        return subprocess.run(
+            ["curl", "-fsS", "--unix-socket", self.admin, "http://edge/config/"],
+            check=True, capture_output=True, text=True, timeout=60,
+        ).stdout  # fmt: skip
+
     @property
     def _serving(self) -> bool:
         return "serving initial configuration" in (self.directory / "caddy.log").read_text()
