@@ -17,6 +17,9 @@ REPOSITORY = "tailwart-edge"
 MOUNT = "/etc/caddy"
 """Where the container sees `DIRECTORY`."""
 
+RELOAD = f"docker exec {CONTAINER} caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}"
+"""Loads what is on disk beside what runs: connections that are open stay open."""
+
 L4_MODULE = "github.com/mholt/caddy-l4"
 L4_VERSION = "v0.1.2"
 """The version that is asked for unless CADDY_PLUGINS names another."""

@@ -12,9 +12,8 @@ from pyinfra.context import ctx_host
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
 from tailwart.edge import listeners
-from tailwart.edge.caddy_config import ADMIN_SOCKET
 from tailwart.edge.drain import drain
-from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, REPOSITORY, build_errors
+from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, RELOAD, REPOSITORY, build_errors
 from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, drift, gaps, in_the_way, unloaded
 from tailwart.edge.rollout import Rollout
 from tailwart.edge.stock import Stock
@@ -38,7 +37,7 @@ was met before."""
 FALL_BACK = (
     f"cd {DIRECTORY} && "
     f"docker compose --project-name {CONTAINER} --file compose.yaml up -d --wait --wait-timeout 60 && "
-    f"docker exec {CONTAINER} caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}"
+    f"{RELOAD}"
 )
 """Lets the files that are in place serve: the image first, then the configuration, which the container may have had."""
 
@@ -161,9 +160,7 @@ def _start(run: Runner, plan: EdgePlan, *, serves: bool) -> None:
         bring_up(run, plan.project)
     report = gather(run, plan.project.watch)
     if unloaded(plan, report):
-        # Loads the new routes beside the old ones: connections that are open stay open.
-        reload = f"caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}"
-        result = run(f"docker exec {CONTAINER} {reload} 2>&1", timeout=120)
+        result = run(f"{RELOAD} 2>&1", timeout=120)
         if not result.ok:
             raise TailwartError(
                 "Caddy did not load the new configuration",

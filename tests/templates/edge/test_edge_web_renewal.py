@@ -24,7 +24,7 @@ from tailwart.edge import web
 from tailwart.edge.caddy_config import WEB_HTTPS_PORT, EdgeRoutes
 from tests.daemons import free_port
 from tests.templates.edge.loopback import Edge
-from tests.templates.edge.test_edge_web_share import alone
+from tests.templates.edge.test_edge_web_share import alone, answers
 from tests.waiting import until
 
 __all__ = ["alone"]
@@ -87,12 +87,6 @@ def authority(home: Path, tls_port: int) -> Iterator[str]:
     with resolver() as port, running(home / "pebble.log", *words, f"127.0.0.1:{port}", **quick):
         until(lambda: answers(listen), "Pebble")
         yield f"https://127.0.0.1:{listen}/dir"
-
-
-def answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-        return True
-    return False
 
 
 def certificate(port: int) -> bytes:
