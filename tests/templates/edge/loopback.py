@@ -108,6 +108,10 @@ class Edge:
             check=True, capture_output=True, env=self._env, timeout=60,
         )  # fmt: skip
 
+    def connect(self, port: int) -> socket.socket:
+        """A connection to one of the public ports."""
+        return socket.create_connection(("127.0.0.1", self.ports[port]), timeout=10)
+
     def running_document(self) -> str:
         """The configuration that Caddy runs with, asked of Caddy itself."""
         return subprocess.run(

@@ -1,0 +1,83 @@
+"""One edge of a run gets the image built, the others get a copy of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+from pyinfra.api.host import Host
+
+from tailwart.edge import stock
+from tailwart.edge.stock import Stock
+from tailwart.runner import Completed, Runner
+
+REFERENCE = "tailwart-edge:0123456789abcdef"
+
+
+@dataclass
+class Edge:
+    """A host with an engine; ``images`` are those that it has."""
+
+    machine: str = "x86_64"
+    images: set[str] = field(default_factory=set)
+    built: int = 0
+
+    def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        if script == "uname -m":
+            return Completed(True, f"{self.machine}\n", "")
+        return Completed(REFERENCE in self.images, "", "")
+
+    def build(self, run: Runner) -> None:
+        assert run is self
+        self.built += 1
+        self.images.add(REFERENCE)
+
+
+@pytest.fixture
+def copies(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What becomes of each copy, in order."""
+    outcomes: list[bool] = []
+
+    def copy(source: Host, target: Host, reference: str) -> bool:
+        worked = outcomes.pop(0)
+        if worked:
+            cast("Edge", target).images.update(cast("Edge", source).images)
+        return worked
+
+    monkeypatch.setattr(stock, "copy", copy)
+    return outcomes
+
+
+def provide(*edges: Edge) -> None:
+    shared = Stock()
+    for edge in edges:
+        shared.provide(cast("Host", edge), edge, REFERENCE, edge.build)
+        assert REFERENCE in edge.images
+
+
+def test_the_first_builds_and_the_others_get_copies(copies: list[bool]) -> None:
+    copies += [True, True]
+    edges = [Edge(), Edge(), Edge()]
+    provide(*edges)
+    assert [edge.built for edge in edges] == [1, 0, 0]
+
+
+def test_an_edge_that_has_the_image_builds_nothing_and_gives_it_away(copies: list[bool]) -> None:
+    copies += [True]
+    edges = [Edge(images={REFERENCE}), Edge()]
+    provide(*edges)
+    assert [edge.built for edge in edges] == [0, 0]
+
+
+def test_another_machine_type_builds_its_own(copies: list[bool]) -> None:
+    edges = [Edge(), Edge("aarch64")]
+    provide(*edges)
+    assert [edge.built for edge in edges] == [1, 1]
+
+
+def test_where_the_copy_fails_the_image_is_built(copies: list[bool]) -> None:
+    copies += [False]
+    edges = [Edge(), Edge()]
+    provide(*edges)
+    assert [edge.built for edge in edges] == [1, 1]
