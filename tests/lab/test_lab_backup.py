@@ -82,8 +82,9 @@ def test_everything_dies_and_is_restored_bit_for_bit(
     assert deploy(path, "--limit", "mailbox").changes == {}
     people = addresses(environment_of(path))
     begun = time.monotonic()
+    share = MESSAGES // len(PEOPLE)
     with ThreadPoolExecutor(5) as pool:
-        list(pool.map(lambda each: outside.put(*each, MESSAGES // len(PEOPLE), each[0].split("@")[0]), people.items()))
+        list(pool.map(lambda item: outside.put(item[0], item[1], share, item[0].split("@")[0]), people.items()))
     before = until(lambda: found if len(found := everything(people)) >= MESSAGES else None, "2,000 messages", 120, 3)
     delivered = time.monotonic() - begun
 
