@@ -21,7 +21,8 @@ from tailwart.stalwart.protocol.container import quoted
 
 _SAMPLE = 20
 _MARK = "-- answered "
-# A line of the input after the first: path of the URL, a tab, the command; without one, the message itself is hashed.
+# A line of the input after the first: path of the URL, a bar, the command; without one, the message itself is hashed.
+# Not a tab: `read` drops one at the beginning of a line, and the first path is empty.
 _INSIDE = rf"""
 IFS= read -r login
 ask() {{
@@ -29,8 +30,7 @@ ask() {{
 user = "$login"
 END
 }}
-tab=$(printf '\t')
-while IFS=$tab read -r path request; do
+while IFS='|' read -r path request; do
   if [ -n "$request" ]; then ask --request "$request" "imaps://127.0.0.1/$path"; code=$?
   else ask --output /tmp/message "imaps://127.0.0.1/$path"; code=$?; sha256sum </tmp/message; rm -f /tmp/message; fi
   printf '\n{_MARK}%s\n' $code
@@ -131,7 +131,7 @@ def parse_list(answer: str) -> list[str]:
 
 
 def _imap(run: Runner, container: str, login: Login, requests: Sequence[tuple[str, str]]) -> list[str]:
-    lines = [quoted(login.address, login.password), *("\t".join(request) for request in requests)]
+    lines = [quoted(login.address, login.password), *("|".join(request) for request in requests)]
     command = f"docker exec -i {container} sh -c {shlex.quote(_INSIDE)}"
     done = run(command, stdin="\n".join(lines) + "\n", timeout=60 + 10 * len(requests))
     answers, current = [], ""

@@ -142,5 +142,5 @@ def _bring_sidecar_up(host: Runner, environment: Environment, project: ComposePr
         "the sidecar does not come up, so the stores cannot be reached; nothing was restored",
         seen=project.masked(said.strip()[-1000:]),
         expected=f"the node {environment.stalwart_magic_name} on the tailnet, and its store's port",
-        remedy="pyinfra inventory.py deploy.py --limit tailnet,backends, then run it again",
+        remedy="pyinfra inventory.py deploy.py --limit tailnet --limit backends, then run it again",
     )

@@ -62,7 +62,7 @@ holds_data() {
 }
 if [ "$STORE" = postgres ]; then
   said database psql -XAtqc 'select 1' >/dev/null || fail "the database does not answer" "$why" \
-    "the database $DATABASE_NAME at $DATABASE_HOST, from the sidecar" "pyinfra inventory.py deploy.py --limit tailnet,backends"
+    "the database $DATABASE_NAME at $DATABASE_HOST, from the sidecar" "pyinfra inventory.py deploy.py --limit tailnet --limit backends"
 fi
 if holds_data && [ ! -f $here/restoring ]; then
   [ "${OVERWRITE:-}" = yes ] || fail "the store holds data that is newer than set $set" \

@@ -107,7 +107,7 @@ def test_everything_dies_and_is_restored_bit_for_bit(
     assert "0 B" in shell("mailbox", EMPTY_BUCKET), "no body is left"
     hosts.recreate("mailbox")
     drop_database()
-    deploy(path, "--limit", "tailnet,backends")
+    deploy(path, "--limit", "tailnet", "--limit", "backends")
     restored = document(path, "restore", "latest", "--yes", cwd=tmp_path)
     assert restored["name"] == taken["name"]
     now = everything(people)
@@ -236,7 +236,7 @@ def test_the_embedded_store_stops_for_seconds_and_comes_back(
     )
     make_bare("mailbox")
     installation.other_store = True
-    deploy(path, "--limit", "tailnet,mailbox,edge,dns")
+    deploy(path)
     people = addresses(environment_of(path))
     outside.put("carol@tailwart.test", people["carol@tailwart.test"], 60, "carol")
     before = until(lambda: found if len(found := everything(people)) >= 60 else None, "60 messages", 60, 1)

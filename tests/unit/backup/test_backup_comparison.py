@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailwart.backup.comparison import Login, compare, missing, parse_list
+from tailwart.backup.comparison import Login, compare, mailboxes, missing, parse_list
 from tailwart.runner import Completed
 
 _UIDS = st.frozensets(st.integers(1, 200))
@@ -51,3 +56,31 @@ def test_a_message_that_differs_is_told_and_no_password_is_in_a_command() -> Non
     assert found.problem == "message 2 of INBOX differs"
     assert (found.mailboxes, found.messages, found.newer, found.gone, found.hashed) == (1, 2, 1, 0, 2)
     assert "secret-of-alice" not in repr(Login("alice@example.org", "secret-of-alice"))
+
+
+def test_the_script_inside_asks_what_it_is_told_and_hands_no_password_on(tmp_path: Path) -> None:
+    """Run by this machine's shell, with a curl that notes its arguments and its configuration."""
+    curl = tmp_path / "curl"
+    curl.write_text('#!/bin/sh\necho "$@" >>"$NOTES"\ncat /dev/fd/3 >>"$NOTES"\necho "* LIST () \\"/\\" INBOX"\n')
+    curl.chmod(0o755)
+    notes = tmp_path / "notes"
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "NOTES": str(notes)}
+
+    def run(script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        inside = shlex.split(script)[-1]
+        done = subprocess.run(
+            ["dash", "-c", inside],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            timeout=timeout,
+        )
+        return Completed(done.returncode == 0, done.stdout, done.stderr)
+
+    assert mailboxes(run, "drill", Login("alice@example.org", "p|w")) == {"INBOX": frozenset()}
+    asked = notes.read_text().splitlines()
+    assert asked[0].endswith('--request LIST "" "*" imaps://127.0.0.1/')
+    assert asked[1] == 'user = "alice@example.org:p|w"'
+    assert asked[2].endswith("--request UID SEARCH ALL imaps://127.0.0.1/INBOX")
