@@ -102,19 +102,23 @@ def snapshot(zone: str | None, only_list: bool, as_json: bool) -> None:
 
 @dns.command(name="restore")
 @click.argument("which", required=False, metavar="[SNAPSHOT]")
+@click.option("--dry", is_flag=True, help="Show what would be written, and write nothing.")
 @_zone
 @_allow
 @_yes
 @_json
-def restore_command(which: str | None, zone: str | None, allow_deletions: bool, yes: bool, as_json: bool) -> None:
+def restore_command(
+    which: str | None, zone: str | None, *, dry: bool, allow_deletions: bool, yes: bool, as_json: bool
+) -> None:
     """Bring a zone back to a snapshot (file name or path; the newest without one).
 
+    Exactly what the snapshot holds comes back, the mail server may be down, and what this tool published since goes.
     Foreign records that came later stay. The next deploy publishes again what the mail server recommends: change that
     first if it was the reason.
     """
     from tailwart.cli.commands import dns as commands
 
-    commands.restore(which, zone, allow_deletions=allow_deletions, yes=yes, as_json=as_json)
+    commands.restore(which, zone, dry=dry, allow_deletions=allow_deletions, yes=yes, as_json=as_json)
 
 
 @dns.command(name="zonefile")

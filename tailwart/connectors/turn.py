@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,10 @@ from tailwart.connectors import sudo
 from tailwart.connectors.host import ConnectionLost, HostConnector, collect
 from tailwart.errors import TailwartError
 from tailwart.hosts.turn import BEAT, CHANGE, LEASE, RECENT, hold
+
+PATIENCE = 600
+"""Seconds; TAILWART_WAIT overrides them, and 0 is to say who has the turn at once."""
+_POLL = 0.5
 
 RUN = uuid.uuid4().hex
 _ANSWER_SECONDS = 60
@@ -55,6 +59,12 @@ def operator() -> str:
     except (KeyError, OSError):
         user = f"user {os.getuid()}"  # a container without an entry for the user
     return f"{user}@{socket.gethostname()}"
+
+
+def patience() -> float:
+    """The seconds that a run waits for others."""
+    text = os.environ.get("TAILWART_WAIT", "")
+    return float(text) if text.isdecimal() else PATIENCE
 
 
 def description() -> str:
@@ -129,12 +139,23 @@ def _not_given(connector: HostConnector, channel: Channel) -> TailwartError:
 
 
 @contextmanager
-def plane_turn(plane: str, domain: str) -> Iterator[None]:
-    """This process's turn for a plane, for a command beside the deploy; raises `TailwartError` when it is another's."""
-    try:
-        turn = PlaneTurn(plane, domain, description())
-    except Busy as other:
-        raise refusal(f"@plane/{plane}", other, "no other run for the same plane on this machine") from None
+def plane_turn(plane: str, domain: str, notify: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """This process's turn for a plane, for a command beside the deploy; where another run has it, it is waited for.
+
+    ``notify`` tells for whom. Raises `TailwartError` when the other run does not end within `patience`.
+    """
+    end, told = time.monotonic() + patience(), False
+    while True:
+        try:
+            turn = PlaneTurn(plane, domain, description())
+            break
+        except Busy as other:
+            if time.monotonic() >= end:
+                raise refusal(f"@plane/{plane}", other, f"its end within {patience():.0f} s (TAILWART_WAIT)") from None
+            if not told:
+                notify(f"{other} is at work on @plane/{plane}; waiting up to {patience():.0f} s")
+            told = True
+        time.sleep(_POLL)
     turn.changing()
     try:
         yield

@@ -12,12 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dns.exception
+
 from tailwart.dns.ownership import Ledger
 from tailwart.errors import TailwartError
-from tailwart.providers.record import Record
+from tailwart.providers.record import Record, absolute, to_rdata
 
 DIRECTORY = Path("_backup/dns")
 _VERSION = 1
+_OTHERWISE = "choose another snapshot, or remove the file"
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, dns.exception.DNSException)
 _NAME = re.compile(r"\d{8}T\d{6}(?:\.\d{6})?Z\.json\Z")
 
 
@@ -62,11 +66,16 @@ class Archive:
         document = _read(path)
         try:
             if document["zone"] != zone:
-                raise TailwartError(f"{path} is no snapshot of {zone}", seen=document["zone"], expected=zone)
-            records = tuple(Record(**entry) for entry in document["records"])
+                raise TailwartError(f"{path} is no snapshot of {zone}", seen=str(document["zone"])[:80], expected=zone)
+            records = tuple(_record(entry, zone) for entry in document["records"])
             return Snapshot(zone, datetime.fromisoformat(document["taken"]), records, path)
-        except (KeyError, TypeError, ValueError) as error:
-            raise TailwartError(f"{path} cannot be read as a snapshot", seen=type(error).__name__) from error
+        except _UNREADABLE as error:
+            raise TailwartError(
+                f"{path} cannot be read as a snapshot",
+                seen=f"{type(error).__name__}: {str(error)[:120]}",
+                expected="a file that `tailwart dns snapshot` or an apply wrote",
+                remedy="choose another one: `tailwart dns snapshot --list`",
+            ) from error
 
     def ledger(self, zone: str) -> Ledger:
         """What earlier runs published; empty when nothing is known."""
@@ -76,10 +85,10 @@ class Archive:
         document = _read(path)
         try:
             return Ledger(
-                frozenset((str(name), str(rtype), str(value)) for name, rtype, value in document["records"]),
-                {str(name): tuple(map(str, terms)) for name, terms in document["spf"].items()},
+                frozenset((_text(name), _text(rtype), _text(value)) for name, rtype, value in document["records"]),
+                {_text(name): tuple(map(_text, terms)) for name, terms in document["spf"].items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise TailwartError(
                 f"{path} cannot be read",
                 seen=type(error).__name__,
@@ -126,13 +135,35 @@ class Archive:
 
 
 def _document(entry: Record) -> dict[str, Any]:
-    return {
+    document = {
         "name": entry.name,
         "type": entry.type,
         "value": entry.value,
         "ttl": entry.ttl,
         "locked": entry.locked,
     }
+    return {**document, "cuts": list(entry.cuts)} if entry.cuts else document
+
+
+def _record(document: dict[str, Any], zone: str) -> Record:
+    """A record as `_document` wrote it, and as DNS can hold it; somebody may have edited the file."""
+    name, rtype, value = (_text(document[member]) for member in ("name", "type", "value"))
+    ttl, locked, cuts = document["ttl"], document.get("locked", False), document.get("cuts", [])
+    if isinstance(ttl, bool) or not isinstance(ttl, int) or not 0 <= ttl < 2**31:
+        raise ValueError(f"ttl of {name} {rtype} is {ttl!r:.40}")
+    if not isinstance(locked, bool) or not all(isinstance(cut, int) for cut in cuts):
+        raise ValueError(f"locked or cuts of {name} {rtype}")
+    entry = Record(name, rtype, value, ttl, locked, tuple(cuts))
+    if entry.is_dns and not locked:
+        to_rdata(entry, zone)
+        absolute(name, zone)
+    return entry
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
@@ -152,10 +183,8 @@ def _write(path: Path, document: dict[str, Any]) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
-        raise TailwartError(
-            f"{path} cannot be read", seen=type(error).__name__, remedy="choose another snapshot, or remove the file"
-        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise TailwartError(f"{path} cannot be read", seen=type(error).__name__, remedy=_OTHERWISE) from error
     if not isinstance(document, dict):
-        raise TailwartError(f"{path} cannot be read", seen="no JSON object")
+        raise TailwartError(f"{path} cannot be read", seen="no JSON object", remedy=_OTHERWISE)
     return document

@@ -9,7 +9,7 @@ from tailwart.dns import marks, spf
 from tailwart.dns.ownership import purpose
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
-from tailwart.providers.record import Record
+from tailwart.providers.record import APEX, Record
 
 MAX_LOST = 0.30
 """Largest share of the managed records that a plan deletes without confirmation."""
@@ -25,7 +25,12 @@ def check(plan: ZonePlan, lookup: spf.Lookup, ttl: range, *, allow_deletions: bo
     A zone that has a fault which this plan does not touch is not refused for it: `tailwart dns check` names that.
     """
     warnings: list[str] = []
-    refusals = [*_ttl(plan, ttl), *_cname(plan), *_single(plan), *_spf(plan, lookup, warnings)]
+    refusals = [*_cname(plan), *_occluded(plan)]
+    if plan.restoring:
+        # A snapshot is brought back as it is: what is wrong with it is said, and was so before.
+        warnings += [f"{error.what}: {error.seen}" for error in (*_single(plan), *_spf(plan, lookup, warnings))]
+    else:
+        refusals += [*_ttl(plan, ttl), *_single(plan), *_spf(plan, lookup, warnings)]
     if not allow_deletions:
         refusals += _deletions(plan)
     if len(refusals) == 1:
@@ -61,6 +66,9 @@ def _cname(plan: ZonePlan) -> Iterator[TailwartError]:
     for name in sorted(touched):
         aliases = [entry for entry in at[name] if entry.type == "CNAME"]
         others = [entry for entry in at[name] if entry.type not in _BESIDE_CNAME]
+        if not aliases and (stands_in := [entry for entry in at[name] if entry.type == "ALIAS"]):
+            # The provider answers an ALIAS with addresses, so anything but addresses may stand beside it.
+            aliases, others = stands_in, [entry for entry in others if entry.type in {"A", "AAAA"}]
         if aliases and (others or len(aliases) > 1):
             ours = {entry.key for entry in plan.puts}
             foreign = next((entry for entry in [*aliases, *others] if entry.key not in ours), aliases[0])
@@ -71,6 +79,28 @@ def _cname(plan: ZonePlan) -> Iterator[TailwartError]:
                 remedy=f"delete {foreign.name} {foreign.type} at the provider, or leave the name alone: dns_exclude = "
                 f'["{name} *"] in group_data/dns.py.',
             )
+
+
+def _occluded(plan: ZonePlan) -> Iterator[TailwartError]:
+    """Nothing at or below a delegation, and nothing below a DNAME, is served (RFC 1034 §4.2.1, RFC 6672 §2.4)."""
+    cuts = {entry.name: entry for entry in plan.final if entry.type == "NS" and entry.name != APEX}
+    redirected = {entry.name: entry for entry in plan.final if entry.type == "DNAME"}
+    seen: set[Record] = set()
+    for entry in plan.puts:
+        labels = [] if entry.name == APEX else entry.name.split(".")
+        above = [".".join(labels[at:]) or APEX for at in range(len(labels) + 1)]
+        cut = next((cuts[name] for name in above if name in cuts and entry.type not in {"NS", "DS"}), None)
+        cut = cut or next((redirected[name] for name in above[1:] if name in redirected), None)
+        if cut is None or cut in seen:
+            continue
+        seen.add(cut)
+        yield TailwartError(
+            f"{entry.name} {entry.type} of {plan.zone} would never be served",
+            seen=f"{cut.name} {cut.type} {cut.value}",
+            expected="no delegation at the name or above it, and no DNAME above it",
+            remedy=f"publish it where {cut.name} leads to, delete {cut.name} {cut.type}, or leave the name alone: "
+            f'dns_exclude = ["{entry.name} {entry.type}"] in group_data/dns.py.',
+        )
 
 
 def _single(plan: ZonePlan) -> Iterator[TailwartError]:

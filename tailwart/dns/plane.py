@@ -13,6 +13,7 @@ from tailwart.dns.archive import Archive
 from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
 from tailwart.dns.overrides import Overrides
 from tailwart.dns.reachability import Ipv6, Vantage, judge, local_vantage, remote_vantage
+from tailwart.dns.restoring import restore
 from tailwart.dns.server import over_ssh
 from tailwart.dns.source import ServerFacts, ZoneFileSource, absent
 from tailwart.dns.spf import Lookup
@@ -108,6 +109,29 @@ class Plane:
         live = {zone: provider.read(zone) for zone in self.zones}
         return {
             zone: compare(desired, live[zone], self.archive.ledger(zone)) for zone, desired in self.desired().items()
+        }
+
+    def restorations(self, provider: Provider, which: str | None = None) -> dict[str, ZonePlan]:
+        """The plan that brings each zone back to a snapshot (the newest without one), not yet guarded.
+
+        Raises `TailwartError` when there is none, or one snapshot is named for several zones.
+        """
+        if which and len(self.zones) > 1:
+            raise TailwartError(
+                f"{which} is a snapshot of one zone", expected="--zone DOMAIN beside it", seen=", ".join(self.zones)
+            )
+        saved = {zone: self.archive.load(zone, which).records for zone in self.zones}
+        live = {zone: provider.read(zone) for zone in self.zones}
+        return {
+            zone: restore(
+                desired,
+                live[zone],
+                self.archive.ledger(zone),
+                saved[zone],
+                ttl=self.ttl_range,
+                keeps_strings=provider.keeps_strings,
+            )
+            for zone, desired in self.desired().items()
         }
 
     def guard(self, plans: dict[str, ZonePlan], *, allow_deletions: bool = False) -> dict[str, ZonePlan]:

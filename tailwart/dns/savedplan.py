@@ -16,12 +16,10 @@ from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
 from tailwart.plan import Action, Change, FieldChange, Plan, to_json
 from tailwart.providers.definition import Provider
-from tailwart.providers.record import Record
+from tailwart.providers.record import GENERATED, Record
 
 _KIND = "tailwart dns plan"
 _VERSION = 1
-# What name servers write themselves: it changes with every signature and serial, and nobody plans it.
-_GENERATED = {"SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY", "ZONEMD"}
 
 
 def state(records: Iterable[Record]) -> str:
@@ -32,7 +30,7 @@ def state(records: Iterable[Record]) -> str:
     lines = sorted(
         json.dumps([entry.name, entry.type, entry.value, entry.ttl])
         for entry in records
-        if entry.type not in _GENERATED and not is_acme(entry.name)
+        if entry.type not in GENERATED and not is_acme(entry.name)
     )
     return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
 

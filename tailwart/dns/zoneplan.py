@@ -17,7 +17,7 @@ from tailwart.providers.record import Key, Record, by_key, record
 class ZonePlan:
     """What one zone needs. ``puts`` and ``deletes`` are whole records; ``managed`` counts the live records under
     management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces and no
-    rule explains.
+    rule explains. ``restoring``: the zone is to be what a snapshot says, right or wrong.
     """
 
     zone: str
@@ -30,6 +30,7 @@ class ZonePlan:
     ours: Ledger
     plan: Plan
     complete: bool = True
+    restoring: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.puts or self.deletes)
@@ -61,13 +62,19 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     )
     mine = {entry.key for entry in managed} | set(merged)
     foreign = tuple(entry for entry in live if entry.key not in mine)
-    records = by_key(_beside(entry, foreign) for entry in merged.values())
+    here = by_key(live)
+    # Where the strings of a text are cut is its owner's business, as long as the text is right.
+    records = by_key(
+        replace(beside(entry, foreign), cuts=here[entry.key].cuts if entry.key in here else ())
+        for entry in merged.values()
+    )
     terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
-    sides = _Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
+    sides = Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
     lingering = {entry.key for entry in live if ownership.lingers(entry)}
-    ours = Ledger((frozenset(records) | lingering) - ledger.others, terms, ledger.others)
-    plan = _assemble(
-        sides, records | by_key(_beside(entry, foreign) for entry in _mark(desired, ours, sides)), ours, ownership
+    theirs = {entry.key for entry in records.values() if _is_owners_dmarc(entry, desired)}
+    ours = Ledger((frozenset(records) | lingering) - theirs - ledger.others, terms, ledger.others)
+    plan = assemble(
+        sides, records | by_key(beside(entry, foreign) for entry in _mark(desired, ours, sides)), ours, ownership
     )
     # A record that a rule withholds is no accident: it does not count against the share of deletions that is refused.
     lost = tuple(entry for entry in plan.lost if entry.rrset not in desired.withheld)
@@ -80,7 +87,7 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     return replace(plan, plan=replace(plan.plan, warnings=warnings), complete=desired.complete, lost=lost)
 
 
-def _mark(desired: Desired, ours: Ledger, sides: _Sides) -> Iterable[Record]:
+def _mark(desired: Desired, ours: Ledger, sides: Sides) -> Iterable[Record]:
     """The zone's own note of what is ours, unless the owner wants none (`dns_exclude`)."""
     intent = desired.intent
     if not intent.owner or intent.overrides.excludes(intent.zone, marks.NAME, "TXT", main=intent.main):
@@ -92,26 +99,8 @@ def _mark(desired: Desired, ours: Ledger, sides: _Sides) -> Iterable[Record]:
     yield marks.render(intent.zone, intent.owner, keys, terms, intent.ttl)
 
 
-def restore(desired: Desired, live: Iterable[Record], ledger: Ledger, snapshot: Iterable[Record]) -> ZonePlan:
-    """The plan that brings back a snapshot: every record of it, and nothing under management that it does not hold.
-
-    Foreign records that came after the snapshot stay; ACME names and the provider's own groups are left as they are.
-    """
-    live = tuple(sorted(live))
-    ledger = recovered(ledger, live, desired.intent.owner)
-    ownership = Ownership(desired, ledger)
-    managed = [entry for entry in live if ownership.manages(entry)]
-    saved = by_key(entry for entry in snapshot if ownership.may_touch(entry))
-    mine = {entry.key for entry in managed} | set(saved)
-    foreign = tuple(entry for entry in live if entry.key not in mine)
-    kept = Ledger(ledger.records & frozenset(saved), ledger.spf)
-    published = frozenset(filter(ownership.published, live))
-    sides = _Sides(desired.intent.zone, live, tuple(managed), foreign, published)
-    return _assemble(sides, saved, kept, ownership)
-
-
 @dataclass(frozen=True, slots=True)
-class _Sides:
+class Sides:
     """A live zone, and its parts: what is under management now, what is foreign, and what an earlier run published.
 
     The last are not under management while the mail server cannot be asked, but they are not foreign either.
@@ -124,7 +113,8 @@ class _Sides:
     published: frozenset[Record]
 
 
-def _assemble(sides: _Sides, desired: dict[Key, Record], ours: Ledger, ownership: Ownership) -> ZonePlan:
+def assemble(sides: Sides, desired: dict[Key, Record], ours: Ledger, ownership: Ownership) -> ZonePlan:
+    """The plan that makes ``desired`` of what is managed."""
     present = by_key(sides.live)
     puts = tuple(entry for key, entry in desired.items() if _differs(present.get(key), entry))
     deletes = tuple(entry for entry in sides.managed if entry.key not in desired)
@@ -146,7 +136,7 @@ def _assemble(sides: _Sides, desired: dict[Key, Record], ours: Ledger, ownership
 
 def _differs(present: Record | None, desired: Record) -> bool:
     # A locked record of the same value serves its purpose; the provider would not let us write it.
-    return present is None or (present.ttl != desired.ttl and not present.locked)
+    return present is None or (not present.locked and (present.ttl, present.cuts) != (desired.ttl, desired.cuts))
 
 
 def _merged(entry: Record, live: tuple[Record, ...], ownership: Ownership, ledger: Ledger, zone: str) -> Record:
@@ -175,7 +165,15 @@ def _at_step(entry: Record, live: tuple[Record, ...], ledger: Ledger, desired: D
     return record(intent.zone, entry.name, "TXT", text, entry.ttl)
 
 
-def _beside(entry: Record, foreign: tuple[Record, ...]) -> Record:
+def _is_owners_dmarc(entry: Record, desired: Desired) -> bool:
+    """Whether a DMARC record is the owner's own text, kept as it is: the next run must not take it for ours."""
+    if purpose(entry) != "dmarc" or entry.name != dmarc.NAME or entry.rrset in desired.chosen:
+        return False
+    recommended = [other.value for other in desired.records if other.rrset == entry.rrset and purpose(other) == "dmarc"]
+    return entry.value not in {dmarc.at_step(text, dmarc.step(entry.value)) for text in recommended}
+
+
+def beside(entry: Record, foreign: tuple[Record, ...]) -> Record:
     """A record with the TTL of the foreign ones in its record set, which has only one (RFC 2181 §5.2)."""
     ttls = [other.ttl for other in foreign if other.rrset == entry.rrset]
     return entry.with_ttl(min(ttls)) if ttls else entry
@@ -215,7 +213,11 @@ def _changes(
             )
             yield Change(Action.CREATE, entry.type, entry.name, fields)
             continue
-        pairs_of = (("value", old.value, entry.value), ("ttl", old.ttl, entry.ttl))
+        pairs_of = (
+            ("value", old.value, entry.value),
+            ("ttl", old.ttl, entry.ttl),
+            ("strings", list(old.cuts), list(entry.cuts)),
+        )
         fields = tuple(FieldChange(path, was, new) for path, was, new in pairs_of if was != new)
         yield Change(Action.UPDATE, entry.type, entry.name, fields)
     replaced = {entry.key for entry in pairs.values()}
@@ -230,7 +232,7 @@ def _changes(
             )
 
 
-def _unmanaged(sides: _Sides) -> tuple[str, ...]:
+def _unmanaged(sides: Sides) -> tuple[str, ...]:
     """Foreign records for the reader: all of a small number, counts of a large one."""
     foreign = [entry for entry in sides.foreign if entry not in sides.published]
     if len(foreign) <= 20:

@@ -7,7 +7,6 @@ everything is read meanwhile, and read again only when somebody else has just ch
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from weakref import WeakKeyDictionary
@@ -20,11 +19,8 @@ from pyinfra.api.state import State
 from tailwart.connectors.arguments import connector_arguments
 from tailwart.connectors.host import HostConnector
 from tailwart.connectors.plane import PlaneConnector
-from tailwart.connectors.turn import Busy, HostTurn, PlaneTurn, Turn, description, refusal
+from tailwart.connectors.turn import Busy, HostTurn, PlaneTurn, Turn, description, patience, refusal
 from tailwart.errors import TailwartError
-
-PATIENCE = 600
-"""Seconds; TAILWART_WAIT overrides them, and 0 is to say who has the turn at once."""
 
 _turns: WeakKeyDictionary[State, dict[Host, Turn | Exception | None]] = WeakKeyDictionary()
 
@@ -35,7 +31,7 @@ def take_all(state: State) -> bool:
     A host whose turn another run keeps is left to `check`.
     """
     hosts = sorted(state.inventory.get_active_hosts(), key=lambda host: host.name)
-    who, end, waited = description(), time.monotonic() + _patience(), False
+    who, end, waited = description(), time.monotonic() + patience(), False
     while True:
         tries = {host: gevent.spawn(_take, host, who) for host in hosts}
         gevent.joinall(list(tries.values()))
@@ -46,7 +42,7 @@ def take_all(state: State) -> bool:
             return not waited and all(turn.fresh for turn in taken.values() if isinstance(turn, HostTurn | PlaneTurn))
         if not waited:
             for host, other in busy.items():
-                logger.warning(f"{host.print_prefix}{other} is at work here; waiting up to {_patience():.0f} s")
+                logger.warning(f"{host.print_prefix}{other} is at work here; waiting up to {patience():.0f} s")
         waited = True
         for outcome in taken.values():
             if isinstance(outcome, HostTurn | PlaneTurn):
@@ -77,9 +73,4 @@ def _take(host: Host, who: str) -> Turn | Exception | None:
 
 
 def _refusal(host: Host, other: Busy) -> TailwartError:
-    return refusal(host.name, other, f"its end within {_patience():.0f} s (TAILWART_WAIT)")
-
-
-def _patience() -> float:
-    text = os.environ.get("TAILWART_WAIT", "")
-    return float(text) if text.isdecimal() else PATIENCE
+    return refusal(host.name, other, f"its end within {patience():.0f} s (TAILWART_WAIT)")

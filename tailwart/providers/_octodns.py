@@ -28,6 +28,8 @@ RrsetName = tuple[str, str]
 class OctoDns:
     """`Provider` over one octoDNS provider."""
 
+    keeps_strings = False
+
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.label = backend.label

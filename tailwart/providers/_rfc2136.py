@@ -44,6 +44,7 @@ class Rfc2136:
     """`Provider` over DNS itself. One update message is one change of the zone: nobody sees a half of it."""
 
     label = "RFC 2136"
+    keeps_strings = True
 
     def __init__(self, server: str, port: int, key: dns.tsig.Key) -> None:
         self._server = server

@@ -41,6 +41,7 @@ class Spaceship:
     """`Provider` over the HTTP API."""
 
     label = "Spaceship"
+    keeps_strings = False
 
     def __init__(self, client: Client, nameservers: tuple[str, ...]) -> None:
         self.nameservers = nameservers

@@ -27,6 +27,9 @@ class Provider(Protocol):
     nameservers: tuple[str, ...]
     """Its authoritative servers: name or address, with `:port` when it is not 53. Empty when each zone has others."""
 
+    keeps_strings: bool
+    """Whether it keeps where the strings of a TXT record are cut."""
+
     def read(self, zone: str) -> tuple[Record, ...]:
         """All records of the zone, foreign ones too. The first call is the key probe.
 

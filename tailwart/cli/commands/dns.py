@@ -24,7 +24,6 @@ from tailwart.dns.check.findings import to_json as findings_to_json
 from tailwart.dns.plane import Plane, combined, no_vantages, plane_of
 from tailwart.dns.source import ServerFacts
 from tailwart.dns.zoneplan import ZonePlan
-from tailwart.dns.zoneplan import restore as restoration
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.plan import render, to_json, to_markdown
@@ -39,12 +38,7 @@ def plan(
 ) -> None:
     """Print the plan, keep it in ``out``. Raises `TailwartError` when a guard refuses it; nothing is kept then."""
     with _opened(zone) as (plane, provider):
-        plans = plane.plans(provider)
-        refusal: TailwartError | None = None
-        try:
-            plans = plane.guard(plans, allow_deletions=allow_deletions)
-        except TailwartError as error:
-            refusal = error
+        plans, refusal = _guarded(plane, plane.plans(provider), allow_deletions=allow_deletions)
         if out and not refusal:
             savedplan.save(out, plans.values(), provider.label)
     whole = combined(plans.values())
@@ -66,7 +60,7 @@ def plan(
 
 def apply(saved: Path | None, zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
     """Print the plan, ask unless ``yes``, and carry it out. `TailwartError` as `Plane.guard` and `.apply`."""
-    with plane_turn("dns", load().environment.domain), _opened(zone) as (plane, provider):
+    with plane_turn("dns", load().environment.domain, _notify), _opened(zone) as (plane, provider):
         plans = savedplan.load(saved, provider, plane.zones) if saved else plane.plans(provider)
         plans = plane.guard(plans, allow_deletions=allow_deletions)
         _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
@@ -114,27 +108,27 @@ def snapshot(zone: str | None, *, only_list: bool, as_json: bool) -> None:
     _print_json(taken) if as_json else say("\n".join(taken.values()))
 
 
-def restore(which: str | None, zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
-    """Print the plan that brings a zone back to a snapshot, ask unless ``yes``, and carry it out."""
-    with plane_turn("dns", load().environment.domain), _opened(zone) as (plane, provider):
-        if which and len(plane.zones) > 1:
-            raise TailwartError(
-                f"{which} is a snapshot of one zone", expected="--zone DOMAIN beside it", seen=", ".join(plane.zones)
-            )
-        desired = plane.desired()
-        plans = {
-            name: restoration(
-                desired[name], provider.read(name), plane.archive.ledger(name), plane.archive.load(name, which).records
-            )
-            for name in plane.zones
-        }
-        _carry_out(
-            plane,
-            provider,
-            list(plane.guard(plans, allow_deletions=allow_deletions).values()),
-            yes=yes,
-            as_json=as_json,
-        )
+def restore(which: str | None, zone: str | None, *, dry: bool, allow_deletions: bool, yes: bool, as_json: bool) -> None:
+    """Print the plan that brings a zone back to a snapshot, and carry it out unless ``dry``; asks unless ``yes``.
+
+    Raises `TailwartError` as `Plane.restorations`, `.guard` and `.apply`.
+    """
+    if dry:
+        with _opened(zone) as (plane, provider):
+            plans, refusal = _guarded(plane, plane.restorations(provider, which), allow_deletions=allow_deletions)
+        whole = combined(plans.values())
+        if as_json:
+            _print_json({**to_json(whole), "refused": str(refusal) if refusal else None})
+        else:
+            say(render(whole, colour=sys.stdout.isatty()))
+        if refusal:
+            raise refusal
+        if whole and not as_json:
+            say(f"Nothing was written. Next: `tailwart dns restore{f' {which}' if which else ''}`.")
+        return
+    with plane_turn("dns", load().environment.domain, _notify), _opened(zone) as (plane, provider):
+        plans = plane.guard(plane.restorations(provider, which), allow_deletions=allow_deletions)
+        _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
 
 
 def zonefile(zone: str | None, *, live: bool, raw: bool) -> None:
@@ -177,6 +171,16 @@ def diff(old: str | None, new: str | None, zone: str | None, *, as_json: bool) -
                 for line in lines:
                     say(style(f"{sign:7} {name} {line}", fg=colour if sys.stdout.isatty() else None))
     sys.exit(1 if any(removed or added for removed, added in different.values()) else 0)
+
+
+def _guarded(
+    plane: Plane, plans: dict[str, ZonePlan], *, allow_deletions: bool
+) -> tuple[dict[str, ZonePlan], TailwartError | None]:
+    """The plans with the guards' warnings, or as they are with the refusal."""
+    try:
+        return plane.guard(plans, allow_deletions=allow_deletions), None
+    except TailwartError as error:
+        return plans, error
 
 
 def _carry_out(plane: Plane, provider: Provider, plans: list[ZonePlan], *, yes: bool, as_json: bool) -> None:
@@ -223,7 +227,7 @@ def _names(environment: Environment, zone: str | None) -> tuple[str, ...]:
 
 def _served(records: tuple[Record, ...]) -> list[Record]:
     """What can stand in a zone file: not a provider's own inventions such as ALIAS."""
-    return [entry for entry in records if not entry.value.startswith("{")]
+    return [entry for entry in records if entry.is_dns]
 
 
 def _differences(before: tuple[Record, ...], after: tuple[Record, ...]) -> tuple[list[str], list[str]]:

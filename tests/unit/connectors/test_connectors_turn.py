@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -168,7 +169,28 @@ def test_a_run_that_waits_reads_anew(server: Sshd, another_run: Other) -> None:
     turns.check(state.inventory.get_host("mailbox"), changing=True)
 
 
-def test_a_plane_has_one_run_at_a_time_on_this_machine() -> None:
+def test_a_command_waits_for_the_run_that_has_the_plane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailwart.connectors.turn._POLL", 0.01)
+    told: list[str] = []
+    inside = threading.Event()
+
+    def second() -> None:
+        with plane_turn("dns", "example.org", told.append):
+            inside.set()
+
+    thread = threading.Thread(target=second)
+    with plane_turn("dns", "example.org"):
+        thread.start()
+        until(lambda: told, "the second run to say for whom it waits")
+        assert not inside.is_set()
+    thread.join(30)
+    assert inside.is_set()
+    assert len(told) == 1
+    assert "is at work on @plane/dns; waiting up to 600 s" in told[0]
+
+
+def test_a_plane_has_one_run_at_a_time_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAILWART_WAIT", "0")
     with plane_turn("dns", "example.org"):
         with (
             pytest.raises(TailwartError, match="another run is at work on @plane/dns"),

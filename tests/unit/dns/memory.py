@@ -11,6 +11,7 @@ class Memory:
     """`Provider`; every state that the zone goes through is kept, and it can die at any step."""
 
     label = "memory"
+    keeps_strings = True
     nameservers: tuple[str, ...] = ()
 
     def __init__(self, records: Iterable[Record]) -> None:

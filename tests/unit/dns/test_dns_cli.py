@@ -89,6 +89,19 @@ def test_a_kept_plan_is_applied_once_and_refused_when_the_zone_has_moved(
     assert fake_api.count("PUT", "DELETE") == writes
 
 
+def test_a_restore_is_shown_before_it_is_done(command: Command, fake_api: FakeApi) -> None:
+    assert command("apply", "--yes").exit_code == 0
+    writes = fake_api.count("PUT", "DELETE")
+    shown = command("restore", "--dry", "--allow-deletions")
+    assert shown.exit_code == 0, shown.output
+    assert "- MX @" in shown.output
+    assert "Nothing was written. Next: `tailwart dns restore`" in shown.output
+    refused = command("restore", "--dry", "--json")
+    assert refused.exit_code == 1
+    assert "--allow-deletions" in json.loads(refused.stdout)["refused"]
+    assert fake_api.count("PUT", "DELETE") == writes
+
+
 def test_apply_without_a_terminal_wants_a_yes(command: Command, fake_api: FakeApi) -> None:
     result = command("apply")
     assert "--yes" in str(result.exception)

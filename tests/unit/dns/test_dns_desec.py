@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from lab.control import server
-from tailwart.dns.applying import verify
 from tailwart.dns.desired import Intent, desire
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger
+from tailwart.dns.readback import verify
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.errors import TailwartError
 from tailwart.providers import definition

@@ -108,3 +108,11 @@ def test_the_steps_are_climbed_on_a_real_server(rfc2136: Bench, knot: Knot) -> N
 def test_a_record_without_a_policy_gets_one_behind_its_version() -> None:
     assert dmarc.at_step("v=DMARC1; rua=mailto:a@b.example", "none") == "v=DMARC1; p=none; rua=mailto:a@b.example"
     assert not dmarc.is_dmarc(Record("x", "TXT", "v=DMARC10; p=none").value)
+
+
+def test_an_owners_record_is_still_the_owners_at_the_next_run() -> None:
+    own = Record("_dmarc", "TXT", "v=DMARC1; p=none; rua=mailto:me@example.net", 3600)
+    desired = desire(Intent(ZONE, ZONE, edges=(EDGE,), zone_text=PLAIN))
+    first = compare(desired, [own], Ledger())
+    assert own in first.final
+    assert not compare(desired, first.final, first.ours)
