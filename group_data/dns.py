@@ -4,6 +4,10 @@
 #     dns_records = {"_dmarc TXT": "v=DMARC1; p=quarantine; rua=mailto:dmarc@example.org"}
 dns_records: dict[str, str | list[str]] = {}
 
+# `dns_records` that leave a name without SPF or DMARC, or SPF without a sender of ours, are refused unless named here.
+#     dns_allow_replacing = ["_dmarc TXT"]
+dns_allow_replacing: list[str] = []
+
 # Record sets to leave alone altogether, neither written nor removed: "name TYPE", `*` matches anything.
 #     dns_exclude = ["autodiscover *", "_pop3s._tcp SRV"]
 dns_exclude: list[str] = []

@@ -145,3 +145,18 @@ def diff(old: str | None, new: str | None, zone: str | None, as_json: bool) -> N
     from tailwart.cli.commands import dns as commands
 
     commands.diff(old, new, zone, as_json=as_json)
+
+
+@dns.command()
+@_zone
+@click.option("--flatten", is_flag=True, help="Print the settings that replace includes by the networks behind them.")
+@_json
+def spf(zone: str | None, flatten: bool, as_json: bool) -> None:
+    """Count what each domain's SPF costs a receiver: look-ups and void look-ups, nested includes counted.
+
+    The record is the one that `apply` would publish, the owner's terms in the zone included. Changes nothing; what
+    `--flatten` prints is for you to paste. Ends with 1 when receivers would refuse the record.
+    """
+    from tailwart.cli.commands import dns_spf as commands
+
+    commands.show(zone, flatten=flatten, as_json=as_json)

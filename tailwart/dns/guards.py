@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tailwart.dns import marks, spf
+from tailwart.dns import marks, spf, spfcost
 from tailwart.dns.ownership import purpose
+from tailwart.dns.spfcost import Answers, Texts, nobody
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
-from tailwart.providers.record import APEX, Record
+from tailwart.providers.record import APEX, Record, fqdn
 
 MAX_LOST = 0.30
 """Largest share of the managed records that a plan deletes without confirmation."""
@@ -18,19 +19,22 @@ MAX_LOST = 0.30
 _BESIDE_CNAME = {"CNAME", "RRSIG", "NSEC"}
 
 
-def check(plan: ZonePlan, lookup: spf.Lookup, ttl: range, *, allow_deletions: bool = False) -> tuple[str, ...]:
+def check(
+    plan: ZonePlan, lookup: Texts, ttl: range, *, answers: Answers = nobody, allow_deletions: bool = False
+) -> tuple[str, ...]:
     """Refuse an unsafe plan with `TailwartError` (all reasons at once); returns warnings for what cannot be known.
 
-    ``ttl`` are the seconds that the provider accepts.
+    ``ttl`` are the seconds that the provider accepts; ``lookup`` and ``answers`` ask for names outside the zone.
     A zone that has a fault which this plan does not touch is not refused for it: `tailwart dns check` names that.
     """
     warnings: list[str] = []
     refusals = [*_cname(plan), *_occluded(plan)]
     if plan.restoring:
         # A snapshot is brought back as it is: what is wrong with it is said, and was so before.
-        warnings += [f"{error.what}: {error.seen}" for error in (*_single(plan), *_spf(plan, lookup, warnings))]
+        wrong = [*_single(plan), *_spf(plan, lookup, answers, warnings)]
+        warnings += [f"{error.what}: {error.seen}" for error in wrong]
     else:
-        refusals += [*_ttl(plan, ttl), *_single(plan), *_spf(plan, lookup, warnings)]
+        refusals += [*_ttl(plan, ttl), *_single(plan), *_spf(plan, lookup, answers, warnings), *plan.refusals]
     if not allow_deletions:
         refusals += _deletions(plan)
     if len(refusals) == 1:
@@ -128,10 +132,12 @@ def _single(plan: ZonePlan) -> Iterator[TailwartError]:
                 )
 
 
-def _spf(plan: ZonePlan, lookup: spf.Lookup, warnings: list[str]) -> Iterator[TailwartError]:
+def _spf(plan: ZonePlan, lookup: Texts, answers: Answers, warnings: list[str]) -> Iterator[TailwartError]:
+    texts, data = _within(plan, lookup, answers)
     for entry in plan.puts:
         if purpose(entry) != "spf":
             continue
+        standing = [other.value for other in plan.live if other.name == entry.name and purpose(other) == "spf"]
         if invalid := spf.problems(entry.value):
             yield TailwartError(
                 f"SPF of {entry.name}: a term that RFC 7208 does not know",
@@ -139,17 +145,51 @@ def _spf(plan: ZonePlan, lookup: spf.Lookup, warnings: list[str]) -> Iterator[Ta
                 expected="mechanisms such as include:, ip4:, ip6:, a, mx, all",
                 remedy="correct SMARTHOST_SPF, or drop the term with dns_spf_remove in group_data/dns.py.",
             )
-        found = spf.cost(entry.value, lookup)
-        if found.lookups > spf.MAX_LOOKUPS:
-            heaviest = ", ".join(f"{name} costs {count}" for name, count in sorted(found.includes, key=lambda i: -i[1]))
+        for fault in spf.faults(entry.value, standing):
             yield TailwartError(
-                f"SPF of {entry.name} needs {found.lookups} look-ups",
-                seen=f"{entry.value} ({heaviest})" if heaviest else entry.value,
-                expected=f"{spf.MAX_LOOKUPS} at most, nested ones counted (RFC 7208 §4.6.4)",
-                remedy="replace an include by the ip4: and ip6: ranges it stands for, or drop it: dns_spf_remove.",
+                f"SPF of {entry.name}: the records cannot be one",
+                seen=fault,
+                expected="terms that mean the same in one record",
+                lesson=14,
+                remedy="take one of the terms out: dns_spf_remove in group_data/dns.py.",
             )
+        found = spfcost.cost(entry.value, texts, data, fqdn(entry.name, plan.zone))
+        heaviest = ", ".join(f"{name} costs {count}" for name, count in sorted(found.includes, key=lambda i: -i[1]))
+        seen = f"{entry.value} ({heaviest})" if heaviest else entry.value
+        for count, most, what in (
+            (found.lookups, spfcost.MAX_LOOKUPS, "look-ups"),
+            (found.voids, spfcost.MAX_VOIDS, "void look-ups (names without an answer)"),
+        ):
+            if count > most:
+                yield TailwartError(
+                    f"SPF of {entry.name} needs {count} {what}",
+                    seen=seen,
+                    expected=f"{most} at most, nested ones counted (RFC 7208 §4.6.4)",
+                    remedy="see `tailwart dns spf`: replace an include by the ip4: and ip6: ranges it stands for "
+                    "(`--flatten`), or drop it: dns_spf_remove.",
+                )
+        warnings += [f"SPF of {entry.name}: {remark}" for remark in spf.remarks(entry.value, standing)]
+        warnings += [f"SPF of {entry.name}: {broken}, a permanent error to receivers" for broken in found.broken]
         if found.unknown:
             warnings.append(f"SPF of {entry.name}: look-ups inside {', '.join(found.unknown)} could not be counted")
+
+
+def _within(plan: ZonePlan, lookup: Texts, answers: Answers) -> tuple[Texts, Answers]:
+    """Answers with those of the zone itself as it will be, which no resolver knows yet."""
+    final: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for entry in plan.final:
+        final[fqdn(entry.name, plan.zone), entry.type].append(entry.value)
+
+    def ours(name: str) -> bool:
+        return (name == plan.zone or name.endswith(f".{plan.zone}")) and (name, "CNAME") not in final
+
+    def texts(name: str) -> list[str] | None:
+        return final.get((name, "TXT"), []) if ours(name) else lookup(name)
+
+    def data(name: str, rtype: str) -> list[str] | None:
+        return final.get((name, rtype), []) if ours(name) else answers(name, rtype)
+
+    return texts, data
 
 
 def _deletions(plan: ZonePlan) -> Iterator[TailwartError]:

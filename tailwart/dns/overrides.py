@@ -35,6 +35,7 @@ class Overrides:
     ACME account (``caa_issuer`` where the CA's name does not follow from its directory, ``caa_account_uris`` further
     accounts, such as the web server's), ``allow_deletions`` allows a plan that deletes much. ``dmarc`` is the step of
     each domain's DMARC policy, `*` for all others; ``owner`` the installation's name in its mark, DOMAIN without one.
+    ``allow_replacing`` are the record sets whose SPF or DMARC ``records`` may replace by something else.
     """
 
     records: Mapping[str, tuple[str, ...]]
@@ -48,6 +49,7 @@ class Overrides:
     allow_deletions: bool = False
     dmarc: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
+    allow_replacing: tuple[str, ...] = ()
 
     def dmarc_step(self, zone: str) -> str | None:
         """The DMARC policy that is asked for; None: what stands is kept, and a new domain starts at `none`."""
@@ -55,11 +57,11 @@ class Overrides:
 
     def excludes(self, zone: str, name: str, rtype: str, main: str) -> bool:
         """Whether a record set of ``zone`` is none of our business."""
-        for pattern in self.exclude:
-            owner, kind = split(pattern, "dns_exclude")
-            if fnmatchcase(name, place(owner, zone, main)) and fnmatchcase(rtype, kind):
-                return True
-        return False
+        return _matches(self.exclude, "dns_exclude", (name, rtype), zone, main)
+
+    def allows_replacing(self, zone: str, name: str, rtype: str, main: str) -> bool:
+        """Whether `dns_records` may leave a name without its SPF or DMARC."""
+        return _matches(self.allow_replacing, "dns_allow_replacing", (name, rtype), zone, main)
 
     def replacements(self, zone: str, main: str) -> dict[tuple[str, str], tuple[str, ...]]:
         """The record sets of ``zone`` that the owner wrote himself."""
@@ -70,6 +72,14 @@ class Overrides:
             if not name.endswith("."):
                 chosen[(name, kind)] = values
         return chosen
+
+
+def _matches(patterns: Iterable[str], variable: str, rrset: tuple[str, str], zone: str, main: str) -> bool:
+    for pattern in patterns:
+        owner, kind = split(pattern, variable)
+        if fnmatchcase(rrset[0], place(owner, zone, main)) and fnmatchcase(rrset[1], kind):
+            return True
+    return False
 
 
 def none() -> Overrides:
@@ -98,6 +108,8 @@ def from_data(data: Mapping[str, Any]) -> Overrides:
         chosen[name] = _typed(variable, name, value)
     for pattern in chosen.get("exclude", ()):
         split(pattern, "dns_exclude")
+    for pattern in chosen.get("allow_replacing", ()):
+        split(pattern, "dns_allow_replacing")
     for key in chosen["records"]:
         split(key, "dns_records")
     return Overrides(**chosen)

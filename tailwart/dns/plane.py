@@ -13,10 +13,11 @@ from tailwart.dns.archive import Archive
 from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
 from tailwart.dns.overrides import Overrides
 from tailwart.dns.reachability import Ipv6, Vantage, judge, local_vantage, remote_vantage
+from tailwart.dns.resolver import public_answers, public_txt
 from tailwart.dns.restoring import restore
 from tailwart.dns.server import over_ssh
 from tailwart.dns.source import ServerFacts, ZoneFileSource, absent
-from tailwart.dns.spf import Lookup
+from tailwart.dns.spfcost import Answers, Texts
 from tailwart.dns.zoneplan import ZonePlan, compare
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
@@ -25,21 +26,6 @@ from tailwart.plan.model import Plan
 from tailwart.providers.definition import Notify, Provider
 from tailwart.providers.record import APEX, Record
 from tailwart.runner import Runner
-
-
-def public_txt(name: str) -> list[str] | None:
-    """TXT texts of a name by this machine's resolver; the targets of `include:` are other people's names."""
-    # Loads asyncio and much of the library; an installation without foreign SPF terms asks for no name.
-    import dns.exception  # noqa: PLC0415
-    import dns.resolver  # noqa: PLC0415
-
-    try:
-        answer = dns.resolver.resolve(name, "TXT", lifetime=5, search=False)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return []
-    except (dns.exception.DNSException, OSError):
-        return None
-    return [b"".join(rdata.strings).decode("utf-8", "replace") for rdata in answer]
 
 
 def no_vantages() -> Sequence[Vantage]:
@@ -56,7 +42,8 @@ class Plane:
     source: ZoneFileSource
     archive: Archive
     vantages: Callable[[], Sequence[Vantage]] = no_vantages
-    lookup: Lookup = public_txt
+    lookup: Texts = public_txt
+    answers: Answers = public_answers
     wait: float = WAIT_SECONDS
     only: str | None = None
 
@@ -74,6 +61,10 @@ class Plane:
     def txt(self, name: str) -> list[str] | None:
         """TXT texts of other people's names; nobody is asked from a lab (OFFLINE)."""
         return None if self.environment.offline else self.lookup(name)
+
+    def data(self, name: str, rtype: str) -> list[str] | None:
+        """The data of other people's names; nobody is asked from a lab (OFFLINE)."""
+        return None if self.environment.offline else self.answers(name, rtype)
 
     def open_provider(self, notify: Notify) -> Provider:
         """The provider that the environment names."""
@@ -138,7 +129,9 @@ class Plane:
         """The plans with the warnings of the guards; raises `TailwartError` for one that is refused."""
         allowed = allow_deletions or self.overrides.allow_deletions
         return {
-            zone: with_warnings(plan, guards.check(plan, self.txt, self.ttl_range, allow_deletions=allowed))
+            zone: with_warnings(
+                plan, guards.check(plan, self.txt, self.ttl_range, answers=self.data, allow_deletions=allowed)
+            )
             for zone, plan in plans.items()
         }
 

@@ -1,34 +1,18 @@
-"""SPF (RFC 7208): parse, merge without doubling, count what a receiver has to look up."""
+"""SPF (RFC 7208): parse, and merge without doubling or losing a term."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 VERSION = "v=spf1"
-MAX_LOOKUPS = 10
-"""Terms that cost the receiver a query, nested ones included; more is a permanent error (RFC 7208 §4.6.4)."""
 
 _TERM = re.compile(
     r"""(?P<qualifier>[+?~-]?)(?P<name>[a-z][a-z0-9._-]*)(?P<rest>(?:[:/=]\S*)?)\Z""", re.IGNORECASE | re.VERBOSE
 )
 _MECHANISMS = {"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"}
-_COSTLY = {"include", "a", "mx", "ptr", "exists", "redirect"}
 # From the most to the least permissive answer to "what about everybody else".
 _SOFTNESS = ["+all", "?all", "~all", "-all"]
-
-Lookup = Callable[[str], list[str] | None]
-"""The TXT texts of a name; an empty list when it has none, None when nobody could be asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """How many terms a receiver must look up, what could not be counted, and the weight of each include."""
-
-    lookups: int
-    unknown: tuple[str, ...] = ()
-    includes: tuple[tuple[str, int], ...] = ()
 
 
 def is_spf(text: str) -> bool:
@@ -48,68 +32,65 @@ def problems(text: str) -> list[str]:
 
 
 def merge(texts: Iterable[str], additions: Iterable[str] = (), removals: Iterable[str] = ()) -> str:
-    """One record for several: every term once, in order of appearance, the softest `all` last.
+    """One record for several, the first of them ours: every term once, in order of appearance, the softest `all` last.
 
-    The softest, because a mail source that only the other record's owner knew of must not start to bounce.
-    ``removals`` are dropped wherever they stood. A `redirect` survives only without any `all`, which would void it
-    (RFC 7208 §6.1).
+    The softest, because a mail source that only the other record's owner knew of must not start to bounce. Where an
+    owner's record goes on with a `redirect` in the place of an `all`, ours gives up its own `all`, which would void it
+    (RFC 7208 §6.1). ``removals`` are dropped wherever they stood; nothing else is. `faults` says what cannot be one.
     """
     dropped = {_same(term) for term in removals}
     kept: dict[str, str] = {}
     finals: list[str] = []
     modifiers: dict[str, str] = {}
-    for term in [*(term for text in texts for term in terms(text)), *additions]:
-        same = _same(term)
-        if same in dropped:
-            continue
-        if _name(term) == "all":
-            finals.append(same if same in _SOFTNESS else "-all")
-        elif "=" in term and _name(term) not in _MECHANISMS:
-            modifiers.setdefault(_name(term), term)
-        else:
-            kept.setdefault(same, term)
-    if finals:
-        modifiers.pop("redirect", None)
+    goes_on = False
+    for number, text in enumerate([*texts, " ".join([VERSION, *additions])]):
+        ends = [_final(term) for term in terms(text) if name_of(term) == "all" and _same(term) not in dropped]
+        onward = [term for term in terms(text) if name_of(term) == "redirect" and _same(term) not in dropped]
+        goes_on = goes_on or (number > 0 and bool(onward) and not ends)
+        if number == 0:
+            own, ends = ends, []
+        finals += ends
+        for term in terms(text):
+            if _same(term) in dropped or name_of(term) == "all":
+                continue
+            modifier = "=" in term and name_of(term) not in _MECHANISMS
+            (modifiers if modifier else kept).setdefault(_same(term), term)
+    finals += [] if goes_on else own
     last = [min(finals, key=_SOFTNESS.index)] if finals else []
     return " ".join([VERSION, *kept.values(), *last, *modifiers.values()])
+
+
+def faults(text: str, standing: Iterable[str] = ()) -> list[str]:
+    """Why a merged record would not mean what the ``standing`` ones of its owner did; empty when it does."""
+    found = []
+    for modifier in ("redirect", "exp"):
+        named = [term for term in terms(text) if name_of(term) == modifier]
+        if len(named) > 1:
+            found.append(f"{' and '.join(named)}: only one {modifier}= may stand in a record (RFC 7208 §6)")
+    goes_on = [old for old in standing if _has(old, "redirect") and not _has(old, "all")]
+    if goes_on and _has(text, "redirect") and _has(text, "all"):
+        redirect = next(term for term in terms(goes_on[0]) if name_of(term) == "redirect")
+        found.append(f"one record goes on with {redirect}, another one ends with an `all`, which would void it (§6.1)")
+    return found
+
+
+def remarks(text: str, standing: Iterable[str] = ()) -> list[str]:
+    """What the owner should know of a record that is kept as he wrote it."""
+    found = []
+    if any(_same(term) == "+all" for term in terms(text)):
+        found.append('+all lets everybody send in your name; it is kept: dns_spf_remove = ["+all"] takes it out')
+    for old in standing:
+        names = [name_of(term) for term in terms(old)]
+        behind = terms(old)[names.index("all") + 1 :] if "all" in names else []
+        late = [term for term in behind if name_of(term) in _MECHANISMS and _same(term) in same_terms(text)]
+        if late:
+            found.append(f"{', '.join(late)} stood behind `all`, where receivers do not look; now it counts")
+    return found
 
 
 def same_terms(text: str) -> set[str]:
     """The terms of a record in a form that compares: no `+`, lower case outside of macros."""
     return {_same(term) for term in terms(text)}
-
-
-def cost(text: str, lookup: Lookup, _seen: frozenset[str] = frozenset()) -> Cost:
-    """Count the look-ups of a record, following `include` and `redirect` through ``lookup``."""
-    total = 0
-    unknown: list[str] = []
-    includes: list[tuple[str, int]] = []
-    for term in terms(text):
-        name = _name(term)
-        if name not in _COSTLY:
-            continue
-        total += 1
-        if name not in {"include", "redirect"}:
-            continue
-        target = re.split(r"[:=]", term, maxsplit=1)[-1].rstrip(".").lower()
-        nested = _nested(target, lookup, _seen)
-        total += nested.lookups
-        unknown += nested.unknown
-        includes.append((target, 1 + nested.lookups))
-    return Cost(total, tuple(unknown), tuple(includes))
-
-
-def _nested(target: str, lookup: Lookup, seen: frozenset[str]) -> Cost:
-    if target in seen:
-        # A loop is a permanent error of its own; counting it as the limit makes it visible as one.
-        return Cost(MAX_LOOKUPS + 1)
-    if "%{" in target:
-        return Cost(0, (target,))
-    texts = lookup(target)
-    records = None if texts is None else [text for text in texts if is_spf(text)]
-    if not records:
-        return Cost(0, (target,))
-    return cost(records[0], lookup, seen | {target})
 
 
 def _is_valid(term: str) -> bool:
@@ -126,8 +107,18 @@ def _is_valid(term: str) -> bool:
     return name != "all" or not rest
 
 
-def _name(term: str) -> str:
+def name_of(term: str) -> str:
+    """The name of a mechanism or modifier, lower case."""
     return re.split(r"[:/=]", term.lstrip("+-?~"), maxsplit=1)[0].lower()
+
+
+def _has(text: str, name: str) -> bool:
+    return any(name_of(term) == name for term in terms(text))
+
+
+def _final(term: str) -> str:
+    same = _same(term)
+    return same if same in _SOFTNESS else "-all"
 
 
 def _same(term: str) -> str:

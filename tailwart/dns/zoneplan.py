@@ -6,18 +6,22 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tailwart.dns import dmarc, marks, spf
+from tailwart.dns import dmarc, marks
 from tailwart.dns.desired import Desired
-from tailwart.dns.ownership import Ledger, Ownership, Slot, is_spf, purpose, recovered, slot, stale_spf_terms
+from tailwart.dns.merging import at_step, is_owners_dmarc, merged, own_terms
+from tailwart.dns.ownership import Ledger, Ownership, Slot, is_spf, purpose, recovered, slot
+from tailwart.dns.replacing import refusals
+from tailwart.errors import TailwartError
 from tailwart.plan.model import Action, Change, FieldChange, Plan
-from tailwart.providers.record import Key, Record, by_key, record
+from tailwart.providers.record import Key, Record, by_key
 
 
 @dataclass(frozen=True, slots=True)
 class ZonePlan:
     """What one zone needs. ``puts`` and ``deletes`` are whole records; ``managed`` counts the live records under
     management, ``ours`` is what the ledger will hold afterwards, ``lost`` the deletions that nothing replaces and no
-    rule explains. ``restoring``: the zone is to be what a snapshot says, right or wrong.
+    rule explains, ``refusals`` why the owner's own settings may not be carried out. ``restoring``: the zone is to be
+    what a snapshot says, right or wrong.
     """
 
     zone: str
@@ -31,6 +35,7 @@ class ZonePlan:
     plan: Plan
     complete: bool = True
     restoring: bool = False
+    refusals: tuple[TailwartError, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.puts or self.deletes)
@@ -57,21 +62,21 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     ledger = recovered(ledger, live, desired.intent.owner)
     ownership = Ownership(desired, ledger)
     managed = [entry for entry in live if ownership.manages(entry)]
-    merged = by_key(
-        _at_step(_merged(entry, live, ownership, ledger, zone), live, ledger, desired) for entry in desired.records
+    taken_up = by_key(
+        at_step(merged(entry, live, ownership, ledger, desired), live, ledger, desired) for entry in desired.records
     )
-    mine = {entry.key for entry in managed} | set(merged)
+    mine = {entry.key for entry in managed} | set(taken_up)
     foreign = tuple(entry for entry in live if entry.key not in mine)
     here = by_key(live)
     # Where the strings of a text are cut is its owner's business, as long as the text is right.
     records = by_key(
         replace(beside(entry, foreign), cuts=here[entry.key].cuts if entry.key in here else ())
-        for entry in merged.values()
+        for entry in taken_up.values()
     )
-    terms = {entry.name: tuple(sorted(spf.same_terms(entry.value))) for entry in desired.records if is_spf(entry)}
+    terms = {entry.name: own_terms(entry, live, ledger) for entry in desired.records if is_spf(entry)}
     sides = Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
     lingering = {entry.key for entry in live if ownership.lingers(entry)}
-    theirs = {entry.key for entry in records.values() if _is_owners_dmarc(entry, desired)}
+    theirs = {entry.key for entry in records.values() if is_owners_dmarc(entry, desired)}
     ours = Ledger((frozenset(records) | lingering) - theirs - ledger.others, terms, ledger.others)
     plan = assemble(
         sides, records | by_key(beside(entry, foreign) for entry in _mark(desired, ours, sides)), ours, ownership
@@ -84,7 +89,13 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
         *_notes(plan.puts, plan.deletes),
         *(_lingering(entry) for entry in live if ownership.lingers(entry)),
     )
-    return replace(plan, plan=replace(plan.plan, warnings=warnings), complete=desired.complete, lost=lost)
+    return replace(
+        plan,
+        plan=replace(plan.plan, warnings=warnings),
+        complete=desired.complete,
+        lost=lost,
+        refusals=refusals(desired, live),
+    )
 
 
 def _mark(desired: Desired, ours: Ledger, sides: Sides) -> Iterable[Record]:
@@ -137,40 +148,6 @@ def assemble(sides: Sides, desired: dict[Key, Record], ours: Ledger, ownership: 
 def _differs(present: Record | None, desired: Record) -> bool:
     # A locked record of the same value serves its purpose; the provider would not let us write it.
     return present is None or (not present.locked and (present.ttl, present.cuts) != (desired.ttl, desired.cuts))
-
-
-def _merged(entry: Record, live: tuple[Record, ...], ownership: Ownership, ledger: Ledger, zone: str) -> Record:
-    """An SPF record with the terms that the zone's owner has beside ours (lesson 14: merged, never doubled)."""
-    if not is_spf(entry):
-        return entry
-    here = [other for other in live if other.name == entry.name and is_spf(other)]
-    owners = [other.value for other in here if ownership.may_touch(other)]
-    merged = spf.merge([entry.value, *owners], removals=stale_spf_terms(ledger, entry.name, entry.value))
-    # Terms in another order say the same: what stands there already is not written again.
-    for text in owners:
-        if spf.same_terms(text) == spf.same_terms(merged):
-            merged = text
-            break
-    return record(zone, entry.name, "TXT", merged, entry.ttl)
-
-
-def _at_step(entry: Record, live: tuple[Record, ...], ledger: Ledger, desired: Desired) -> Record:
-    """A DMARC record at the step that is asked for, else where the domain stands; an owner's own one stays."""
-    intent = desired.intent
-    if purpose(entry) != "dmarc" or entry.name != dmarc.NAME or entry.rrset in desired.chosen:
-        return entry
-    standing = [other.value for other in live if other.name == entry.name and purpose(other) == "dmarc"]
-    own = [value for name, rtype, value in ledger.records if (name, rtype) == entry.rrset and dmarc.is_dmarc(value)]
-    text = dmarc.merged(entry.value, standing, own=own, asked=intent.overrides.dmarc_step(intent.zone))
-    return record(intent.zone, entry.name, "TXT", text, entry.ttl)
-
-
-def _is_owners_dmarc(entry: Record, desired: Desired) -> bool:
-    """Whether a DMARC record is the owner's own text, kept as it is: the next run must not take it for ours."""
-    if purpose(entry) != "dmarc" or entry.name != dmarc.NAME or entry.rrset in desired.chosen:
-        return False
-    recommended = [other.value for other in desired.records if other.rrset == entry.rrset and purpose(other) == "dmarc"]
-    return entry.value not in {dmarc.at_step(text, dmarc.step(entry.value)) for text in recommended}
 
 
 def beside(entry: Record, foreign: tuple[Record, ...]) -> Record:

@@ -140,6 +140,11 @@ def absolute(name: str, zone: str) -> dns.name.Name:
     return origin if name == APEX else dns.name.from_text(name, origin)
 
 
+def fqdn(name: str, zone: str) -> str:
+    """The whole name of a relative one, without a final dot."""
+    return zone if name == APEX else name.rstrip(".") if name.endswith(".") else f"{name}.{zone}"
+
+
 def relative(name: str, zone: str) -> str:
     """The name relative to the zone, lower case, ``@`` for the apex; a name without a final dot is relative already.
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from tailwart.dns import spf
+from tailwart.dns import spfcost
 from tailwart.dns.authority import Answer, Server, ask_all
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
 from tailwart.dns.desired import Desired, is_dkim
@@ -20,7 +20,7 @@ AREA = "records"
 
 
 def check(
-    desired: Desired, servers: Iterable[Server], ledger: Ledger, lookup: spf.Lookup
+    desired: Desired, servers: Iterable[Server], ledger: Ledger, lookup: spfcost.Texts
 ) -> tuple[list[Finding], dict[tuple[str, str], list[Record]]]:
     """Findings for one zone, and the records served by the first server that answers."""
     zone = desired.intent.zone
@@ -121,22 +121,22 @@ def _excess(entry: Record, plan: ZonePlan, subject: str) -> Finding:
     )
 
 
-def _senders(zone: str, served: dict[tuple[str, str], list[Record]], lookup: spf.Lookup) -> Iterator[Finding]:
+def _senders(zone: str, served: dict[tuple[str, str], list[Record]], lookup: spfcost.Texts) -> Iterator[Finding]:
     """SPF and DMARC as a receiver sees them, whoever wrote them."""
     records = [entry for entry in served.get((APEX, "TXT"), ()) if is_spf(entry)]
     if len(records) == 1:
-        found = spf.cost(records[0].value, lookup)
-        if found.lookups > spf.MAX_LOOKUPS:
+        found = spfcost.cost(records[0].value, lookup)
+        if found.lookups > spfcost.MAX_LOOKUPS:
             yield wrong(
                 "spf",
                 zone,
-                f"{found.lookups} look-ups, {spf.MAX_LOOKUPS} are allowed",
+                f"{found.lookups} look-ups, {spfcost.MAX_LOOKUPS} are allowed",
                 remedy="replace includes by ip4: and ip6: ranges",
             )
         elif found.unknown:
             yield unknown("spf", zone, f"{found.lookups} look-ups and those inside {', '.join(found.unknown)}")
         else:
-            yield ok("spf", zone, f"{found.lookups} of {spf.MAX_LOOKUPS} look-ups")
+            yield ok("spf", zone, f"{found.lookups} of {spfcost.MAX_LOOKUPS} look-ups")
     policies = [entry for entry in served.get(("_dmarc", "TXT"), ()) if purpose(entry) == "dmarc"]
     if len(policies) > 1:
         yield wrong(
