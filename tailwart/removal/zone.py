@@ -8,7 +8,8 @@ from dataclasses import replace
 from tailwart.dns import marks, spf
 from tailwart.dns.desired import Desired
 from tailwart.dns.ownership import Ledger, is_spf, recovered
-from tailwart.dns.zoneplan import ZonePlan, restore
+from tailwart.dns.restoring import restore
+from tailwart.dns.zoneplan import ZonePlan
 from tailwart.providers.record import Record
 
 
@@ -19,7 +20,8 @@ def removal(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
     known = recovered(ledger, live, owner)
     kept = [entry for entry in live if not _ours(entry, known, owner)]
     # Complete: what only the mail server knows of is to go as well, and the ledger knows it.
-    return restore(replace(desired, complete=True), live, ledger, kept)
+    # What stays is written as it stands, so no limit of the provider's matters.
+    return restore(replace(desired, complete=True), live, ledger, kept, ttl=range(2**31), keeps_strings=True)
 
 
 def _ours(entry: Record, ledger: Ledger, owner: str) -> bool:
