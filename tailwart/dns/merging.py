@@ -24,12 +24,16 @@ def merged(entry: Record, live: tuple[Record, ...], ownership: Ownership, ledger
     return record(desired.intent.zone, entry.name, "TXT", result, entry.ttl)
 
 
-def own_terms(entry: Record, live: tuple[Record, ...], ledger: Ledger) -> tuple[str, ...]:
-    """The SPF terms that go when they are not desired any more; one that the owner had before us is his as well."""
+def own_terms(entry: Record, result: str, live: tuple[Record, ...], ledger: Ledger) -> tuple[str, ...]:
+    """The SPF terms of ``result`` that go when they are not desired any more; what the owner had before us is his."""
     texts = [other.value for other in live if other.name == entry.name and is_spf(other)]
     before = {term for text in texts for term in spf.same_terms(text)}
     known = set(ledger.spf.get(entry.name, ()))
-    return tuple(sorted(term for term in spf.same_terms(entry.value) if term in known or term not in before))
+    return tuple(
+        sorted(
+            term for term in spf.same_terms(entry.value) & spf.same_terms(result) if term in known or term not in before
+        )
+    )
 
 
 def at_step(entry: Record, live: tuple[Record, ...], ledger: Ledger, desired: Desired) -> Record:

@@ -27,7 +27,7 @@ def restore(
     ``ttl`` are the seconds that the provider takes of a record that is written, ``keeps_strings`` says whether it keeps
     where the strings of a TXT record are cut.
     """
-    live = tuple(sorted(live))
+    live, snapshot = tuple(sorted(live)), tuple(snapshot)
     ledger = recovered(ledger, live, desired.intent.owner)
     ownership = Ownership(desired, ledger)
     published = frozenset(filter(ownership.published, live))
@@ -38,9 +38,11 @@ def restore(
     mine = {entry.key for entry in (*managed, *wanted)}
     foreign = tuple(entry for entry in live if entry.key not in mine)
     here = by_key(live)
+    before = {entry.key for entry in snapshot}
+    later = tuple(entry for entry in foreign if entry.key not in before)
     saved, changed = {}, []
     for entry in wanted:
-        shared = beside(entry, foreign)
+        shared = beside(entry, later)
         if entry.key not in here and shared.ttl not in ttl:
             shared = shared.with_ttl(min(max(shared.ttl, ttl.start), ttl.stop - 1))
         elif entry.key in here and shared.ttl not in ttl:

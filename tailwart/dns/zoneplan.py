@@ -73,7 +73,8 @@ def compare(desired: Desired, live: Iterable[Record], ledger: Ledger) -> ZonePla
         replace(beside(entry, foreign), cuts=here[entry.key].cuts if entry.key in here else ())
         for entry in taken_up.values()
     )
-    terms = {entry.name: own_terms(entry, live, ledger) for entry in desired.records if is_spf(entry)}
+    results = {entry.name: entry.value for entry in taken_up.values() if is_spf(entry)}
+    terms = {e.name: own_terms(e, results[e.name], live, ledger) for e in desired.records if is_spf(e)}
     sides = Sides(zone, live, tuple(managed), foreign, frozenset(filter(ownership.published, live)))
     lingering = {entry.key for entry in live if ownership.lingers(entry)}
     theirs = {entry.key for entry in records.values() if is_owners_dmarc(entry, desired)}
