@@ -76,17 +76,40 @@ def lint(zone: str | None, text: Path | None, as_json: bool) -> None:
 
 @dns.command()
 @_zone
-@click.option("--resolver", "resolvers", multiple=True, metavar="ADDRESS[:PORT]", help="Resolver to ask.")
+@click.option("--resolver", "resolvers", multiple=True, metavar="ADDRESS[:PORT]", help="Resolver to ask; repeatable.")
+@click.option("--parent", "parents", multiple=True, metavar="ADDRESS[:PORT]", help="Name server of the zone above.")
+@click.option("--blocklists", is_flag=True, help="Ask DNS blocklists about your addresses; their terms bind you.")
+@click.option("--blocklist", "lists", multiple=True, metavar="ZONE", help="Ask only this blocklist; repeatable.")
+@click.option(
+    "--wait",
+    type=click.IntRange(1, 3600),
+    is_flag=False,
+    flag_value=300,
+    metavar="[SECONDS]",
+    help="First wait until the change is seen everywhere, so long at most (300).",
+)
 @_json
-def check(zone: str | None, resolvers: tuple[str, ...], as_json: bool) -> None:
-    """Verify what the world sees: records, reverse names, MTA-STS, DKIM, DANE, certificates.
+def check(
+    zone: str | None,
+    *,
+    resolvers: tuple[str, ...],
+    parents: tuple[str, ...],
+    blocklists: bool,
+    lists: tuple[str, ...],
+    wait: int | None,
+    as_json: bool,
+) -> None:
+    """Verify what the world sees: delegation, records, DNSSEC, CAA, reverse names, MTA-STS, DKIM, DANE, certificates.
 
-    Asks the authoritative servers themselves, and the given (else well-known public) resolvers if they can be reached.
-    Ends with 1 when something required is wrong; what is only recommended does not fail it.
+    Asks the authoritative servers themselves, the zone above, and the given (else well-known public) resolvers.
+    Ends with 0 when all is fine, with 1 when something required is wrong, with 2 when nothing is known to be wrong
+    but something required could not be looked at. What is only recommended fails nothing.
     """
-    from tailwart.cli.commands import dns as commands
+    from tailwart.cli.commands import dns_check
 
-    commands.check(zone, resolvers, as_json=as_json)
+    dns_check.check(
+        zone, resolvers, parents, dns_check.chosen_blocklists(lists, every=blocklists), wait=wait, as_json=as_json
+    )
 
 
 @dns.command()

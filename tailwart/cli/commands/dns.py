@@ -18,7 +18,6 @@ from tailwart.dns import lint as lints
 from tailwart.dns import overrides, savedplan
 from tailwart.dns import zonefile as zonetext
 from tailwart.dns.archive import Archive
-from tailwart.dns.check import run as checks
 from tailwart.dns.check.findings import render as render_findings
 from tailwart.dns.check.findings import to_json as findings_to_json
 from tailwart.dns.plane import Plane, combined, no_vantages, plane_of
@@ -43,7 +42,7 @@ def plan(
             savedplan.save(out, plans.values(), provider.label)
     whole = combined(plans.values())
     if as_json:
-        _print_json({**to_json(whole), "refused": str(refusal) if refusal else None})
+        print_json({**to_json(whole), "refused": str(refusal) if refusal else None})
     elif markdown:
         say(to_markdown(whole))
         if refusal:
@@ -60,7 +59,7 @@ def plan(
 
 def apply(saved: Path | None, zone: str | None, *, allow_deletions: bool, yes: bool, as_json: bool) -> None:
     """Print the plan, ask unless ``yes``, and carry it out. `TailwartError` as `Plane.guard` and `.apply`."""
-    with plane_turn("dns", load().environment.domain, _notify), _opened(zone) as (plane, provider):
+    with plane_turn("dns", load().environment.domain, notify), _opened(zone) as (plane, provider):
         plans = savedplan.load(saved, provider, plane.zones) if saved else plane.plans(provider)
         plans = plane.guard(plans, allow_deletions=allow_deletions)
         _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
@@ -75,21 +74,7 @@ def lint(zone: str | None, text: Path | None, *, as_json: bool) -> None:
     facts = ServerFacts(dict.fromkeys(plane.zones, zone_text) if zone_text else {})
     found = lints.check(environment, chosen, replace(plane, source=lambda: facts).desired(), plane.ttl_range)
     if as_json:
-        _print_json(findings_to_json(found))
-    else:
-        say(render_findings(found, colour=sys.stdout.isatty()))
-    if any(finding.fails for finding in found):
-        sys.exit(1)
-
-
-def check(zone: str | None, resolvers: tuple[str, ...], *, as_json: bool) -> None:
-    """Print one finding per check; exits with 1 when something required is wrong."""
-    environment = load().environment
-    with _plane(environment, zone) as plane:
-        provider = plane.open_provider(_notify) if environment.dns_provider != "none" else None
-        found = checks.check(plane, provider, resolvers)
-    if as_json:
-        _print_json(findings_to_json(found))
+        print_json(findings_to_json(found))
     else:
         say(render_findings(found, colour=sys.stdout.isatty()))
     if any(finding.fails for finding in found):
@@ -101,11 +86,11 @@ def snapshot(zone: str | None, *, only_list: bool, as_json: bool) -> None:
     if only_list:
         archive = Archive()
         names = {name: [str(path) for path in archive.snapshots(name)] for name in _names(load().environment, zone)}
-        _print_json(names) if as_json else say("\n".join(path for paths in names.values() for path in paths))
+        print_json(names) if as_json else say("\n".join(path for paths in names.values() for path in paths))
         return
     with _opened(zone) as (plane, provider):
         taken = {name: str(plane.archive.save(name, provider.read(name))) for name in plane.zones}
-    _print_json(taken) if as_json else say("\n".join(taken.values()))
+    print_json(taken) if as_json else say("\n".join(taken.values()))
 
 
 def restore(which: str | None, zone: str | None, *, dry: bool, allow_deletions: bool, yes: bool, as_json: bool) -> None:
@@ -118,7 +103,7 @@ def restore(which: str | None, zone: str | None, *, dry: bool, allow_deletions: 
             plans, refusal = _guarded(plane, plane.restorations(provider, which), allow_deletions=allow_deletions)
         whole = combined(plans.values())
         if as_json:
-            _print_json({**to_json(whole), "refused": str(refusal) if refusal else None})
+            print_json({**to_json(whole), "refused": str(refusal) if refusal else None})
         else:
             say(render(whole, colour=sys.stdout.isatty()))
         if refusal:
@@ -126,7 +111,7 @@ def restore(which: str | None, zone: str | None, *, dry: bool, allow_deletions: 
         if whole and not as_json:
             say(f"Nothing was written. Next: `tailwart dns restore{f' {which}' if which else ''}`.")
         return
-    with plane_turn("dns", load().environment.domain, _notify), _opened(zone) as (plane, provider):
+    with plane_turn("dns", load().environment.domain, notify), _opened(zone) as (plane, provider):
         plans = plane.guard(plane.restorations(provider, which), allow_deletions=allow_deletions)
         _carry_out(plane, provider, list(plans.values()), yes=yes, as_json=as_json)
 
@@ -134,7 +119,7 @@ def restore(which: str | None, zone: str | None, *, dry: bool, allow_deletions: 
 def zonefile(zone: str | None, *, live: bool, raw: bool) -> None:
     """Print BIND zone text: the desired records, the provider's (``live``) or the mail server's own (``raw``)."""
     environment = load().environment
-    with _plane(environment, zone) as plane:
+    with opened_plane(environment, zone) as plane:
         if raw:
             facts = plane.source()
             for name in plane.zones:
@@ -142,7 +127,7 @@ def zonefile(zone: str | None, *, live: bool, raw: bool) -> None:
             _notes(facts.missing)
             return
         if live:
-            provider = plane.open_provider(_notify)
+            provider = plane.open_provider(notify)
             for name in plane.zones:
                 say(zonetext.render(_served(provider.read(name)), name), nl=False)
             return
@@ -164,7 +149,7 @@ def diff(old: str | None, new: str | None, zone: str | None, *, as_json: bool) -
             after = {name: provider.read(name) for name in plane.zones}
     different = {name: _differences(before[name], after[name]) for name in names}
     if as_json:
-        _print_json({name: {"removed": removed, "added": added} for name, (removed, added) in different.items()})
+        print_json({name: {"removed": removed, "added": added} for name, (removed, added) in different.items()})
     else:
         for name, (removed, added) in different.items():
             for sign, lines, colour in (("REMOVED", removed, "red"), ("ADDED", added, "green")):
@@ -191,11 +176,11 @@ def _carry_out(plane: Plane, provider: Provider, plans: list[ZonePlan], *, yes: 
         if as_json or not sys.stdin.isatty():
             raise TailwartError("nothing was written", seen="no terminal to ask at", remedy="add --yes")
         click.confirm("Write this?", abort=True)
-    done = plane.apply(plans, provider, _notify)
+    done = plane.apply(plans, provider, notify)
     warnings = [warning for applied in done for warning in applied.warnings]
     if as_json:
         snapshots = [str(applied.snapshot) for applied in done]
-        _print_json({**to_json(whole), "snapshots": snapshots, "not_verified": warnings})
+        print_json({**to_json(whole), "snapshots": snapshots, "not_verified": warnings})
         return
     for warning in warnings:
         say(f"! not verified: {warning}")
@@ -206,12 +191,13 @@ def _carry_out(plane: Plane, provider: Provider, plans: list[ZonePlan], *, yes: 
 @contextmanager
 def _opened(zone: str | None) -> Iterator[tuple[Plane, Provider]]:
     environment = load().environment
-    with _plane(environment, zone) as plane:
-        yield plane, plane.open_provider(_notify)
+    with opened_plane(environment, zone) as plane:
+        yield plane, plane.open_provider(notify)
 
 
 @contextmanager
-def _plane(environment: Environment, zone: str | None) -> Iterator[Plane]:
+def opened_plane(environment: Environment, zone: str | None) -> Iterator[Plane]:
+    """The plane of the installation, or of one zone of it; its connection to the mailbox ends with the block."""
     runner = SshRunner(environment, environment.mailbox_ssh) if environment.mailbox_ssh else None
     plane = plane_of(environment, overrides.load(), runner)
     try:
@@ -244,9 +230,11 @@ def _notes(notes: tuple[str, ...]) -> None:
         say(f"; {note}", err=True)
 
 
-def _notify(text: str) -> None:
+def notify(text: str) -> None:
+    """Progress, beside what is printed."""
     say(text, err=True)
 
 
-def _print_json(document: Any) -> None:
+def print_json(document: Any) -> None:
+    """One JSON document."""
     say(json.dumps(document, indent=2, ensure_ascii=False))

@@ -22,7 +22,7 @@ class State(StrEnum):
 class Finding:
     """One thing that was checked. ``required``: mail is lost or refused without it; otherwise it is recommended.
 
-    ``remedy`` is the exact record to add or the edit to make.
+    ``remedy`` is the exact record to add or the edit to make; ``paste`` what goes into a form or a file as it is.
     """
 
     area: str
@@ -32,6 +32,7 @@ class Finding:
     required: bool = True
     remedy: str = ""
     lesson: int | None = None
+    paste: str = ""
 
     @property
     def fails(self) -> bool:
@@ -45,10 +46,17 @@ def ok(area: str, subject: str, detail: str = "", *, required: bool = True) -> F
 
 
 def wrong(
-    area: str, subject: str, detail: str, *, remedy: str, required: bool = True, lesson: int | None = None
+    area: str,
+    subject: str,
+    detail: str,
+    *,
+    remedy: str,
+    required: bool = True,
+    lesson: int | None = None,
+    paste: str = "",
 ) -> Finding:
     """Something to put right."""
-    return Finding(area, subject, State.WRONG, detail, required, remedy, lesson)
+    return Finding(area, subject, State.WRONG, detail, required, remedy, lesson, paste)
 
 
 def unknown(area: str, subject: str, detail: str, *, remedy: str = "", required: bool = True) -> Finding:
@@ -59,26 +67,50 @@ def unknown(area: str, subject: str, detail: str, *, remedy: str = "", required:
 _SIGNS = {State.OK: ("ok", "green"), State.WRONG: ("WRONG", "red"), State.UNKNOWN: ("unknown", "yellow")}
 
 
-def render(findings: Iterable[Finding], *, colour: bool = False) -> str:
-    """Required first, then recommended, each with its remedy; a count at the end."""
+def exit_code(findings: Iterable[Finding]) -> int:
+    """0: fine. 1: something required is wrong. 2: nothing is, but something required could not be seen."""
     found = list(findings)
-    lines: list[str] = []
-    for title, required in (("Required", True), ("Recommended", False)):
-        group = [finding for finding in found if finding.required is required]
+    if any(finding.fails for finding in found):
+        return 1
+    return 2 if any(finding.required and finding.state is State.UNKNOWN for finding in found) else 0
+
+
+def render(findings: Iterable[Finding], *, colour: bool = False) -> str:
+    """The verdict, then what to do with each remedy, then what could not be looked at, and what is fine."""
+    found = list(findings)
+    lines = [_verdict(found, colour), ""]
+    wrongs = sorted((finding for finding in found if finding.state is State.WRONG), key=lambda each: not each.required)
+    groups = (
+        ("Put right, or mail is lost or refused:", [each for each in wrongs if each.required]),
+        ("Recommended:", [each for each in wrongs if not each.required]),
+        ("Could not be looked at:", [each for each in found if each.state is State.UNKNOWN]),
+        ("Fine:", [each for each in found if each.state is State.OK]),
+    )
+    for title, group in groups:
         if group:
-            lines.append(f"{title}:")
-            lines += [line for finding in group for line in _lines(finding, colour)]
+            lines += [title, *(line for finding in group for line in _lines(finding, colour)), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _verdict(found: list[Finding], colour: bool) -> str:
     counts = {state: sum(finding.state is state for finding in found) for state in State}
     failing = sum(finding.fails for finding in found)
-    bad = f"{counts[State.WRONG]} wrong ({failing} of them required)"
-    lines.append(f"{counts[State.OK]} ok, {bad}, {counts[State.UNKNOWN]} unknown")
-    return "\n".join(lines)
+    code = exit_code(found)
+    words, paint = {0: ("FINE", "green"), 1: ("FAILS", "red"), 2: ("NOT KNOWN", "yellow")}[code]
+    sentence = {
+        0: "mail comes in and goes out as far as names are concerned",
+        1: f"{failing} to put right, or mail is lost or refused",
+        2: "nothing is wrong in what could be seen, but not all could be seen",
+    }[code]
+    rest = f"{counts[State.WRONG] - failing} recommended, {counts[State.UNKNOWN]} not seen, {counts[State.OK]} fine"
+    return f"{style(words, fg=paint) if colour else words}: {sentence} ({rest})"
 
 
 def to_json(findings: Iterable[Finding]) -> dict[str, Any]:
     """The findings as a JSON document."""
     found = list(findings)
     return {
+        "verdict": {0: "fine", 1: "fails", 2: "not known"}[exit_code(found)],
         "failed": any(finding.fails for finding in found),
         "findings": [
             {
@@ -88,6 +120,7 @@ def to_json(findings: Iterable[Finding]) -> dict[str, Any]:
                 "required": finding.required,
                 "detail": finding.detail,
                 "remedy": finding.remedy,
+                "paste": finding.paste,
                 "lesson": finding.lesson,
             }
             for finding in found
@@ -103,3 +136,4 @@ def _lines(finding: Finding, colour: bool) -> Iterable[str]:
     yield f"{mark}  {finding.area}  {finding.subject}{detail}{lesson}"
     if finding.remedy and finding.state is not State.OK:
         yield f"         → {finding.remedy}"
+        yield from (f"             {line}" for line in finding.paste.splitlines())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address
 
@@ -18,21 +18,29 @@ _LIMIT = 64 * 1024
 
 def fetch(address: IPv4Address | IPv6Address, host: str) -> str:
     """The policy text from one edge, its certificate verified. Raises `OSError` when it cannot be had."""
+    return request(address, host, PATH)
+
+
+def request(
+    address: IPv4Address | IPv6Address, host: str, path: str, *, method: str = "GET", body: str = "", port: int = 443
+) -> str:
+    """What one edge answers for a name, its certificate verified. Raises `OSError` for anything but a 200."""
     connection = http.client.HTTPConnection(host, timeout=_TIMEOUT)
+    headers = {"User-Agent": "tailwart"} | ({"Content-Type": "text/xml; charset=utf-8"} if body else {})
     # To this address and not to whichever the resolver knows: each edge is checked.
-    with socket.create_connection((str(address), 443), timeout=_TIMEOUT) as plain:
+    with socket.create_connection((str(address), port), timeout=_TIMEOUT) as plain:
         connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
         try:
-            connection.request("GET", PATH, headers={"User-Agent": "tailwart"})
+            connection.request(method, path, body=body or None, headers=headers)
             answer = connection.getresponse()
-            body = answer.read(_LIMIT).decode("utf-8", "replace")
+            text = answer.read(_LIMIT).decode("utf-8", "replace")
         except http.client.HTTPException as error:
             raise OSError(f"no HTTP answer: {type(error).__name__}") from error
         finally:
             connection.close()
     if answer.status != 200:
         raise OSError(f"HTTP {answer.status}")
-    return body
+    return text
 
 
 def parse(text: str) -> dict[str, list[str]]:
@@ -45,8 +53,8 @@ def parse(text: str) -> dict[str, list[str]]:
     return fields
 
 
-def check(subject: str, text: str, mail_host: str) -> Iterator[Finding]:
-    """Whether a policy is one, and lets mail to our MX through."""
+def check(subject: str, text: str, hosts: Sequence[str]) -> Iterator[Finding]:
+    """Whether a policy is one, and names exactly the domain's MX hosts, ours among them (RFC 8461 §4.1)."""
     fields = parse(text)
     if fields.get("version") != ["STSv1"] or not fields.get("max_age", [""])[0].isdigit():
         yield wrong(
@@ -57,21 +65,36 @@ def check(subject: str, text: str, mail_host: str) -> Iterator[Finding]:
             required=False,
         )
         return
-    mode = fields.get("mode", ["none"])[0]
-    if mode != "none" and not any(_matches(mail_host, pattern) for pattern in fields.get("mx", [])):
+    mode, patterns = fields.get("mode", ["none"])[0], fields.get("mx", [])
+    refused = [host for host in hosts if not any(_matches(host, pattern) for pattern in patterns)]
+    unused = [pattern for pattern in patterns if not any(_matches(host, pattern) for host in hosts)]
+    if mode != "none" and refused:
         yield wrong(
             "mta-sts",
             subject,
-            f"names {', '.join(fields.get('mx', [])) or 'no mx'}, not {mail_host}",
-            remedy=f"it must have the line: mx: {mail_host}",
+            f"names {', '.join(patterns) or 'no mx'}, not {', '.join(refused)}",
+            remedy="the policy must have these lines",
+            paste="\n".join(f"mx: {host}" for host in refused),
             required=mode == "enforce",
+        )
+    elif mode != "none" and unused:
+        yield wrong(
+            "mta-sts",
+            subject,
+            f"names {', '.join(unused)}, which no MX record does",
+            remedy="take it out of the policy, or add the MX record: they should be equal",
+            required=False,
         )
     elif mode != "enforce":
         yield wrong(
-            "mta-sts", subject, f"has mode {mode}", remedy="set mode enforce once reports are clean", required=False
+            "mta-sts",
+            subject,
+            f"has mode {mode}",
+            remedy='set mailbox_mta_sts = {"mode": "enforce"} in group_data/mailbox.py once TLS reports are clean',
+            required=False,
         )
     else:
-        yield ok("mta-sts", subject, f"enforces TLS for {', '.join(fields['mx'])}", required=False)
+        yield ok("mta-sts", subject, f"enforces TLS for {', '.join(patterns)}", required=False)
 
 
 def _matches(host: str, pattern: str) -> bool:

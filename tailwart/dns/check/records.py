@@ -8,6 +8,7 @@ from itertools import groupby
 
 from tailwart.dns import spfcost
 from tailwart.dns.authority import Answer, Server, ask_all
+from tailwart.dns.check import dkim
 from tailwart.dns.check.findings import Finding, ok, unknown, wrong
 from tailwart.dns.desired import Desired, is_dkim
 from tailwart.dns.ownership import ADDRESS_TYPES, Ledger, is_spf, purpose, slot
@@ -36,8 +37,11 @@ def check(
             )
             continue
         live = [entry for answer in heard for entry in answer.records]
+        here = _by_rrset(heard)
         findings += _compare(desired, compare(desired, live, ledger), server)
-        served = served or _by_rrset(heard)
+        # A key is told once, however many servers have it.
+        findings += [finding for finding in dkim.check(desired, here) if finding not in findings]
+        served = served or here
     if answers and not served:
         findings.append(
             wrong(
@@ -49,7 +53,6 @@ def check(
             )
         )
     findings += _senders(zone, served, lookup)
-    findings += _keys(desired, served)
     return findings, served
 
 
@@ -77,7 +80,8 @@ def _compare(desired: Desired, plan: ZonePlan, server: Server) -> Iterator[Findi
         yield _double(plan, name, subject)
     missing = [entry for entry in plan.puts if entry.key not in present]
     missing = [entry for entry in missing if not (is_spf(entry) and entry.name in doubled)]
-    for entry in missing:
+    keys = {entry.rrset for entry in desired.records if is_dkim(entry)}
+    for entry in (entry for entry in missing if entry.rrset not in keys):
         instead = [other for other in plan.deletes if slot(other) == slot(entry)]
         detail = f"{_name(entry, zone)} {entry.type} " + (f"is {instead[0].value}" if instead else "is missing")
         yield wrong(
@@ -89,7 +93,7 @@ def _compare(desired: Desired, plan: ZonePlan, server: Server) -> Iterator[Findi
             lesson=13,
         )
     reported = {slot(entry) for entry in missing} | {(name, "TXT", "spf") for name in doubled}
-    excess = [entry for entry in plan.deletes if slot(entry) not in reported]
+    excess = [entry for entry in plan.deletes if slot(entry) not in reported and entry.rrset not in keys]
     for entry in excess:
         yield _excess(entry, plan, subject)
     if not (missing or excess or doubled):
@@ -134,7 +138,8 @@ def _senders(zone: str, served: dict[tuple[str, str], list[Record]], lookup: spf
                 remedy="replace includes by ip4: and ip6: ranges",
             )
         elif found.unknown:
-            yield unknown("spf", zone, f"{found.lookups} look-ups and those inside {', '.join(found.unknown)}")
+            text = f"{found.lookups} look-ups and those inside {', '.join(found.unknown)}"
+            yield unknown("spf", zone, text, required=False)
         else:
             yield ok("spf", zone, f"{found.lookups} of {spfcost.MAX_LOOKUPS} look-ups")
     policies = [entry for entry in served.get(("_dmarc", "TXT"), ()) if purpose(entry) == "dmarc"]
@@ -142,13 +147,6 @@ def _senders(zone: str, served: dict[tuple[str, str], list[Record]], lookup: spf
         yield wrong(
             "dmarc", zone, f"{len(policies)} DMARC records: receivers ignore all of them", remedy="leave exactly one"
         )
-
-
-def _keys(desired: Desired, served: dict[tuple[str, str], list[Record]]) -> Iterator[Finding]:
-    """The keys that the mail server signs with; one that is wrong was named with the records already."""
-    for entry in desired.records:
-        if is_dkim(entry) and any(other.key == entry.key for other in served.get(entry.rrset, ())):
-            yield ok("dkim", _name(entry, desired.intent.zone), "is the key that the mail server signs with")
 
 
 def _is_required(entry: Record, desired: Desired) -> bool:

@@ -16,8 +16,8 @@ from tailwart.dns.desired import Desired
 from tailwart.dns.ownership import purpose
 from tailwart.providers.record import Record, absolute, from_rdata
 
-PUBLIC = ("1.1.1.1", "9.9.9.9")
-"""Resolvers of two operators that answer everybody."""
+PUBLIC = ("1.1.1.1", "8.8.8.8", "9.9.9.9")
+"""Resolvers of three operators that answer everybody."""
 
 _LIFETIME = 4.0
 

@@ -3,161 +3,183 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from tailwart.dns.authority import locate
-from tailwart.dns.check import policy, records, resolving, services, tls
-from tailwart.dns.check.findings import Finding, ok, unknown, wrong
-from tailwart.dns.desired import Desired, unmarked
-from tailwart.dns.plane import Plane, edge_addresses, sender_terms
-from tailwart.dns.reachability import judge
-from tailwart.environment import Edge, Environment
-from tailwart.network import SMTP, ports
+import dns.resolver
+
+from tailwart.dns.authority import Server, locate
+from tailwart.dns.check import (
+    blocklists,
+    caa,
+    delegation,
+    dnssec,
+    edges,
+    identity,
+    queries,
+    records,
+    resolving,
+    services,
+    targets,
+)
+from tailwart.dns.check.findings import Finding, State, unknown
+from tailwart.dns.check.names import Names
+from tailwart.dns.desired import Desired, caa_issuer, unmarked
+from tailwart.dns.plane import Plane, sender_terms
+from tailwart.network import SMTP
 from tailwart.providers.definition import Provider
-from tailwart.providers.record import Record
+from tailwart.providers.record import APEX, Record
 
-Address = IPv4Address | IPv6Address
+Served = Mapping[tuple[str, str], list[Record]]
 
 
-def check(plane: Plane, provider: Provider | None, resolvers: tuple[str, ...] = ()) -> list[Finding]:
-    """Check everything. ``resolvers`` replaces the public ones; a lab (OFFLINE) has none of those."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom to ask: ``resolvers`` in place of the public ones, ``parents`` in place of the servers of the zone above."""
+
+    resolvers: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    blocklists: tuple[blocklists.Blocklist, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is read once: the desired zones, and the servers to ask. ``through`` is None where nobody may be asked."""
+
+    plane: Plane
+    asked: Asked
+    desired: Mapping[str, Desired]
+    servers: Mapping[str, Sequence[Server]]
+    public: Sequence[Server]
+    through: dns.resolver.Resolver | None
+    problems: tuple[Finding, ...] = ()
+
+
+def prepare(plane: Plane, provider: Provider | None, asked: Asked) -> Prepared:
+    """Ask the mail server and the provider. A lab (OFFLINE) has only those resolvers that are ``asked``."""
     environment = plane.environment
-    findings: list[Finding] = []
-    public, problems = locate(resolvers or (() if environment.offline else resolving.PUBLIC))
-    findings += [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
+    public, problems = locate(asked.resolvers or (() if environment.offline else resolving.PUBLIC))
+    findings = [unknown("resolvers", text.split(" ", 1)[0], text, required=False) for text in problems]
+    through = resolving.resolver(public[0]) if public else None
+    if through is None and not environment.offline:
+        through = resolving.resolver(None)
     desired = {zone: unmarked(one) for zone, one in plane.desired().items()}
-    served: dict[tuple[str, str], list[Record]] = {}
-    connect = services.connecting_once()
-    for zone, zone_desired in desired.items():
+    servers: dict[str, Sequence[Server]] = {}
+    for zone in desired:
         names = plane.nameservers(provider, zone) if provider else environment.dns_nameservers
-        servers, problems = locate(names)
+        if not names and through is not None:
+            names = tuple(text.rstrip(".") for text in resolving.texts(through, f"{zone}.", "NS") or ())
+        servers[zone], problems = locate(names)
         findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
         if not names:
             findings.append(unknown("nameservers", zone, "are not known", remedy="name them in DNS_NAMESERVERS"))
-        found, at_zone = records.check(zone_desired, servers, plane.archive.ledger(zone), plane.txt)
+    return Prepared(plane, asked, desired, servers, public, through, tuple(findings))
+
+
+def propagation(prepared: Prepared) -> list[Finding]:
+    """What time alone may put right: records at all servers and resolvers, and one serial."""
+    found: list[Finding] = []
+    for zone in prepared.desired:
+        found += _zone(prepared, zone)[0]
+        found += delegation.serials(zone, prepared.servers[zone])
+    return found
+
+
+def check(prepared: Prepared) -> list[Finding]:
+    """Every check once."""
+    environment, through = prepared.plane.environment, prepared.through
+    findings = list(prepared.problems)
+    connect = services.connecting_once()
+    names = Names(prepared.servers, through)
+    main: Served = {}
+    for zone, desired in prepared.desired.items():
+        found, served = _zone(prepared, zone)
         findings += found
-        findings += [resolving.check_records(zone_desired, server) for server in public]
-        findings += services.check(zone_desired, at_zone, connect)
-        findings += _mta_sts(environment, zone, zone_desired)
+        findings += _around(prepared, zone, served, names)
+        findings += services.check(desired, served, connect)
+        hosts = [entry.value.split()[-1].rstrip(".") for entry in served.get((APEX, "MX"), ())]
+        findings += edges.check_mta_sts(environment, zone, desired, hosts)
+        findings += edges.check_clients(environment, zone, desired)
         if zone == environment.domain:
-            served = at_zone
-    findings += _ipv6(plane)
-    findings += _certificates(environment, served)
-    if public or not environment.offline:
-        findings += resolving.check_reverse(_addresses(plane), public[0] if public else None)
-    else:
-        findings.append(unknown("reverse", "none", "no resolver to ask", remedy="name one: --resolver", required=False))
+            main = served
+    findings += edges.check_ipv6(prepared.plane)
+    findings += edges.check_certificates(environment, main)
+    findings += _addresses(prepared)
     return findings
 
 
-def _ipv6(plane: Plane) -> Iterator[Finding]:
-    """Whether each edge answers on IPv6 now, which decides its AAAA records."""
-    for edge in plane.environment.edges:
-        if edge.ipv6 is None:
-            continue
-        addresses = [entry for entry in edge_addresses(plane.environment) if entry.name == edge.name]
-        verdict = judge(addresses, plane.vantages())
-        subject = f"{edge.name} [{edge.ipv6}]:25"
-        if verdict.publish:
-            yield ok("ipv6", subject, "answers")
-        elif verdict.unknown:
-            yield unknown("ipv6", subject, verdict.reason)
-        else:
-            yield wrong(
-                "ipv6",
-                subject,
-                verdict.reason,
-                remedy="make the edge listen on IPv6 (run the edge role, check its firewall) before any AAAA",
-                lesson=8,
-            )
+def _zone(prepared: Prepared, zone: str) -> tuple[list[Finding], Served]:
+    plane, desired = prepared.plane, prepared.desired[zone]
+    found, served = records.check(desired, prepared.servers[zone], plane.archive.ledger(zone), plane.txt)
+    return [*found, *(resolving.check_records(desired, server) for server in prepared.public)], served
 
 
-def _certificates(environment: Environment, served: dict[tuple[str, str], list[Record]]) -> Iterator[Finding]:
-    name = environment.mail_host
-    # By implicit TLS where there is such a service; port 25 is always there, and speaks STARTTLS.
-    port = next((service.port for service in environment.mail_services.public if service.implicit_tls), SMTP.port)
-    # A lab's CA and a staging CA are trusted by nobody, which is as it should be.
-    required = environment.acme_directory is not None and not (environment.acme_staging or environment.offline)
-    for edge in environment.edges:
-        if port not in ports(environment.services_of(edge)):
-            continue
-        for address in _of(edge):
-            where = f"{edge.name} {address}"
-            try:
-                seen = tls.fetch(address, port, name)
-            except OSError as error:
-                yield wrong(
-                    "certificate",
-                    f"{name} at {where}",
-                    f"port {port} shows none ({error or type(error).__name__})",
-                    remedy="run the edge role; check the network from here to that port",
-                    required=address.version == 4,
-                )
-                continue
-            acme = environment.acme_directory is not None
-            yield from tls.check_certificate(where, seen, name, acme=acme, trust_required=required)
-            yield from _dane(environment, edge, served, address, where)
+def _around(prepared: Prepared, zone: str, served: Served, names: Names) -> Iterator[Finding]:
+    """The zone above, signatures, CAA, and the names that records lead to."""
+    intent, servers = prepared.desired[zone].intent, prepared.servers[zone]
+    parents, problem = _parents(prepared, zone)
+    if problem:
+        yield problem
+        yield from delegation.serials(zone, servers)
+    else:
+        yield from delegation.check(zone, servers, parents, prepared.through)
+        tlsa = [rrset for rrset, entries in served.items() if rrset[1] == "TLSA" and entries]
+        chain = dnssec.check(zone, servers, parents, tlsa)
+        yield from chain.findings
+        if zone == intent.main:
+            yield from dnssec.dane(zone, chain.secure, bool(tlsa), asked=intent.overrides.tlsa)
+    found = [
+        *targets.check_mx(zone, served.get((APEX, "MX"), ()), names.texts),
+        *targets.check_reports(zone, served.get(("_dmarc", "TXT"), ()), names.texts),
+    ]
+    if intent.acme_directory:
+        issuer = intent.overrides.caa_issuer or caa_issuer(intent.acme_directory)
+        found += caa.check(zone, issuer, intent.account_uri, names.caa)
+    yield from _fitting(found, prepared)
 
 
-def _dane(
-    environment: Environment, edge: Edge, served: dict[tuple[str, str], list[Record]], address: Address, where: str
-) -> Iterator[Finding]:
-    name = environment.mail_host
-    for service in environment.services_of(edge):
-        port = service.port
-        if service is not SMTP and not service.implicit_tls:
-            continue
-        published = served.get((f"_{port}._tcp.mail", "TLSA"), [])
-        if not published:
-            continue
-        subject = f"{name}:{port} at {where}"
-        try:
-            yield tls.check_dane(port, tls.fetch(address, port, name), published, subject)
-        except OSError as error:
-            yield unknown("dane", subject, f"no certificate to compare with ({error or type(error).__name__})")
+def _parents(prepared: Prepared, zone: str) -> tuple[list[Server], Finding | None]:
+    if prepared.asked.parents:
+        located, problems = locate(prepared.asked.parents)
+        return located, unknown("delegation", zone, problems[0]) if problems else None
+    if prepared.through is None:
+        text = "the zone above is not asked (OFFLINE)"
+        return [], unknown("delegation", zone, text, remedy="name its server: --parent ADDRESS", required=False)
+    try:
+        return queries.parents(zone, prepared.through), None
+    except queries.UnansweredError as error:
+        return [], unknown("delegation", zone, str(error), remedy="name its server: --parent ADDRESS")
 
 
-def _mta_sts(environment: Environment, zone: str, desired: Desired) -> Iterator[Finding]:
-    if not any(entry.name == "_mta-sts" for entry in desired.records):
+def _addresses(prepared: Prepared) -> Iterator[Finding]:
+    """Reverse names, greetings and blocklists of the addresses; the smarthost's, from which mail leaves, above all."""
+    hosts = list(_hosts(prepared.plane))
+    if prepared.through is None:
+        yield unknown("reverse", "none", "no resolver to ask", remedy="name one: --resolver", required=False)
         return
-    web = [edge for edge in environment.edges if edge.owns_https]
-    if not web:
-        yield wrong(
-            "mta-sts",
-            f"mta-sts.{zone}",
-            "is announced, but no edge serves :443",
-            remedy='take <NAME>_HTTPS=false of an edge out of .env; or leave it out: dns_exclude = ["_mta-sts TXT"]',
-            required=False,
-        )
-    for edge in web:
-        for address in _of(edge):
-            subject = f"mta-sts.{zone} at {edge.name} {address}"
-            try:
-                text = policy.fetch(address, f"mta-sts.{zone}")
-            except OSError as error:
-                yield wrong(
-                    "mta-sts",
-                    subject,
-                    f"cannot be fetched: {error or type(error).__name__}",
-                    remedy=f"https://mta-sts.{zone}{policy.PATH} must answer with a trusted certificate (lesson 5)",
-                    required=False,
-                )
-                continue
-            yield from policy.check(subject, text, environment.mail_host)
+    yield from resolving.check_reverse(
+        ((host.who, host.address, host.sends) for host in hosts), prepared.public[0] if prepared.public else None
+    )
+    yield from identity.check(hosts, prepared.through)
+    if prepared.asked.blocklists:
+        # Operators of lists refuse the public resolvers: this machine's own is asked unless one is named.
+        through = prepared.through if prepared.asked.resolvers else resolving.resolver(None)
+        yield from blocklists.check(((host.who, host.address) for host in hosts), prepared.asked.blocklists, through)
 
 
-def _addresses(plane: Plane) -> Iterator[tuple[str, Address, bool]]:
-    """Addresses whose reverse names matter: the smarthost's, from which mail leaves, above all."""
-    environment = plane.environment
-    for edge in environment.edges:
-        for address in _of(edge):
-            yield edge.name, address, False
-    for term in sender_terms(environment, plane.overrides):
+def _hosts(plane: Plane) -> Iterator[identity.Host]:
+    for edge in plane.environment.edges:
+        receives = SMTP in plane.environment.services_of(edge)
+        for address in edges.addresses(edge):
+            yield identity.Host(edge.name, address, sends=False, port=SMTP.port if receives else None)
+    for term in sender_terms(plane.environment, plane.overrides):
         kind, _, value = term.lstrip("+").partition(":")
         if kind in {"ip4", "ip6"} and "/" not in value:
-            yield "sender", ipaddress.ip_address(value), True
+            yield identity.Host("sender", ipaddress.ip_address(value), sends=True)
 
 
-def _of(edge: Edge) -> list[Address]:
-    return [address for address in (edge.ipv4, edge.ipv6) if address is not None]
+def _fitting(found: Iterable[Finding], prepared: Prepared) -> Iterator[Finding]:
+    """Where nobody may be asked (OFFLINE), that nobody answered is no failure to look."""
+    for finding in found:
+        hidden = prepared.through is None and finding.state is State.UNKNOWN
+        yield replace(finding, required=False) if hidden else finding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -29,7 +30,9 @@ _zones = count()
 @pytest.fixture(scope="session")
 def knot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Knot]:
     """A name server for the whole session; each test takes a zone of its own."""
-    with serving(tmp_path_factory.mktemp("knot"), tuple(f"z{number}.test" for number in range(200))) as running:
+    # Names of this process alone: commands on one zone wait for each other on the whole machine.
+    zones = tuple(f"z{number}p{os.getpid()}.test" for number in range(200))
+    with serving(tmp_path_factory.mktemp("knot"), zones) as running:
         yield running
 
 

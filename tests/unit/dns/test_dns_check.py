@@ -136,7 +136,7 @@ def test_dane_records_match_the_key_or_fail(tmp_path: Path) -> None:
     ],
 )
 def test_an_mta_sts_policy_is_judged(text: str, state: State, required: bool) -> None:
-    (finding,) = policy.check("mta-sts.example.org", text, HOST)
+    (finding,) = policy.check("mta-sts.example.org", text, [HOST])
     assert (finding.state, finding.required) == (state, required)
 
 

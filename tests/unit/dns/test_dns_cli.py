@@ -117,11 +117,39 @@ def test_check_finds_a_double_spf_and_a_vanished_record(command: Command, spaces
     document = json.loads(command("check", "--json").stdout)
     details = {finding["detail"]: finding for finding in document["findings"]}
     double = next(finding for detail, finding in details.items() if "v=spf1" in detail)
-    assert double["lesson"] == 14
+    assert double["lesson"] == 14, document
     assert "ip4:192.0.2.77" in double["remedy"]
     vanished = next(finding for detail, finding in details.items() if detail.endswith("A is missing"))
     assert vanished["remedy"] == f"add: mail.{zone}. 3600 IN A 198.51.100.11"
     assert document["failed"]
+
+
+def test_check_ends_with_2_where_it_cannot_look(command: Command) -> None:
+    result = command("check", "--json", "--zone", "other.test")
+    assert result.exit_code == 2
+    document = json.loads(result.stdout)
+    assert document["verdict"] == "not known"
+    assert "no mail domain" in document["error"]
+    assert "NOT KNOWN" in command("check", "--zone", "other.test").stderr
+
+
+def test_check_asks_the_resolver_and_the_parent_that_are_named(command: Command, knot: Knot, zone: str) -> None:
+    command("apply", "--yes")
+    here = knot.nameserver
+    result = command("check", "--json", "--resolver", here, "--parent", here, "--blocklist", zone, "--wait", "5")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 1, "no edge answers here"
+    assert document["verdict"] == "fails"
+    states = {(finding["area"], finding["state"]) for finding in document["findings"]}
+    assert {
+        ("delegation", "ok"),
+        ("serial", "ok"),
+        ("mx", "ok"),
+        ("resolvers", "ok"),
+        ("blocklists", "unknown"),
+    } <= states
+    plain = command("check", "--resolver", here, "--parent", here)
+    assert plain.stdout.startswith("FAILS: ")
 
 
 def test_diff_names_what_was_removed_and_added(command: Command, spaceship: Bench, zone: str) -> None:
