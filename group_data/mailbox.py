@@ -29,6 +29,7 @@ and how to take it back. A name that is not set manages nothing.
     mailbox_search        full-text search
     mailbox_sharing       what people may share, and with whom
     mailbox_tls           lowest TLS version, ciphers
+    mailbox_mta_sts       the MTA-STS policy: testing, enforce
     mailbox_reports       DMARC and TLS reports to others, and from others
     mailbox_resolver      whom the server asks for names
 """

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tailwart import providers
-from tailwart.dns import guards
+from tailwart.dns import guards, reports
 from tailwart.dns.applying import WAIT_SECONDS, Applied, apply
 from tailwart.dns.archive import Archive
 from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
 from tailwart.dns.overrides import Overrides
 from tailwart.dns.reachability import Ipv6, Vantage, judge, local_vantage, remote_vantage
+from tailwart.dns.reports import ReportSource
 from tailwart.dns.resolver import public_answers, public_txt
 from tailwart.dns.restoring import restore
 from tailwart.dns.server import over_ssh
@@ -46,6 +47,7 @@ class Plane:
     answers: Answers = public_answers
     wait: float = WAIT_SECONDS
     only: str | None = None
+    reports: ReportSource = reports.unknown
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -160,11 +162,13 @@ def plane_of(environment: Environment, overrides: Overrides, mailbox: Runner | N
     """The plane of a deployed installation; ``mailbox`` runs commands on its host, None without MAILBOX_SSH."""
     source = absent("MAILBOX_SSH is not set, so the mail server cannot be asked for its records")
     places = [local_vantage()]
+    received: ReportSource = reports.unknown
     if mailbox is not None and environment.mailbox_ssh is not None:
         source = over_ssh(mailbox, environment.domains, environment.acme_directory_in_use)
+        received = reports.over_ssh(mailbox)
         # Another host than the edges' own, where this machine may have no IPv6.
         places.append(remote_vantage("the mailbox host", mailbox, environment.mailbox_ssh.host))
-    return Plane(environment, overrides, source, Archive(), vantages=lambda: places)
+    return Plane(environment, overrides, source, Archive(), vantages=lambda: places, reports=received)
 
 
 def edge_addresses(environment: Environment) -> tuple[EdgeAddresses, ...]:

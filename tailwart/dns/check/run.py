@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import dns.resolver
 
+from tailwart.dns import dmarc
 from tailwart.dns.authority import Server, locate
 from tailwart.dns.check import (
     blocklists,
@@ -20,12 +21,14 @@ from tailwart.dns.check import (
     records,
     resolving,
     services,
+    steps,
     targets,
 )
 from tailwart.dns.check.findings import Finding, State, unknown
 from tailwart.dns.check.names import Names
 from tailwart.dns.desired import Desired, caa_issuer, unmarked
 from tailwart.dns.plane import Plane, sender_terms
+from tailwart.dns.reports import Reports
 from tailwart.network import SMTP
 from tailwart.providers.definition import Provider
 from tailwart.providers.record import APEX, Record
@@ -92,6 +95,7 @@ def check(prepared: Prepared) -> list[Finding]:
     connect = services.connecting_once()
     names = Names(prepared.servers, through)
     main: Served = {}
+    reported = prepared.plane.reports()
     for zone, desired in prepared.desired.items():
         found, served = _zone(prepared, zone)
         findings += found
@@ -99,6 +103,7 @@ def check(prepared: Prepared) -> list[Finding]:
         findings += services.check(desired, served, connect)
         hosts = [entry.value.split()[-1].rstrip(".") for entry in served.get((APEX, "MX"), ())]
         findings += edges.check_mta_sts(environment, zone, desired, hosts)
+        findings += _steps(prepared, zone, served, reported)
         findings += edges.check_clients(environment, zone, desired)
         if zone == environment.domain:
             main = served
@@ -106,6 +111,16 @@ def check(prepared: Prepared) -> list[Finding]:
     findings += edges.check_certificates(environment, main)
     findings += _addresses(prepared)
     return findings
+
+
+def _steps(prepared: Prepared, zone: str, served: Served, reported: Mapping[str, Reports] | None) -> Iterator[Finding]:
+    """When the next step of DMARC is due, and whether TLS reports allow MTA-STS its next one."""
+    archive = prepared.plane.archive
+    policies = [entry.value for entry in served.get((dmarc.NAME, "TXT"), ()) if dmarc.is_dmarc(entry.value)]
+    begun = steps.since(archive, zone, archive.ledger(zone), dmarc.step(policies[0])) if len(policies) == 1 else None
+    yield from steps.check(zone, served, begun, reported)
+    if ("_mta-sts", "TXT") in {entry.rrset for entry in prepared.desired[zone].records}:
+        yield from steps.check_tls(zone, reported)
 
 
 def _zone(prepared: Prepared, zone: str) -> tuple[list[Finding], Served]:

@@ -111,6 +111,7 @@ _DECLARED_SINGLETONS = (
     "MtaStageEhlo",
     "MtaStageMail",
     "MtaStageRcpt",
+    "MtaSts",
     "ReportSettings",
     "Search",
     "Sharing",

@@ -73,6 +73,7 @@ EVERY_TERM: dict[str, Any] = {
         "default_language": "de_DE",
     },
     "mailbox_sharing": {"find_people": True, "shares": 20},
+    "mailbox_mta_sts": {"mode": "enforce", "keep": "14d"},
     "mailbox_tls": {"clients": "1.3", "servers": "1.2", "without_ciphers": ["TLS_AES_128_GCM_SHA256"]},
     "mailbox_reports": {
         "dmarc": "weekly",

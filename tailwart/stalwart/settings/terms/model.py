@@ -12,6 +12,7 @@ from tailwart.stalwart.settings.terms import (
     domains,
     encryption,
     limits,
+    mta_sts,
     reports,
     resolver,
     retention,
@@ -44,6 +45,7 @@ class Terms(Term):
     mailbox_search: search.SearchTerms | None = None
     mailbox_sharing: search.SharingTerms | None = None
     mailbox_tls: tls.TlsTerms | None = None
+    mailbox_mta_sts: mta_sts.MtaStsTerms | None = None
     mailbox_reports: reports.ReportTerms | None = None
     mailbox_resolver: resolver.ResolverTerms | None = None
 
@@ -88,6 +90,8 @@ def objects(
         yield from directory.objects(terms.mailbox_directory, with_secret=ldap_secret)
     if terms.mailbox_tls is not None:
         yield from tls.objects(terms.mailbox_tls, services)
+    if terms.mailbox_mta_sts is not None:
+        yield from mta_sts.objects(terms.mailbox_mta_sts)
     yield from _mail(terms)
     yield from webhooks.objects(terms.mailbox_webhooks or {}, signed=webhooks_signed)
     if terms.mailbox_search is not None:
