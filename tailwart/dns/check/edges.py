@@ -28,7 +28,7 @@ def check_ipv6(plane: Plane) -> Iterator[Finding]:
         if verdict.publish:
             yield ok("ipv6", subject, "answers")
         elif verdict.unknown:
-            yield unknown("ipv6", subject, verdict.reason)
+            yield unknown("ipv6", subject, verdict.reason, required=False)
         else:
             yield wrong(
                 "ipv6",
