@@ -14,6 +14,7 @@ from pyinfra.api.host import Host
 
 from tailwart.connectors.arguments import connector_arguments
 from tailwart.connectors.host import HostConnector
+from tailwart.connectors.ssh import CONNECTION_ERRORS
 from tailwart.runner import Runner
 
 _CHUNK = 1 << 20
@@ -53,7 +54,7 @@ def copy(source: Host, target: Host, reference: str) -> bool:
                 return False
         into.shutdown_write()
         return out.recv_exit_status() == 0 and into.recv_exit_status() == 0
-    except OSError:
+    except CONNECTION_ERRORS:
         return False
     finally:
         out.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -10,7 +13,10 @@ from pyinfra.api.host import Host
 
 from tailwart.edge import stock
 from tailwart.edge.stock import Stock
+from tailwart.operations.one_host import one_host
 from tailwart.runner import Completed, Runner
+from tests.unit.connectors.sshd import sshd
+from tests.unit.connectors.test_connectors_host import environment, target
 
 REFERENCE = "tailwart-edge:0123456789abcdef"
 
@@ -81,3 +87,21 @@ def test_where_the_copy_fails_the_image_is_built(copies: list[bool]) -> None:
     edges = [Edge(), Edge()]
     provide(*edges)
     assert [edge.built for edge in edges] == [1, 1]
+
+
+def test_an_image_travels_over_ssh_byte_for_byte(tmp_path: Path) -> None:
+    image = os.urandom(3_000_000)
+    (tmp_path / "image").write_bytes(image)
+    program = f"#!/bin/sh\ncase $1 in save) [ $2 = {REFERENCE} ] && cat image;; load) cat >got;; esac\n"
+    program = program.replace("image;;", f"{tmp_path}/image;;").replace(">got", f">{tmp_path}/got")
+    (tmp_path / "docker").write_text(program)
+    (tmp_path / "docker").chmod(0o755)
+    with ExitStack() as stack:
+        hosts: list[Host] = []
+        for name in ("edge-1", "edge-2"):
+            (tmp_path / name).mkdir()
+            server = stack.enter_context(sshd(tmp_path / name, f"{tmp_path}:/usr/bin:/bin"))
+            server.introduce()
+            hosts.append(stack.enter_context(one_host(environment(server), name, target(server))).host)
+        assert stock.copy(hosts[0], hosts[1], REFERENCE)
+        assert (tmp_path / "got").read_bytes() == image
