@@ -23,18 +23,20 @@ _OUTLOOK = """\
 _HOSTS = re.compile(r"<(?:hostname|Server)>\s*([^<\s]+)\s*</(?:hostname|Server)>", re.IGNORECASE)
 
 
-def check(edge: str, address: Address, zone: str, mail_host: str, port: int = 443) -> Iterator[Finding]:
-    """Both questions at one edge address, as a client asks them for a mailbox of the domain."""
+def check(
+    edge: str, address: Address, zone: str, mail_host: str, *, port: int = 443, roots: str | None = None
+) -> Iterator[Finding]:
+    """Both questions at one edge address, as a client asks them for a mailbox of the domain; ``roots`` as `request`."""
     person = f"postmaster@{zone}"
     questions = (
-        ("autoconfig", "Thunderbird", "GET", f"/mail/config-v1.1.xml?emailaddress={person}", ""),
-        ("autodiscover", "Outlook", "POST", "/autodiscover/autodiscover.xml", _OUTLOOK.format(address=person)),
+        ("autoconfig", "Thunderbird", f"/mail/config-v1.1.xml?emailaddress={person}", ""),
+        ("autodiscover", "Outlook", "/autodiscover/autodiscover.xml", _OUTLOOK.format(address=person)),
     )
-    for label, client, method, path, body in questions:
+    for label, client, path, body in questions:
         host = f"{label}.{zone}"
         subject = f"{client} at {edge} {address}"
         try:
-            text = request(address, host, path, method=method, body=body, port=port)
+            text = request(address, host, path, body=body, port=port, roots=roots)
         except (OSError, http.client.HTTPException) as error:
             yield _wrong(
                 subject, host, f"https://{host}{path.partition('?')[0]} fails: {error or type(error).__name__}"

@@ -108,7 +108,7 @@ def check_mta_sts(environment: Environment, zone: str, desired: Desired, hosts: 
         for address in addresses(edge):
             subject = f"mta-sts.{zone} at {edge.name} {address}"
             try:
-                text = policy.fetch(address, f"mta-sts.{zone}")
+                text = policy.fetch(address, f"mta-sts.{zone}", environment.acme_ca)
             except OSError as error:
                 yield wrong(
                     "mta-sts",
@@ -127,7 +127,7 @@ def check_clients(environment: Environment, zone: str, desired: Desired) -> Iter
         return
     for edge in (edge for edge in environment.edges if edge.owns_https):
         for address in addresses(edge):
-            yield from clients.check(edge.name, address, zone, environment.mail_host)
+            yield from clients.check(edge.name, address, zone, environment.mail_host, roots=environment.acme_ca)
 
 
 def addresses(edge: Edge) -> list[Address]:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 
 from tailwart.dns.check.findings import Finding, ok, wrong
 
@@ -16,22 +17,34 @@ _TIMEOUT = 8.0
 _LIMIT = 64 * 1024
 
 
-def fetch(address: IPv4Address | IPv6Address, host: str) -> str:
+def fetch(address: IPv4Address | IPv6Address, host: str, roots: str | None = None) -> str:
     """The policy text from one edge, its certificate verified. Raises `OSError` when it cannot be had."""
-    return request(address, host, PATH)
+    return request(address, host, PATH, roots=roots)
 
 
 def request(
-    address: IPv4Address | IPv6Address, host: str, path: str, *, method: str = "GET", body: str = "", port: int = 443
+    address: IPv4Address | IPv6Address,
+    host: str,
+    path: str,
+    *,
+    body: str = "",
+    port: int = 443,
+    roots: str | None = None,
 ) -> str:
-    """What one edge answers for a name, its certificate verified. Raises `OSError` for anything but a 200."""
+    """What one edge answers for a name, its certificate verified; with a ``body`` by POST.
+
+    ``roots`` is a PEM file of further authorities (`ACME_CA`). Raises `OSError` for anything but a 200.
+    """
+    context = ssl.create_default_context()
+    if roots:
+        context.load_verify_locations(Path(roots).expanduser())
     connection = http.client.HTTPConnection(host, timeout=_TIMEOUT)
     headers = {"User-Agent": "tailwart"} | ({"Content-Type": "text/xml; charset=utf-8"} if body else {})
     # To this address and not to whichever the resolver knows: each edge is checked.
     with socket.create_connection((str(address), port), timeout=_TIMEOUT) as plain:
-        connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        connection.sock = context.wrap_socket(plain, server_hostname=host)
         try:
-            connection.request(method, path, body=body or None, headers=headers)
+            connection.request("POST" if body else "GET", path, body=body or None, headers=headers)
             answer = connection.getresponse()
             text = answer.read(_LIMIT).decode("utf-8", "replace")
         except http.client.HTTPException as error:

@@ -184,15 +184,6 @@ def web(pem: Path, answers: dict[str, str]) -> Iterator[tuple[int, list[tuple[st
             thread.join()
 
 
-@pytest.fixture
-def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A certificate for the client names that this machine trusts."""
-    pem, _ = certificate(tmp_path, f"*.{ZONE}")
-    make = ssl.create_default_context
-    monkeypatch.setattr(policy.ssl, "create_default_context", lambda: make(cafile=str(pem)))
-    return pem
-
-
 @pytest.mark.parametrize(
     ("thunderbird", "outlook", "states"),
     [
@@ -203,11 +194,13 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_thunderbird_and_outlook_are_led_to_the_mail_host(
-    trusted: Path, thunderbird: str, outlook: str, states: list[State]
+    tmp_path: Path, thunderbird: str, outlook: str, states: list[State]
 ) -> None:
     answers = {"/mail/config-v1.1.xml": thunderbird, "/autodiscover/autodiscover.xml": outlook}
-    with web(trusted, answers) as (port, asked):
-        findings = list(clients.check("edge-1", IPv4Address("127.0.0.1"), ZONE, f"mail.{ZONE}", port))
+    pem, _ = certificate(tmp_path, f"*.{ZONE}")
+    here = IPv4Address("127.0.0.1")
+    with web(pem, answers) as (port, asked):
+        findings = list(clients.check("edge-1", here, ZONE, f"mail.{ZONE}", port=port, roots=str(pem)))
     assert [finding.state for finding in findings] == states
     assert all(finding.remedy for finding in findings if finding.state is State.WRONG)
     assert f"emailaddress=postmaster@{ZONE}" in asked[0][0]
@@ -216,11 +209,11 @@ def test_thunderbird_and_outlook_are_led_to_the_mail_host(
 
 def test_an_edge_that_does_not_answer_or_is_not_trusted_is_said(tmp_path: Path) -> None:
     here = IPv4Address("127.0.0.1")
-    for finding in clients.check("edge-1", here, ZONE, f"mail.{ZONE}", free_port()):
+    for finding in clients.check("edge-1", here, ZONE, f"mail.{ZONE}", port=free_port()):
         assert "fails" in finding.detail
     pem, _ = certificate(tmp_path, f"*.{ZONE}")
     with web(pem, {}) as (port, _):
-        for finding in clients.check("edge-1", here, ZONE, f"mail.{ZONE}", port):
+        for finding in clients.check("edge-1", here, ZONE, f"mail.{ZONE}", port=port):
             assert "certificate" in finding.detail.lower()
 
 
