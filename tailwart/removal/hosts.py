@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tailwart.backup import names as backup
-from tailwart.edge import image, resolver
+from tailwart.edge import door, image, resolver
 from tailwart.edge.plan import WEB_PATH
 from tailwart.edge.share import put_back
 from tailwart.errors import TailwartError
@@ -37,8 +37,11 @@ class HostRole:
 EDGE = HostRole(
     project=image.CONTAINER,
     directory=image.DIRECTORY,
-    units=resolver.UNIT.names,
-    unit_files=tuple(file.path for file in resolver.UNIT.files if file.path.startswith("/etc/")),
+    units=(*resolver.UNIT.names, door.UNIT),
+    unit_files=(
+        *(file.path for file in resolver.UNIT.files if file.path.startswith("/etc/")),
+        f"/etc/systemd/system/{door.UNIT}",
+    ),
     images=image.REPOSITORY,
     kept=(
         "the container engine and its settings",

@@ -61,7 +61,7 @@ def test_a_bad_change_of_settings_policy_and_zone_is_taken_back(
     assert "Mailbox: settings of Stalwart" in on_host[0]["operations"]
     assert shell("edge-1", "stat -c %a /opt/tailwart/history.jsonl").strip() == "600"
 
-    dry = tailwart(path, "rollback", "--dry")
+    dry = tailwart(path, "rollback", "--dry", everything=True)
     for expected in (f"-{services}", "NetworkListener", "grant", "ttl: 300 → 1800", "Nothing was changed"):
         assert expected in dry
     assert services in path.read_text()

@@ -33,8 +33,8 @@ def running() -> str:
     return releases.find(shell("mailbox", "docker exec stalwart stalwart --version"))
 
 
-def tailwart(path: Path, *words: str, expect: int = 0) -> str:
-    """What a command of tailwart prints."""
+def tailwart(path: Path, *words: str, expect: int = 0, everything: bool = False) -> str:
+    """What a command of tailwart prints; with ``everything``, or when it fails, what it says beside that as well."""
     done = subprocess.run(
         [str(Path(sys.executable).parent / "tailwart"), *words],
         cwd=ROOT,
@@ -46,7 +46,7 @@ def tailwart(path: Path, *words: str, expect: int = 0) -> str:
         check=False,
     )
     assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + (done.stderr if expect else "")
+    return done.stdout + (done.stderr if expect or everything else "")
 
 
 def planned(path: Path) -> list[Any]:

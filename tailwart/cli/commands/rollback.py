@@ -50,7 +50,7 @@ def rollback(which: str | None, *, dry: bool, yes: bool) -> None:
     replaced = replaced_objects(ways.replaced_since(store, target))
     if replaced:
         names = ", ".join(sorted({f"{item.kind} {item.key}" for item in replaced}))
-        say(f"Also restored on the mail server, where nothing declares them: values of {names}")
+        say(f"Values that later deploys have replaced come back as well, where nothing declares them: {names}")
     if dry:
         say(f"Nothing was changed. Next: tailwart rollback --to {target.number}")
         return
