@@ -23,6 +23,7 @@ def main() -> int:
     environment_path = dotenv.path()
     environment = load(environment_path).environment
     domain, user = environment.domain, environment.accounts[0].name
+    page = paths.state() / "status.html"
     steps = (
         ("Deploy: tailnet policy, stores, mailbox, edge, DNS", ["pyinfra", "-y", "inventory.py", "deploy.py"]),
         ("A mail in: from the outside, through the edge", ["tailwart", "lab", "send", "--to", f"{user}@{domain}"]),
@@ -32,6 +33,7 @@ def main() -> int:
             ["tailwart", "lab", "send", "--from", f"{user}@{domain}"],
         ),
         ("Verify the installation", ["pytest", "-q", "tests/verify"]),
+        ("Every check at once, and the status page", ["tailwart", "doctor", "--html", str(page)]),
     )
     for number, (title, command) in enumerate(steps, 1):
         say(style(f"\n[{number}/{len(steps)}] {title}", bold=True))

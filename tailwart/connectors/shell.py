@@ -6,6 +6,8 @@ import shlex
 from types import TracebackType
 from typing import Any
 
+from paramiko import Channel
+
 from tailwart.connectors.opening import HostClient, connect, described
 from tailwart.connectors.ssh import CONNECTION_ERRORS, PromptTransport, ssh_data
 from tailwart.connectors.sudo import refusal
@@ -66,6 +68,13 @@ class SshRunner:
         if refused is not None:
             raise refused
         return Completed(code == 0, _text(stdout), _text(stderr))
+
+    def open_session(self) -> Channel:
+        """A channel of this connection for a command that talks both ways; the caller closes it."""
+        transport = self._connected().get_transport()
+        if transport is None:
+            raise self._lost("it is closed")
+        return transport.open_session()
 
     def _connected(self) -> HostClient:
         if self._client is None:

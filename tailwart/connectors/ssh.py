@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -24,6 +25,9 @@ _SILENCE = 40.0
 
 CONNECTION_ERRORS = (OSError, SSHException, EOFError)
 """What paramiko raises when a connection cannot be made or breaks, `TimeoutError` among them."""
+
+# It logs a traceback beside the exception that it raises, which becomes an error in the operator's words here.
+logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 
 
 class PromptTransport(Transport):

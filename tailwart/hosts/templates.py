@@ -20,6 +20,11 @@ def render(name: str, **values: object) -> str:
     return _environment().get_template(name).render(values)
 
 
+def page(name: str, **values: object) -> str:
+    """An HTML template with its values, each escaped; raises as `render`."""
+    return _environment().overlay(autoescape=True).get_template(name).render(values)
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
@@ -27,5 +32,5 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
-        autoescape=False,  # noqa: S701 - no HTML: YAML and a Dockerfile, whose values are typed or quoted
+        autoescape=False,  # noqa: S701 - YAML and a Dockerfile, whose values are typed or quoted; HTML is by `page`
     )

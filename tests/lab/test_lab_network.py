@@ -66,7 +66,7 @@ def test_host_ipv6_is_no_evidence_the_check_is_made_inside(deployed: Path, liste
         before = shell("world", f"wc -l < {listener} 2>/dev/null || echo 0", check=False)
         reach_the_witness()
         assert shell("world", f"wc -l < {listener} 2>/dev/null || echo 0", check=False) == before
-        verdict = verify(deployed, "-k", "ipv6_egress", expect=1)
+        verdict = verify(deployed, "-k", "ipv6-egress", expect=1)
         assert "lesson 9" in verdict
     finally:
         shell("mailbox", f"ip6tables -D FORWARD {rule}")

@@ -6,8 +6,7 @@ Runs with the same words after a lab deploy and after a real one: `make verify`,
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from testinfra.host import Host
 
 from tailwart.environment import Edge, Environment, SshTarget, load
 from tailwart.errors import TailwartError
+from tailwart.hosts.report import HostReport, parse
+from tailwart.hosts.watch import Watch, script
 
 
 def _environment() -> Environment:
@@ -67,29 +68,9 @@ def edge_host(environment: Environment, edge: Edge) -> Host:
     return connect(environment, edge.ssh)
 
 
-@dataclass(frozen=True)
-class Namespace:
-    """The network namespace that the sidecar and Stalwart share, seen from inside."""
-
-    host: Host
-
-    def run(self, command: str) -> tuple[int, str]:
-        """Run a shell command of the mailbox host inside the namespace: exit code and output."""
-        pid = "$(docker inspect -f '{{.State.Pid}}' ts-stalwart)"
-        result = self.host.run(f"nsenter -t {pid} -n sh -c {shlex.quote(command)}")
-        return result.rc, result.stdout + result.stderr
-
-    def connects(self, name: str, port: int) -> tuple[bool, str]:
-        """Whether a TCP connection to a name opens, resolved and routed as the containers do it."""
-        probe = f"docker exec ts-stalwart nc -z -w 5 {shlex.quote(name)} {port}"
-        result = self.host.run(probe)
-        if "OCI runtime exec failed" in result.stdout + result.stderr:
-            # The engine could not start the probe, which says nothing about the port.
-            result = self.host.run(probe)
-        return result.rc == 0, (result.stdout + result.stderr).strip() or f"exit code {result.rc}"
-
-
-@pytest.fixture(scope="session")
-def namespace(mailbox: Host) -> Iterator[Namespace]:
-    """The mailbox's namespace."""
-    yield Namespace(mailbox)
+def report(host: Host, watch: Watch) -> tuple[HostReport, datetime, datetime]:
+    """The facts of a host, and the times of this machine before and after the question."""
+    host.check_output("true")
+    asked = datetime.now(UTC)
+    answer = host.run("sh -c %s", script(watch))
+    return parse(answer.stdout.splitlines()), asked, datetime.now(UTC)

@@ -63,12 +63,15 @@ def clients(host: Host, environment: Environment) -> list[Client]:
     if not isinstance(connector, SSHConnector) or connector.client is None:
         return []
     transport = connector.client.get_transport()
-    if transport is None:
-        return []
+    return ask(transport.open_session, environment) if transport is not None else []
+
+
+def ask(open_session: Callable[[], Any], environment: Environment) -> list[Client]:
+    """The same over channels of an SSH connection to the mailbox host."""
     import pg8000.native  # noqa: PLC0415 - asked only before a write; most runs write nothing
 
     target = f"{shlex.quote(str(environment.stalwart_db_host))} {environment.stalwart_db_port}"
-    channel = transport.open_session()
+    channel = open_session()
     channel.settimeout(30)
     channel.exec_command(f"docker exec -i {names.SIDECAR} nc {target}")
     password = environment.stalwart_db_password
@@ -99,14 +102,22 @@ def check(host: Host, environment: Environment, notes: HostNotes) -> None:
     """Raises TailwartError when another live server uses the store; embedded stores have no second user."""
     if environment.stalwart_store != "postgres" or not notes.running:
         return
-    _, output = host.run_shell_command(
+    _, output = host.run_shell_command(own_addresses(notes), print_output=False, print_input=False)
+    refuse_second_server(others(clients(host, environment), *parse_own(output.stdout)))
+
+
+def own_addresses(notes: HostNotes) -> str:
+    """A shell command that prints the server's own addresses, and how many seconds ago it started."""
+    return (
         f"docker exec {names.SIDECAR} sh -c 'tailscale ip; hostname -i' 2>/dev/null; echo since "
-        f"$(($(date +%s) - $(date -d {shlex.quote(notes.started_at)} +%s)))",
-        print_output=False,
-        print_input=False,
+        f"$(($(date +%s) - $(date -d {shlex.quote(notes.started_at)} +%s)))"
     )
-    words, _, age = output.stdout.partition("since ")
-    refuse_second_server(others(clients(host, environment), frozenset(words.split()), int(age.strip() or 0)))
+
+
+def parse_own(stdout: str) -> tuple[frozenset[str], int]:
+    """What `own_addresses` printed, as `others` takes it."""
+    words, _, age = stdout.partition("since ")
+    return frozenset(words.split()), int(age.strip() or 0)
 
 
 def others(found: Sequence[Client], own: frozenset[str], started_seconds_ago: int) -> list[Client]:

@@ -1,0 +1,243 @@
+"""Everything looked at once: each host by one command, each API by its own client, all at the same time.
+
+A host that does not answer makes its own checks `UNKNOWN` and nothing else. Nothing is changed anywhere, and no mail
+port is asked more than once (lesson 3).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from tailwart.checks import edge as edges
+from tailwart.checks import mailbox_facts, tailnet, zone
+from tailwart.checks.edge import EDGE, EdgeFacts
+from tailwart.checks.mailbox import MAILBOX
+from tailwart.checks.mailbox_facts import MailboxFacts
+from tailwart.checks.model import Check, Result, Severity, Verdict
+from tailwart.checks.server import SERVER, ServerFacts
+from tailwart.checks.serving import gather as gather_server
+from tailwart.checks.tailnet import TAILNET
+from tailwart.checks.zone import ZONE
+from tailwart.connectors.shell import SshRunner
+from tailwart.environment import Edge, Environment, SshTarget
+from tailwart.errors import TailwartError, unexpected
+from tailwart.hosts.report import HostReport, ReportError, parse
+from tailwart.hosts.watch import Watch, script
+
+T = TypeVar("T")
+Notify = Callable[[str], None]
+
+_PATIENCE = 60.0
+PLANES = ("mailbox", "server", "edge", "tailnet", "zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Until when something of the installation is valid: the certificate of a mail domain."""
+
+    name: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The results of one look, in the order of the planes; ``began`` is UTC, ``seconds`` how long it took.
+
+    ``absent`` says why a role has no checks.
+    """
+
+    results: tuple[Result, ...]
+    began: datetime
+    seconds: float
+    absent: tuple[str, ...] = ()
+    ages: tuple[Age, ...] = ()
+
+    def of(self, *verdicts: Verdict) -> list[Result]:
+        """The results with one of these verdicts."""
+        return [item for item in self.results if item.verdict in verdicts]
+
+    @property
+    def failed(self) -> bool:
+        """Whether something required is wrong."""
+        return any(item.fails for item in self.results)
+
+    @property
+    def blind(self) -> bool:
+        """Whether something required could not be looked at."""
+        return any(item.check.severity is Severity.REQUIRED for item in self.of(Verdict.UNKNOWN))
+
+    @property
+    def exit_code(self) -> int:
+        """1 when something required is wrong, 2 when it could not be looked at, 0 otherwise."""
+        return 1 if self.failed else 2 if self.blind else 0
+
+    def document(self) -> dict[str, Any]:
+        """The outcome as plain values, for JSON."""
+        return {
+            "began": f"{self.began:%Y-%m-%dT%H:%M:%SZ}",
+            "seconds": round(self.seconds, 1),
+            "failed": self.failed,
+            "could_not_look": self.blind,
+            "counts": {verdict.value: len(self.of(verdict)) for verdict in Verdict},
+            "skipped_roles": list(self.absent),
+            "certificates": [{"domain": age.name, "until": f"{age.until:%Y-%m-%dT%H:%M:%SZ}"} for age in self.ages],
+            "results": [item.document() for item in self.results],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one task found."""
+
+    results: tuple[Result, ...]
+    ages: tuple[Age, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to ask, and what its answer means. ``name`` is shown while it is awaited."""
+
+    name: str
+    look: Callable[[], Looked]
+
+
+def catalogue() -> tuple[Check, ...]:
+    """Every check with a fixed id, in order; those of `tailwart dns check` come with its findings."""
+    return tuple(
+        check
+        for checks in (MAILBOX.checks(), SERVER.checks(), EDGE.checks(), TAILNET.checks(), ZONE.checks())
+        for check in checks
+    )
+
+
+def chooser(only: Iterable[str]) -> Callable[[Check], bool]:
+    """A filter by plane (``edge``) or id (``edge.listens``); everything without a word.
+
+    Raises `TailwartError` for a word that names nothing.
+    """
+    words = tuple(only)
+    known = {*PLANES, *(check.id for check in catalogue())}
+    for word in words:
+        if word not in known and not word.startswith("zone."):
+            raise TailwartError(
+                f"there is no check {word!r}",
+                expected=f"one of {', '.join(PLANES)}, or an id such as {next(iter(catalogue())).id}",
+                remedy="tailwart doctor --list",
+            )
+    return lambda check: not words or check.plane in words or check.id in words
+
+
+def doctor(environment: Environment, only: Iterable[str] = (), notify: Notify = lambda _: None) -> Outcome:
+    """Look at everything that the installation has, ``only`` at what `chooser` lets through."""
+    words = tuple(only)
+    chosen = chooser(words)
+    planes = {word.partition(".")[0] for word in words} or set(PLANES)
+    began, started = datetime.now(UTC), time.monotonic()
+    tasks = [task for task in _tasks(environment, chosen) if task.name.partition(" ")[0] in planes]
+    left = [task.name for task in tasks]
+
+    def run(task: Task) -> Looked:
+        found = task.look()
+        left.remove(task.name)
+        if left:
+            notify(f"{task.name}: {len(found.results)} checks; waiting for {', '.join(left)}")
+        return found
+
+    with ThreadPoolExecutor(max_workers=max(1, len(tasks))) as pool:
+        looked = list(pool.map(run, tasks))
+    return Outcome(
+        tuple(result for found in looked for result in found.results),
+        began,
+        time.monotonic() - started,
+        tuple(_absent(environment)),
+        tuple(age for found in looked for age in found.ages),
+    )
+
+
+def _tasks(environment: Environment, chosen: Callable[[Check], bool]) -> Iterator[Task]:
+    if environment.mailbox_ssh is not None:
+        yield Task("mailbox", partial(_mailbox, environment, environment.mailbox_ssh, chosen))
+        yield Task("server", partial(_server, environment, environment.mailbox_ssh, chosen))
+    for edge in environment.edges:
+        yield Task(f"edge {edge.name}", partial(_edge, environment, edge, chosen))
+    if environment.ts_oauth_client_id or environment.ts_api_key:
+        yield Task("tailnet", partial(_tailnet, environment, chosen))
+    yield Task("zone", partial(_zone, environment, chosen))
+
+
+def _absent(environment: Environment) -> Iterator[str]:
+    if environment.mailbox_ssh is None:
+        yield "mailbox: MAILBOX_SSH is not set"
+    if not environment.edges:
+        yield "edge: EDGES is not set"
+    if not (environment.ts_oauth_client_id or environment.ts_api_key):
+        yield "tailnet: neither TS_OAUTH_CLIENT_ID nor TS_API_KEY is set"
+
+
+def _mailbox(environment: Environment, target: SshTarget, chosen: Callable[[Check], bool]) -> Looked:
+    def ask() -> MailboxFacts:
+        return MailboxFacts(environment, *_report(environment, target, mailbox_facts.watch(environment)))
+
+    return Looked(tuple(MAILBOX.run(answered(ask), "mailbox", chosen)))
+
+
+def _server(environment: Environment, target: SshTarget, chosen: Callable[[Check], bool]) -> Looked:
+    def ask() -> ServerFacts:
+        with SshRunner(environment, target) as run:
+            return gather_server(run, environment)
+
+    facts = answered(ask)
+    ages = () if isinstance(facts, TailwartError) else tuple(Age(*age) for age in facts.ages())
+    return Looked(tuple(SERVER.run(facts, "mailbox", chosen)), ages)
+
+
+def _edge(environment: Environment, edge: Edge, chosen: Callable[[Check], bool]) -> Looked:
+    def ask() -> EdgeFacts:
+        return EdgeFacts(environment, edge, *_report(environment, edge.ssh, edges.watch(environment, edge)))
+
+    return Looked(tuple(EDGE.run(answered(ask), edge.name, chosen)))
+
+
+def _tailnet(environment: Environment, chosen: Callable[[Check], bool]) -> Looked:
+    return Looked(tuple(TAILNET.run(answered(partial(tailnet.gather, environment)), "tailnet", chosen)))
+
+
+def _zone(environment: Environment, chosen: Callable[[Check], bool]) -> Looked:
+    return Looked(tuple(zone.results(answered(partial(zone.gather, environment)), chosen)))
+
+
+def answered(ask: Callable[[], T]) -> T | TailwartError:
+    """The answer, or the reason why there is none."""
+    try:
+        return ask()
+    except TailwartError as error:
+        return error
+    except TimeoutError:
+        return TailwartError("no answer in time", seen=f"none within {_PATIENCE:.0f} s", remedy="look at its load")
+    # One look must not end the others.
+    except Exception as error:
+        return unexpected(error, "report what TAILWART_DEBUG=1 prints")
+
+
+def _report(environment: Environment, target: SshTarget, watch: Watch) -> tuple[HostReport, datetime, datetime]:
+    with SshRunner(environment, target) as run:
+        # Opened before the clock is read: a slow key exchange says nothing about the host's clock.
+        run("true", timeout=20)
+        asked = datetime.now(UTC)
+        done = run(script(watch), timeout=_PATIENCE)
+        answered_at = datetime.now(UTC)
+    try:
+        return parse(done.stdout.splitlines()), asked, answered_at
+    except ReportError as problem:
+        raise TailwartError(
+            "the host's answer is incomplete",
+            seen="\n".join([str(problem), *done.stderr.strip().splitlines()[-2:]]),
+            expected="root's rights, a POSIX shell and coreutils",
+            remedy="log in on the host and look at its load and disk space",
+        ) from None

@@ -1,0 +1,286 @@
+"""Stalwart itself, by its own API: settings, queue, tasks, certificates, keys, bans, and who else uses its store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+from tailwart import releases
+from tailwart.checks.model import Book, CannotLook, Found, NotApplicable, Severity
+from tailwart.environment import Environment
+from tailwart.errors import TailwartError
+from tailwart.network import LOOPBACK, TAILNET_RANGES
+from tailwart.stalwart.accounts.bans import Banned
+from tailwart.stalwart.accounts.queued import Queued
+from tailwart.stalwart.lifecycle.second_server import Client as StoreClient
+from tailwart.stalwart.lifecycle.server import Observed
+from tailwart.stalwart.protocol.kinds import Object
+from tailwart.stalwart.protocol.live import Live
+from tailwart.stalwart.protocol.values import TYPE
+
+Network = IPv4Network | IPv6Network
+
+_STUCK = timedelta(hours=1)
+_LONG = 200
+_SOON = timedelta(days=14)
+_SELF_SIGNED = "rcgen"
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """The server as its API shows it. ``others``: who else has queried the store, or why nobody could be asked."""
+
+    environment: Environment
+    observed: Observed
+    running: str
+    queue_length: int
+    queue: Sequence[Queued]
+    objects: Mapping[str, tuple[Object, ...]]
+    bans: Sequence[Banned]
+    others: Sequence[StoreClient] | TailwartError
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @cached_property
+    def live(self) -> Live:
+        """The objects that the settings plane reads; raises `CannotLook` where no server runs."""
+        if self.observed.live is None:
+            raise CannotLook("no initialised Stalwart runs on the mailbox host")
+        return self.observed.live
+
+    def of(self, kind: str) -> tuple[Object, ...]:
+        """The objects of a kind."""
+        return self.objects.get(kind) or self.live.of(kind)
+
+    def domain_id(self, domain: str) -> str:
+        """The id of a mail domain; raises `CannotLook` where the server does not know it."""
+        found = [str(item["id"]) for item in self.of("Domain") if item.get("name") == domain]
+        if not found:
+            raise CannotLook(f"the server does not know {domain}")
+        return found[0]
+
+    def keys(self, domain: str) -> list[Object]:
+        """The DKIM keys of a domain."""
+        identifier = self.domain_id(domain)
+        return [item for item in self.of("DkimSignature") if item.get("domainId") == identifier]
+
+    def certificates(self, domain: str) -> list[Object]:
+        """The certificates that name a domain's hosts and are still valid."""
+        names = {f"*.{domain}", f"mail.{domain}"}
+        held = [item for item in self.of("Certificate") if names & set(item.get("subjectAlternativeNames") or {})]
+        return [item for item in held if (end := time(item.get("notValidAfter"))) and end > self.now]
+
+    def ages(self) -> Iterator[tuple[str, datetime]]:
+        """Each mail domain's certificate that is valid longest, and until when."""
+        for domain in self.environment.domains:
+            if ends := [end for item in self.certificates(domain) if (end := time(item.get("notValidAfter")))]:
+                yield domain, max(ends)
+
+
+def time(value: Any) -> datetime | None:
+    """A time of the server's; None for what is none."""
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+SERVER: Book[ServerFacts] = Book("server")
+_DEPLOY = "pyinfra inventory.py deploy.py --limit mailbox"
+
+
+@SERVER.check(
+    "settings",
+    "Its settings are those of .env and group data",
+    cause="Something was changed in .env or group data and not deployed, or by clicks on the server.",
+    remedy="tailwart settings plan, then apply",
+)
+def _(facts: ServerFacts) -> Found:
+    document = facts.observed.planned.document(facts.live)
+    yield from (f"{change.kind} {change.name}" for change in document.changes)
+    if not document.changes and not facts.observed.up_to_date and not facts.observed.orders:
+        yield "something of an earlier run is unfinished"
+
+
+@SERVER.check(
+    "version",
+    "It is a release that was tested",
+    cause="STALWART_IMAGE names another one.",
+    remedy="tailwart settings compat; tailwart outdated; docs/upgrade.md",
+    severity=Severity.RECOMMENDED,
+)
+def _(facts: ServerFacts) -> Found:
+    if not facts.running:
+        raise CannotLook("the image does not say its release")
+    if not releases.supported(facts.running) or releases.numbers(facts.running)[2] > releases.SUPPORTED.default:
+        yield f"{facts.running}; tested are {releases.SUPPORTED.name} up to .{releases.SUPPORTED.default}"
+
+
+@SERVER.check(
+    "queue",
+    "No message waits for long",
+    cause="A remote server, the smarthost or the way to it does not answer.",
+    remedy="tailwart queue list, which has every answer; tailwart queue retry when the cause is gone",
+)
+def _(facts: ServerFacts) -> Found:
+    if facts.queue_length > _LONG:
+        yield f"{facts.queue_length} messages wait"
+    for message in facts.queue:
+        if message.waits(facts.now) > _STUCK.total_seconds():
+            for item in message.failing:
+                yield f"{message.identifier} to {item.domain}, {item.tries} tries: {item.answer}"
+
+
+@SERVER.check(
+    "tasks",
+    "No task of the server's has failed",
+    cause="An order of a certificate, maintenance of the store or the like ended for good.",
+    remedy=_DEPLOY + ", which orders again; the reason is in `docker logs stalwart`",
+)
+def _(facts: ServerFacts) -> Found:
+    for task in facts.of("Task"):
+        status = task.get("status") or {}
+        if status.get(TYPE) == "Failed" and "still valid" not in str(status.get("failureReason")):
+            yield f"{task.get(TYPE)}: {status.get('failureReason')}"
+
+
+@SERVER.check(
+    "certificate",
+    "Every mail domain has a certificate with days left",
+    remedy=_DEPLOY,
+    lesson=1,
+)
+def _(facts: ServerFacts) -> Found:
+    _need_acme(facts)
+    for domain in facts.environment.domains:
+        held = facts.certificates(domain)
+        if not held:
+            yield f"{domain}: none; the server shows its own self-signed one"
+            continue
+        best = max(held, key=lambda item: str(item.get("notValidAfter")))
+        end = time(best.get("notValidAfter"))
+        if _SELF_SIGNED in str(best.get("issuer")):
+            yield f"{domain}: self-signed by {best.get('issuer')}"
+        elif end is not None and end - facts.now < _SOON and not facts.environment.offline:
+            yield f"{domain}: valid until {end:%Y-%m-%d}, {(end - facts.now).days} days"
+
+
+@SERVER.check(
+    "renewal",
+    "Renewals are planned and do not fail",
+    remedy="put a valid key of the DNS provider into .env, then " + _DEPLOY,
+    lesson=2,
+)
+def _(facts: ServerFacts) -> Found:
+    _need_acme(facts)
+    yield from (text for item in facts.observed.certificates if (text := item.message()))
+
+
+@SERVER.check("dns-01", "Certificates come by DNS-01, with one renewal per domain", remedy=_DEPLOY, lesson=4)
+def _(facts: ServerFacts) -> Found:
+    _need_acme(facts)
+    for provider in facts.of("AcmeProvider"):
+        if (kind := provider.get("challengeType")) != "Dns01":
+            yield f"{provider.get('directory')}: challenge {kind}"
+    for domain in facts.environment.domains:
+        identifier = facts.domain_id(domain)
+        planned = [
+            item for item in facts.of("Task") if item.get(TYPE) == "AcmeRenewal" and item.get("domainId") == identifier
+        ]
+        going = [item for item in planned if (item.get("status") or {}).get(TYPE) != "Failed"]
+        if len(going) > 1:
+            yield f"{domain}: {len(going)} renewals compete"
+
+
+@SERVER.check("dkim", "Every mail domain signs with RSA, and with nothing else", remedy=_DEPLOY, lesson=15)
+def _(facts: ServerFacts) -> Found:
+    for domain in facts.environment.domains:
+        active = [item for item in facts.keys(domain) if item.get("stage") == "active"]
+        if not active:
+            yield f"{domain}: no active key"
+        for item in active:
+            if "Rsa" not in str(item.get(TYPE)):
+                yield f"{domain}: {item.get('selector')} is {item.get(TYPE)}"
+
+
+@SERVER.check("ban-allow-list", "The tailnet and the edges are never banned", remedy=_DEPLOY, lesson=3)
+def _(facts: ServerFacts) -> Found:
+    allowed = [_network(item.get("address")) for item in facts.of("AllowedIp")]
+    for text in _never_banned(facts.environment):
+        wanted = ip_network(text)
+        if not any(item is not None and _within(wanted, item) for item in allowed):
+            yield f"{text} is not on the list"
+
+
+@SERVER.check(
+    "no-edge-banned",
+    "No edge and no address of the tailnet is banned",
+    remedy="tailwart bans list, then tailwart bans lift ADDRESS",
+    lesson=3,
+)
+def _(facts: ServerFacts) -> Found:
+    own = [ip_network(text) for text in _never_banned(facts.environment)]
+    for ban in facts.bans:
+        if any(_within(ban.network, each) or _within(each, ban.network) for each in own):
+            yield f"{ban.address} is banned ({ban.reason})"
+
+
+@SERVER.check(
+    "proxy-trust",
+    "Every public listener trusts the edges' PROXY header, and no other does",
+    cause="Without it all clients seem to be the edge; trusted everywhere, the administration needs a header as well.",
+    remedy="tailwart settings apply",
+)
+def _(facts: ServerFacts) -> Found:
+    public = {service.name: service for service in facts.environment.mail_services.public}
+    listeners = {str(item.get("name")): item for item in facts.of("NetworkListener")}
+    for name in public:
+        trusted = _members((listeners.get(name) or {}).get("overrideProxyTrustedNetworks"))
+        yield from (f"{name} does not trust {text}" for text in TAILNET_RANGES if text not in trusted)
+    for settings in facts.of("SystemSettings"):
+        if everywhere := _members(settings.get("proxyTrustedNetworks")):
+            yield f"all listeners trust {', '.join(sorted(everywhere))}"
+
+
+@SERVER.check("one-instance", "One server alone uses the store", remedy="stop the other server", lesson=16)
+def _(facts: ServerFacts) -> Found:
+    if facts.environment.stalwart_store != "postgres":
+        raise NotApplicable("an embedded store has no second user")
+    if isinstance(facts.others, TailwartError):
+        raise facts.others
+    yield from (f"{item.address} has {item.connections} connections" for item in facts.others)
+
+
+def _need_acme(facts: ServerFacts) -> None:
+    if facts.environment.acme_directory is None:
+        raise NotApplicable("ACME_DIRECTORY is not set")
+
+
+def _never_banned(environment: Environment) -> Iterator[str]:
+    yield from TAILNET_RANGES
+    for edge in environment.edges:
+        yield from (str(address) for address in (edge.ipv4, edge.ipv6) if address is not None)
+
+
+def _network(value: Any) -> Network | None:
+    try:
+        return ip_network(str(value), strict=False)
+    except ValueError:
+        return None
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    return (
+        inner.version == outer.version
+        and inner.network_address in outer
+        and inner.prefixlen >= outer.prefixlen
+        and str(inner.network_address) not in LOOPBACK
+    )
+
+
+def _members(value: Any) -> set[str]:
+    return {str(item) for item, on in value.items() if on} if isinstance(value, dict) else set()

@@ -1,0 +1,70 @@
+"""The command `tailwart doctor`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tailwart.checks import doctor, history, page, prometheus, terminal
+from tailwart.checks.history import Look
+from tailwart.environment import Environment, load
+from tailwart.errors import TailwartError
+from tailwart.printing import say
+
+
+def show_catalogue(*, as_json: bool) -> None:
+    """Print every check with its title."""
+    checks = doctor.catalogue()
+    if as_json:
+        found = [{"id": item.id, "title": item.title, "severity": item.severity.value} for item in checks]
+        say(json.dumps(found, indent=2))
+        return
+    width = max(len(item.id) for item in checks)
+    for item in checks:
+        say(f"{item.id:<{width}}  {item.title}")
+    say(f"{len(checks)} checks, and those of `tailwart dns check` as zone.…. Next: tailwart doctor --only ID")
+
+
+def look(only: tuple[str, ...], *, everything: bool, as_json: bool, html: Path | None, prometheus: Path | None) -> None:
+    """Look, print, write the files that are asked for, and exit with the outcome's code."""
+    environment = load().environment
+    notify = (lambda text: say(text, err=True)) if sys.stderr.isatty() else (lambda _: None)
+    outcome = doctor.doctor(environment, only, notify)
+    # Only a whole look can be compared with the ones before.
+    looks = [] if only else _kept(environment, outcome)
+    if as_json:
+        say(json.dumps(outcome.document(), indent=2, ensure_ascii=False))
+    else:
+        say(terminal.render(outcome, colour=sys.stdout.isatty(), everything=everything))
+        for change in history.changes(before, looks[-1]) if (before := history.previous(looks)) else []:
+            say(f"Since the last look: {change.name} was {change.before}, now {change.now}")
+    if html is not None:
+        _write(html, page.render(outcome, environment, looks), as_json)
+    if prometheus is not None:
+        _export(prometheus, outcome, environment, as_json)
+    sys.exit(outcome.exit_code)
+
+
+def _kept(environment: Environment, outcome: doctor.Outcome) -> list[Look]:
+    file = history.path(environment.domain)
+    try:
+        return history.add(file, outcome)
+    except OSError as error:
+        say(f"The history is not kept: {file}: {error.strerror}", err=True)
+        return [*history.read(file), history.of(outcome)]
+
+
+def _export(file: Path, outcome: doctor.Outcome, environment: Environment, quiet: bool) -> None:
+    _write(file, prometheus.render(outcome, environment.domain), quiet)
+
+
+def _write(file: Path, text: str, quiet: bool) -> None:
+    try:
+        prometheus.write(file, text)
+    except OSError as error:
+        raise TailwartError(
+            f"{file} cannot be written", seen=error.strerror or "", remedy="name a file in a directory of yours"
+        ) from None
+    if not quiet:
+        say(f"Written: {file}")

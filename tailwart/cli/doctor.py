@@ -1,0 +1,39 @@
+"""`tailwart doctor`: is everything as it must be? Names, options and help only, see `tailwart.cli`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--only", multiple=True, metavar="PLANE|ID", help="Only this plane or check; may be repeated.")
+@click.option("--list", "listing", is_flag=True, help="List the checks and look at nothing.")
+@click.option("--all", "everything", is_flag=True, help="List what passed as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the status page to this file.")
+@click.option(
+    "--prometheus",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the results for node_exporter's textfile collector.",
+)
+def doctor(
+    only: tuple[str, ...], *, listing: bool, everything: bool, as_json: bool, html: Path | None, prometheus: Path | None
+) -> None:
+    """Look at hosts, server, tailnet and zone at once; changes nothing.
+
+    \b
+      tailwart doctor
+      tailwart doctor --only edge --only server.queue
+      tailwart doctor --html status.html
+
+    Exit code 0: all is well; 1: something required is wrong; 2: something required could not be looked at.
+    Planes: mailbox, server, edge, tailnet, zone.
+    """
+    from tailwart.cli.commands import doctor as commands
+
+    if listing:
+        commands.show_catalogue(as_json=as_json)
+        return
+    commands.look(only, everything=everything, as_json=as_json, html=html, prometheus=prometheus)

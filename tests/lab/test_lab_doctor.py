@@ -1,0 +1,236 @@
+"""`tailwart doctor` on the lab: all is well, then one real thing after the other is broken and put right again.
+
+Each case names every check that must fail then, and no other may. docs/checks.md lists them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailwart.dns.plane import open_provider
+from tailwart.environment import Environment
+from tailwart.providers.record import APEX, record
+from tailwart.stalwart.mailbox_host import mailbox_host
+from tailwart.stalwart.protocol.client import Client
+from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
+from tailwart.stalwart.protocol.jmap import Call
+from tests.lab.deploying import secret_values, tailwart
+from tests.lab.faults import fault
+from tests.lab.mailbox import DIRECTORY, shell
+from tests.lab.policy import drop_grants_to, policy_text, write_policy
+from tests.waiting import until
+
+pytestmark = [pytest.mark.lab, pytest.mark.leaves_deployed]
+
+Broken = Iterator[None]
+LISTEN = "systemd-run --quiet --unit=stranger --socket-property=ListenStream=993 /bin/cat"
+
+
+def look(path: Path, *words: str, code: int | None = None) -> dict[str, Any]:
+    """The document of `tailwart doctor --json`."""
+    done = tailwart(path, "doctor", "--json", *words)
+    assert code is None or done.returncode == code, done.stdout[-3000:] + done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def ids(document: dict[str, Any], verdict: str) -> set[str]:
+    """The checks with this verdict; what is only recommended counts as well, but for what no lab has."""
+    found = {item["id"] for item in document["results"] if item["verdict"] == verdict}
+    return found - {"zone.certificate-advice", "zone.reverse-advice"}
+
+
+@contextmanager
+def on(host: str, broken: str, restored: str) -> Broken:
+    """A command on a host, and the one that takes it back."""
+    try:
+        shell(host, broken)
+        yield
+    finally:
+        shell(host, restored)
+
+
+@contextmanager
+def policy(edit: Callable[[str], str]) -> Broken:
+    """Another tailnet policy for a while."""
+    before = policy_text()
+    write_policy(edit(before))
+    try:
+        yield
+    finally:
+        write_policy(before)
+
+
+@contextmanager
+def without_grants(tag: str) -> Broken:
+    """The grants to a tag are gone for a while."""
+    before = policy_text()
+    drop_grants_to(tag)
+    try:
+        yield
+    finally:
+        write_policy(before)
+
+
+@contextmanager
+def objects(environment: Environment, kind: str, value: dict[str, Any]) -> Broken:
+    """One more object on the server."""
+    with mailbox_host(environment) as run:
+        client = Client(ContainerTransport(run, stored_login()))
+        (answer,) = client.call([Call(kind, "set", {"create": {"new": value}})])
+        assert "new" in answer.arguments.get("created", {}), answer.arguments
+        try:
+            yield
+        finally:
+            client.call([Call(kind, "set", {"destroy": [answer.arguments["created"]["new"]["id"]]})])
+
+
+@contextmanager
+def added(environment: Environment, text: str) -> Broken:
+    """A TXT record put to the apex by hand."""
+    provider, zone = open_provider(environment, lambda _: None), environment.domain
+    entry = record(zone, APEX, "TXT", text, 3600)
+    provider.change(zone, (entry,), ())
+    try:
+        yield
+    finally:
+        provider.change(zone, (), (entry,))
+
+
+@contextmanager
+def vanished(environment: Environment, name: str, rtype: str) -> Broken:
+    """The records of a name and type taken out of the zone by hand."""
+    provider, zone = open_provider(environment, lambda _: None), environment.domain
+    entries = tuple(each for each in provider.read(zone) if each.rrset == (name, rtype))
+    assert entries
+    provider.change(zone, (), entries)
+    try:
+        yield
+    finally:
+        provider.change(zone, entries, ())
+
+
+def test_all_is_well_and_the_commands_of_every_output_hold_no_secret(
+    deployed: Path, environment: Environment, tmp_path: Path
+) -> None:
+    page, export = tmp_path / "status.html", tmp_path / "tailwart.prom"
+    done = tailwart(deployed, "doctor", "--all", "--html", str(page), "--prometheus", str(export))
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = look(deployed, code=0)
+    assert ids(document, "failed") | ids(document, "could not look") == set()
+    assert document["counts"]["passed"] > 55
+    texts = done.stdout + done.stderr + page.read_text() + export.read_text() + json.dumps(document)
+    assert not [value for value in secret_values(environment) if value in texts]
+    assert "tailwart_check{" in export.read_text()
+
+
+STRANGER = '{"src": ["tag:stranger"], "dst": ["tag:stalwart"], "ip": ["tcp:8080"]},'
+INSIDE = "nsenter -t $(docker inspect -f '{{.State.Pid}}' ts-stalwart) -n"
+ULA = "FORWARD -o eth+ -s fd00:7a17:600d::/64 -j REJECT"
+COMPOSE = f"{DIRECTORY}/compose.yaml"
+RESTART = f"{DIRECTORY}/restart-required"
+DIGEST = "/opt/tailwart/edge/caddy.sha256"
+
+CASES: dict[str, tuple[Callable[[Environment], AbstractContextManager[None]], set[str]]] = {
+    "a store is unreachable": (
+        lambda _: on(
+            "mailbox",
+            f"{INSIDE} iptables -I OUTPUT -p tcp --dport 3900 -j REJECT",
+            f"{INSIDE} iptables -D OUTPUT -p tcp --dport 3900 -j REJECT",
+        ),
+        {"mailbox.stores-reached"},
+    ),
+    "the grant to the smarthost is gone": (
+        lambda environment: without_grants(environment.tag_mail),
+        {"mailbox.smarthost-reached", "tailnet.deployed"},
+    ),
+    "a rule that opens the administration": (
+        lambda _: policy(lambda text: text.replace('"grants": [', f'"grants": [{STRANGER}', 1)),
+        {"tailnet.wide-rules"},
+    ),
+    "no IPv6 from the namespace": (
+        lambda _: on("mailbox", f"ip6tables -I {ULA}", f"ip6tables -D {ULA}"),
+        {"mailbox.ipv6-egress"},
+    ),
+    "a tailnet address in a file": (
+        lambda _: on(
+            "mailbox", f"cp -p {COMPOSE} /root/kept; echo '# 100.64.0.9' >> {COMPOSE}", f"mv /root/kept {COMPOSE}"
+        ),
+        {"mailbox.names-not-addresses", "mailbox.deployed"},
+    ),
+    "a secret that all may read": (
+        lambda _: on("mailbox", f"chmod 644 {DIRECTORY}/.env", f"chmod 600 {DIRECTORY}/.env"),
+        {"mailbox.secrets-private", "mailbox.deployed"},
+    ),
+    "another program on a mail port of the mailbox's host": (
+        lambda _: on("mailbox", LISTEN, "systemctl stop stranger.socket"),
+        {"mailbox.nothing-published"},
+    ),
+    "a restart that a run has left": (
+        lambda _: on("mailbox", f"echo then > {RESTART}", f"rm -f {RESTART}"),
+        {"mailbox.restart-done", "server.settings"},
+    ),
+    "an edge is banned": (
+        lambda environment: objects(
+            environment, "BlockedIp", {"address": str(environment.edges[0].ipv4), "reason": "manual"}
+        ),
+        {"server.no-edge-banned"},
+    ),
+    "a reboot is due": (
+        lambda _: on("edge-1", "touch /run/reboot-required", "rm -f /run/reboot-required"),
+        {"edge.no-reboot-due"},
+    ),
+    "the edge's program is another one": (
+        lambda _: on("edge-1", f"cp -p {DIGEST} /root/kept; echo 0000 > {DIGEST}", f"mv /root/kept {DIGEST}"),
+        {"edge.binary"},
+    ),
+    "a record has vanished": (
+        lambda environment: vanished(environment, "_dmarc", "TXT"),
+        {"zone.deployed", "zone.records"},
+    ),
+    "two SPF records": (
+        lambda environment: added(environment, "v=spf1 -all"),
+        {"zone.deployed", "zone.records"},
+    ),
+    "the provider refuses the key": (
+        lambda _: fault("spaceship", kind="status", status=401),
+        {"zone.provider-key"},
+    ),
+}
+"""What is broken, and every check that fails then."""
+
+
+@pytest.mark.cases_follow
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_broken_is_named_and_nothing_else(deployed: Path, environment: Environment, name: str) -> None:
+    broken, expected = CASES[name]
+    with broken(environment):
+        document = until(lambda: _seen(deployed, expected), name, seconds=60)
+    found = {item["id"]: item for item in document["results"] if item["verdict"] == "failed"}
+    assert ids(document, "failed") == expected
+    for identifier in expected:
+        assert found[identifier]["seen"] and found[identifier]["cause"] and found[identifier]["remedy"]
+
+
+def test_all_is_well_again(deployed: Path) -> None:
+    until(lambda: not ids(look(deployed), "failed"), "everything to be well again", seconds=60)
+
+
+def _seen(path: Path, expected: set[str]) -> dict[str, Any] | None:
+    document = look(path)
+    return document if expected <= ids(document, "failed") else None
+
+
+def test_what_cannot_be_looked_at_is_never_green(deployed: Path) -> None:
+    with on("edge-1", "systemctl stop ssh.socket ssh", "systemctl start ssh"):
+        document = look(deployed, "--only", "edge", "--only", "tailnet", code=2)
+    edges = [item for item in document["results"] if item["plane"] == "edge"]
+    assert {item["verdict"] for item in edges} == {"could not look"}
+    assert all("edge-1" in item["seen"][0] or "reached" in item["seen"][0] for item in edges)
+    assert {item["verdict"] for item in document["results"] if item["plane"] == "tailnet"} == {"passed"}

@@ -1,0 +1,36 @@
+"""Outcomes for the tests of everything that shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from tailwart.checks.doctor import Age, Outcome, catalogue
+from tailwart.checks.model import Result, Verdict
+from tailwart.environment import Environment
+from tailwart.printing import printable
+
+BEGAN = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+HOSTILE = printable("<script>alert(1)</script> \x1b[2J &amp; \u202e")
+
+
+def environment(**more: str) -> Environment:
+    edges = [
+        {"name": name, "ssh": f"root@192.0.2.{number}", "ipv4": f"192.0.2.{number}"}
+        for number, name in enumerate(("edge-1", "edge-2"), 1)
+    ]
+    return Environment.model_validate({"domain": "example.org", "ts_tailnet": "tail1.ts.net", "edges": edges, **more})
+
+
+def outcome(verdicts: dict[str, Verdict] | None = None, seen: str = HOSTILE) -> Outcome:
+    """Every check of the catalogue passed, but for these ids."""
+    return Outcome(
+        tuple(_results(verdicts or {}, seen)), BEGAN, 3.2, (), (Age("example.org", datetime(2027, 1, 1, tzinfo=UTC)),)
+    )
+
+
+def _results(verdicts: dict[str, Verdict], seen: str) -> Iterator[Result]:
+    for check in catalogue():
+        verdict = verdicts.get(check.id, Verdict.PASSED)
+        for host in ("edge-1", "edge-2") if check.plane == "edge" else ("mailbox",):
+            yield Result(check, host, verdict, () if verdict is Verdict.PASSED else (seen,))
