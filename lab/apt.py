@@ -16,7 +16,7 @@ from lab.engine import Docker
 # What the deploy's roles and the tests install on bare hosts. Their dependencies come along.
 PACKAGES = (
     *("docker.io", "docker-cli", "docker-compose", "docker-buildx", "iptables", "nftables", "postgresql-client", "jq"),
-    "unattended-upgrades",
+    *("unattended-upgrades", "postgresql", "redis-server"),
 )
 # What backup and restore drill need on the mailbox.
 BACKUP_PACKAGES = ("restic", "rclone", "busybox", "postgresql")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import dotenv, hosts, lifecycle, paths, throughput
+from lab.emptying import drop_database
 from lab.latency import DelayProxy
 from tailwart.environment import Environment, load
 from tailwart.environment.keys import edge_key
@@ -91,7 +92,7 @@ def _timed(action: object) -> float:
 def _first(path: Path) -> Figure:
     say("bare mailbox and edge-1 …")
     hosts.recreate("mailbox", "edge-1")
-    hosts.exec("backends", ["su", "postgres", "-c", "psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'"])
+    drop_database()
     return _deploy(path)
 
 

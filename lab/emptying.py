@@ -16,8 +16,9 @@ _LEFT = "ls -A /opt; docker ps -aq; docker image ls -q; docker volume ls -q"
 
 
 def drop_database() -> None:
-    """The stores' host without Stalwart's database."""
-    _shell("backends", "su postgres -c \"psql -qc 'DROP DATABASE IF EXISTS stalwart WITH (FORCE)'\"")
+    """The stores' host without Stalwart's database, whether its stores are installed yet or not."""
+    drop = "DROP DATABASE IF EXISTS stalwart WITH (FORCE)"
+    _shell("backends", f"[ ! -d /var/lib/postgresql ] || su postgres -c \"psql -qc '{drop}'\"")
 
 
 def remove_mailbox() -> None:

@@ -11,7 +11,7 @@ import requests
 from lab import etc_lab, programs, topology
 from lab.console import step
 from lab.engine import Docker
-from lab.images import TAILSCALE, Spec, build, context, stalwart
+from lab.images import GARAGE, TAILSCALE, Spec, build, context, stalwart
 from lab.images.stalwart import Stalwart
 from tailwart import releases
 
@@ -31,11 +31,12 @@ class Published:
 
 
 def build_all(docker: Docker, base_slim: str) -> Published:
-    """Build the container images: the edge's base, the Tailscale image, and Stalwart, as a stand-in in two releases."""
+    """Build the container images: the edge's base, Tailscale, Garage, and Stalwart, as a stand-in in two releases."""
     ca = etc_lab.ca_pem()
     slim = build.ensure(docker, "slim", context.of(Spec("slim"), {"ca.crt": ca}), base_slim)
     with ThreadPoolExecutor(2) as pool:
         tailscale = pool.submit(build.ensure, docker, "tailscale", context.of(TAILSCALE), slim)
+        garage = pool.submit(build.ensure, docker, "garage", context.of(GARAGE), slim)
         server = stalwart.ensure(docker, slim, ca)
         images = {"stalwart": server}
         if server.is_standin:
@@ -44,6 +45,7 @@ def build_all(docker: Docker, base_slim: str) -> Published:
             {
                 "slim": (slim, "debian:trixie-slim"),
                 "tailscale": (tailscale.result(), f"tailscale/tailscale:v{programs.TAILSCALE_VERSION}"),
+                "garage": (garage.result(), f"dxflrs/garage:v{programs.GARAGE_VERSION}"),
                 **{use: (each.reference, f"{releases.IMAGE}:{each.tag}") for use, each in images.items()},
             },
             server,

@@ -74,7 +74,7 @@ class Host:
     publish: tuple[int, ...] = ()
     # Directories that outlive the container when its image changes; gone with `lab down`.
     keeps: tuple[str, ...] = ()
-    # Tailnet nodes in containers on this host: they are gone when it is bare again.
+    # Tailnet nodes that the deploy makes on this host: they are gone when it is bare again.
     guests: tuple[str, ...] = ()
 
     @property
@@ -122,7 +122,8 @@ CONTROL = Host(
     ("/var/lib/headscale", "/var/lib/docker-registry"),
 )
 MAILBOX = Host("mailbox", 10, Place.HOME, "host", guests=("stalwart",))
-BACKENDS = Host("backends", 20, Place.HOME, "backends", ("tag:postgres", "tag:redis", "tag:garage"), "backends")
+# Bare, and not on the tailnet: the deploy joins it under its own name and installs the stores.
+BACKENDS = Host("backends", 20, Place.HOME, "node", guests=("backends",))
 WORLD = Host("world", 23, Place.INTERNET, "world")
 RELAY = Host("relay", 25, Place.INTERNET, "relay", ("tag:mail",), "relay")
 

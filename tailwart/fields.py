@@ -200,6 +200,22 @@ def _redis_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _postgres_url(secret: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        complete = parts.scheme in {"postgres", "postgresql"} and bool(parts.hostname and parts.username)
+        complete = complete and parts.port is not None and not (parts.query or parts.fragment)
+    except ValueError:
+        complete = False
+    else:
+        complete = complete and bool(re.fullmatch(r"/[\w-]+", parts.path, re.ASCII))
+    if not complete or not _LOGIN.match(parts.netloc.rpartition("@")[0]):
+        raise ValueError(
+            "postgresql://name:password@host:port/database, with other characters of the login percent-encoded"
+        )
+    return secret
+
+
 def _ula(value: str) -> ipaddress.IPv6Network:
     try:
         network = ipaddress.IPv6Network(value)
@@ -380,6 +396,7 @@ Url = Annotated[str, AfterValidator(_url)]
 SecureUrl = Annotated[str, AfterValidator(_secure_url)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 Ula = Annotated[ipaddress.IPv6Network, BeforeValidator(_ula)]
 Smarthost = Annotated[ipaddress.IPv4Address | ipaddress.IPv6Address, BeforeValidator(_smarthost)]
 Ssh = Annotated[SshTarget, BeforeValidator(_ssh)]

@@ -36,7 +36,6 @@ _CONTROL_VARIABLES = (
     *("LAB_ADMIN_TOKEN", "TS_OAUTH_CLIENT_ID", "TS_OAUTH_CLIENT_SECRET", "TS_API_KEY"),
     *("SPACESHIP_API_KEY", "SPACESHIP_API_SECRET", "TSIG_NAME", "TSIG_ALGORITHM", "TSIG_SECRET"),
 )
-_S3_VARIABLES = ("S3_REGION", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY", "GARAGE_RPC_SECRET", "GARAGE_ADMIN_TOKEN")
 
 HOST_IMAGES = {
     each.name: each
@@ -53,7 +52,7 @@ HOST_IMAGES = {
         ),
         Spec("world"),
         Spec("relay", "node", variables=("SMARTHOST_USERNAME", "SMARTHOST_PASSWORD")),
-        Spec("backends", "node", ("garage",), variables=_S3_VARIABLES),
     )
 }
+GARAGE = Spec("garage", "slim", ("garage",))
 TAILSCALE = Spec("tailscale", "slim", ("containerboot", "tailscale", "tailscaled"))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import unquote, urlsplit
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
 
-from tailwart.backends.postgres import Current, Desired, Step, parse, plan, query
+from tailwart.backends import login
+from tailwart.backends.login import Attempts, Endpoint, problem, trusting
+from tailwart.backends.postgres import Current, Desired, parse, plan, query
 from tailwart.errors import TailwartError
 from tailwart.facts import ahead
 from tailwart.operations.guard import operation
@@ -17,41 +22,76 @@ from tailwart.operations.progress import announce
 from tailwart.operations.remote import HostRunner, command
 from tailwart.runner import Completed, Runner
 
+_NEEDED = "command -v psql >/dev/null || { echo 'no psql on this host' >&2; exit 3; }; "
+_OPTIONS = "-X -A -t -q -w -v ON_ERROR_STOP=1"
 # Peer authentication as the server's own user: no password, and no connection over loopback, where pg_hba often trusts
 # everybody.
-_PSQL = (
-    "command -v psql >/dev/null || { echo 'no psql on this host' >&2; exit 3; }; "
-    "exec su postgres -s /bin/sh -c 'cd / && exec psql -X -A -t -q -v ON_ERROR_STOP=1 postgres'"
-)
+_PEER = f"{_NEEDED}exec su postgres -s /bin/sh -c 'cd / && exec psql {_OPTIONS} postgres'"
 
 
-def expect(host: Host, desired: Desired) -> None:
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The role and database, where the mailbox finds them, and the URL of a superuser where there is no peer login."""
+
+    desired: Desired
+    endpoint: Endpoint
+    superuser: str = field(default="", repr=False)
+
+    def sql(self, run: Runner, text: str, timeout: float) -> Completed:
+        """Run statements as the superuser."""
+        if not self.superuser:
+            return run(_PEER, stdin=text, timeout=timeout)
+        url = urlsplit(self.superuser)
+        names = {"PGHOST": url.hostname, "PGPORT": url.port, "PGUSER": unquote(url.username or "")}
+        names |= {"PGDATABASE": url.path.strip("/"), "PGCONNECT_TIMEOUT": 15}
+        exports = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in names.items())
+        script = f"{_NEEDED}IFS= read -r PGPASSWORD; export PGPASSWORD {exports}; exec psql {_OPTIONS}"
+        return run(script, stdin=f"{unquote(url.password or '')}\n{text}", timeout=timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    current: Current
+    attempts: Attempts
+
+
+def expect(host: Host, database: Database) -> None:
     """`role_and_database` will ask Postgres."""
-    ahead.announce(host, desired, lambda: _current(HostRunner(host), desired))
+    ahead.announce(host, database, lambda: _found(HostRunner(host), database))
 
 
 @operation()
-def role_and_database(desired: Desired) -> Generator[FunctionCommand, None, None]:
-    """``desired`` exists on this host's own Postgres; a drifted password is set again (an update, never a new role)."""
+def role_and_database(database: Database) -> Generator[FunctionCommand, None, None]:
+    """Role and database exist; a drifted password is set again (an update, never a new role), and proven over the
+    tailnet.
+    """
     host = ctx_host.get()
+    desired = database.desired
     try:
-        current = ahead.answer(host, desired, lambda: _current(HostRunner(host), desired))
-        steps = plan(desired, current)
-        reasons = [step.description for step in steps]
-    except TailwartError as problem:
+        found = ahead.answer(host, database, lambda: _found(HostRunner(host), database))
+        reasons = [step.description for step in plan(desired, found.current)]
+        if not reasons and (seen := problem(database.endpoint, found.attempts, found.current.settings)):
+            reasons = [seen.what]
+        if warning := trusting(database.endpoint, found.current.trusted):
+            announce(host, warning)
+    except TailwartError as error:
         # A plan only announces it: the operation fails when it executes.
-        reasons = [problem.what]
+        reasons = [error.what]
     if not reasons:
         host.noop(f"role {desired.role} and database {desired.database} are up to date")
         return
     announce(host, "; ".join(reasons))
-    yield command(host, partial(_ensure, desired=desired), "role and database")
+    yield command(host, partial(_ensure, database=database), "role and database")
 
 
-def _ensure(run: Runner, desired: Desired) -> None:
-    for step in _missing(run, desired):
-        _checked(run(_PSQL, stdin=step.sql, timeout=120), step.description)
-    if left := _missing(run, desired):
+def _ensure(run: Runner, database: Database) -> None:
+    desired = database.desired
+    for step in plan(desired, _current(run, database)):
+        _checked(database.sql(run, step.sql, 120), step.description)
+    found = _found(run, database)
+    if seen := problem(database.endpoint, found.attempts, found.current.settings):
+        raise seen
+    if left := plan(desired, found.current):
         raise TailwartError(
             "Postgres accepted the statements, and role or database still differ",
             seen="; ".join(step.description for step in left),
@@ -60,13 +100,13 @@ def _ensure(run: Runner, desired: Desired) -> None:
         )
 
 
-def _missing(run: Runner, desired: Desired) -> list[Step]:
-    return plan(desired, _current(run, desired))
+def _found(run: Runner, database: Database) -> _Found:
+    tried = run(login.script(database.endpoint), stdin=f"{database.endpoint.password}\n", timeout=60)
+    return _Found(_current(run, database), login.parse(tried.stdout))
 
 
-def _current(run: Runner, desired: Desired) -> Current:
-    result = _checked(run(_PSQL, stdin=query(desired), timeout=60), "read role and database")
-    return parse(result.stdout.splitlines())
+def _current(run: Runner, database: Database) -> Current:
+    return parse(_checked(database.sql(run, query(database.desired), 60), "read role and database").stdout.splitlines())
 
 
 def _checked(result: Completed, doing: str) -> Completed:
@@ -77,7 +117,7 @@ def _checked(result: Completed, doing: str) -> Completed:
     raise TailwartError(
         f"Postgres on the backends host: could not {doing}",
         seen="\n".join(messages[-4:]) or "no output",
-        expected="a running Postgres that lets its own user postgres in without a password (peer)",
-        remedy="start Postgres (`systemctl start postgresql`), or leave BACKENDS_SSH empty and create the role and the "
-        "database yourself; then run again",
+        expected="a running Postgres that lets its own user postgres in without a password, or POSTGRES_ADMIN_URL",
+        remedy="start Postgres (`systemctl start postgresql`); where it runs elsewhere, set POSTGRES_ADMIN_URL and "
+        "install postgresql-client here; or leave BACKENDS_SSH empty and create role and database yourself",
     )

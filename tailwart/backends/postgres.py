@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tailwart.backends import scram
@@ -10,7 +10,14 @@ from tailwart.errors import TailwartError
 
 _QUERY = """\
 SELECT 'role', rolcanlogin, coalesce(rolpassword, '') FROM pg_catalog.pg_authid WHERE rolname = {role};
+SELECT 'rights' FROM pg_catalog.pg_authid WHERE rolname = {role}
+  AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls);
 SELECT 'database', pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = {database};
+SELECT 'public' FROM pg_catalog.pg_database WHERE datname = {database}
+  AND pg_catalog.has_database_privilege('public', datname, 'CONNECT');
+SELECT 'setting', name, setting FROM pg_catalog.pg_settings WHERE name IN ('listen_addresses', 'port');
+SELECT 'trusted', address FROM pg_catalog.pg_hba_file_rules WHERE auth_method = 'trust'
+  AND type LIKE 'host%' AND address IS NOT NULL;
 """
 
 
@@ -25,11 +32,19 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What exists on the server; ``None`` for what does not."""
+    """What exists on the server; ``None`` for what does not.
+
+    ``rights``: the role may more than log in. ``public``: every role may connect to the database. ``settings`` are
+    those that say where the server listens, ``trusted`` the addresses that `pg_hba.conf` lets in without a password.
+    """
 
     can_login: bool | None = None
     verifier: str = field(default="", repr=False)
     owner: str | None = None
+    rights: bool = False
+    public: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +63,20 @@ def query(desired: Desired) -> str:
 
 def parse(lines: Iterable[str]) -> Current:
     """`Current` from unaligned psql output."""
-    can_login: bool | None = None
-    verifier, owner = "", None
+    rows: dict[str, list[str]] = {}
     for line in lines:
         kind, _, rest = line.partition("|")
-        if kind == "role":
-            login, _, verifier = rest.partition("|")
-            can_login = login == "t"
-        elif kind == "database":
-            owner = rest
-    return Current(can_login, verifier, owner)
+        rows.setdefault(kind, []).append(rest)
+    (login, _, verifier) = (rows.get("role") or [""])[0].partition("|")
+    return Current(
+        login == "t" if "role" in rows else None,
+        verifier,
+        next(iter(rows.get("database", ())), None),
+        rights="rights" in rows,
+        public="public" in rows,
+        settings=dict(row.partition("|")[::2] for row in rows.get("setting", ())),
+        trusted=tuple(rows.get("trusted", ())),
+    )
 
 
 def plan(desired: Desired, current: Current) -> list[Step]:
@@ -82,10 +101,22 @@ def plan(desired: Desired, current: Current) -> list[Step]:
                 f"set password and login of role {desired.role}", f"ALTER ROLE {name(desired.role)} {_login(desired)};"
             )
         )
+    if current.rights:
+        limited = "NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS"
+        steps.append(
+            Step(f"role {desired.role} may log in and nothing else", f"ALTER ROLE {name(desired.role)} {limited};")
+        )
     if current.owner is None:
         options = f"OWNER {name(desired.role)} TEMPLATE template0 ENCODING 'UTF8'"
         steps.append(
             Step(f"create database {desired.database}", f"CREATE DATABASE {name(desired.database)} {options};")
+        )
+    if current.owner is None or current.public:
+        steps.append(
+            Step(
+                f"nobody but {desired.role} connects to {desired.database}",
+                f"REVOKE ALL ON DATABASE {name(desired.database)} FROM PUBLIC;",
+            )
         )
     return steps
 

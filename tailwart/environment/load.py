@@ -76,7 +76,7 @@ def load(path: Path | None = None) -> Loaded:
 
 def _locked(environment: Environment, lock: Lock) -> Environment:
     """The settings with every image by the digest that `images.lock` knows."""
-    names = ("stalwart_image", "tailscale_image", "edge_base_image")
+    names = ("stalwart_image", "tailscale_image", "edge_base_image", "garage_image")
     return environment.model_copy(update={name: lock.pinned(getattr(environment, name)) for name in names})
 
 

@@ -6,6 +6,7 @@ Each setting is typed, defaulted, documented and given an example in one place: 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, SecretStr
 
@@ -84,6 +85,33 @@ class Environment(
     def magic_host(self) -> str:
         """The mailbox's full name on the tailnet: what edges dial (lesson 6: names, never addresses)."""
         return f"{self.stalwart_magic_name}.{self.ts_tailnet}"
+
+    @property
+    def store_endpoints(self) -> dict[str, str]:
+        """Host names of the stores that the settings name, by what they are: postgres, redis, garage."""
+        redis = self.redis_url.get_secret_value() if self.redis_url else None
+        urls = {"redis": redis, "garage": self.s3_endpoint}
+        found = {"postgres": self.stalwart_db_host} if self.stalwart_store == "postgres" else {}
+        found |= {name: urlsplit(str(url)).hostname for name, url in urls.items() if url is not None}
+        return {name: host for name, host in found.items() if host}
+
+    @property
+    def installed_stores(self) -> tuple[str, ...]:
+        """What BACKENDS_INSTALL names, with redis for valkey: the same protocol, setting and tag."""
+        return tuple("redis" if name == "valkey" else name for name in self.backends_install)
+
+    @property
+    def backends_host(self) -> str:
+        """Full name of the backends host on the tailnet; that of Postgres where nothing is installed there."""
+        installed = self.installed_stores or ("postgres",)
+        return next((host for name, host in self.store_endpoints.items() if name in installed), "")
+
+    @property
+    def backends_tags(self) -> tuple[str, ...]:
+        """Tags of that host: those of every store that is on it."""
+        tags = {"postgres": self.tag_postgres, "redis": self.tag_redis, "garage": self.tag_s3}
+        found = (tags[name] for name, host in self.store_endpoints.items() if host == self.backends_host)
+        return tuple(dict.fromkeys(found))
 
     @property
     def domains(self) -> tuple[str, ...]:

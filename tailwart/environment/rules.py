@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -10,6 +12,7 @@ from tailwart import providers
 from tailwart.environment.keys import edge_key
 from tailwart.environment.model import Environment
 from tailwart.environment.problems import Problem
+from tailwart.environment.sections.stores import INSTALLABLE
 from tailwart.network import DISABLED_BY_WORD, SMTP
 from tailwart.strength import ADMIN_MIN_LENGTH, MIN_LENGTH
 
@@ -18,6 +21,7 @@ def contradictions(env: Environment) -> Iterator[Problem]:
     """Every missing or contradicting setting of an otherwise well-formed environment."""
     yield from _mailbox(env)
     yield from _stores(env)
+    yield from _installed(env)
     yield from _tailnet(env)
     yield from _dns(env)
     yield from _names(env)
@@ -75,6 +79,62 @@ def _stores(env: Environment) -> Iterator[Problem]:
         yield from _demand(env, "STALWART_STORE=postgres", "stalwart_db_host", "stalwart_db_password")
     if env.s3_endpoint is not None:
         yield from _demand(env, "S3_ENDPOINT is set", "s3_access_key", "s3_secret_key")
+
+
+def _installed(env: Environment) -> Iterator[Problem]:
+    """What the stores that the deploy installs demand of the settings that name them."""
+    names = env.backends_install
+    if not names:
+        return
+    for name in names:
+        if name not in INSTALLABLE or names.count(name) > 1:
+            yield Problem("BACKENDS_INSTALL", f"each once, of {', '.join(INSTALLABLE)}", name)
+            return
+    if {"redis", "valkey"} <= set(names):
+        yield Problem("BACKENDS_INSTALL", "redis or valkey: both serve REDIS_URL", ",".join(names))
+    yield from _demand(env, "BACKENDS_INSTALL is set", "backends_ssh")
+    if "postgres" in names and env.stalwart_store != "postgres":
+        yield Problem("STALWART_STORE", "postgres, because BACKENDS_INSTALL names it", env.stalwart_store)
+    if "redis" in env.installed_stores:
+        yield from _redis(env)
+    if "garage" in names:
+        yield from _demand(env, "BACKENDS_INSTALL names garage", "s3_endpoint")
+        if urlsplit(str(env.s3_endpoint or "")).scheme == "https":
+            yield Problem(
+                "S3_ENDPOINT", "http://: the tailnet encrypts, and Garage speaks no TLS", str(env.s3_endpoint)
+            )
+        yield from _garage_key(env)
+    yield from _one_host(env)
+
+
+def _redis(env: Environment) -> Iterator[Problem]:
+    yield from _demand(env, "BACKENDS_INSTALL names redis or valkey", "redis_url")
+    parts = urlsplit(env.redis_url.get_secret_value() if env.redis_url else "")
+    if env.redis_url and (parts.scheme != "redis" or not parts.password or parts.username):
+        yield Problem(
+            "REDIS_URL", "redis://:password@host:port/index: a password, no name, no TLS", "another form", secret=True
+        )
+
+
+def _garage_key(env: Environment) -> Iterator[Problem]:
+    for attribute, pattern, made in (
+        ("s3_access_key", "GK[0-9a-f]{24}", "GK$(openssl rand -hex 12)"),
+        ("s3_secret_key", "[0-9a-f]{64}", "$(openssl rand -hex 32)"),
+    ):
+        value: SecretStr | None = getattr(env, attribute)
+        if value is None or not re.fullmatch(pattern, value.get_secret_value()):
+            yield Problem(attribute.upper(), f"a key as Garage makes them: {made}", "another form", secret=True)
+
+
+def _one_host(env: Environment) -> Iterator[Problem]:
+    keys = {"postgres": "STALWART_DB_HOST", "redis": "REDIS_URL", "garage": "S3_ENDPOINT"}
+    found = {name: host for name, host in env.store_endpoints.items() if name in env.installed_stores}
+    for name, host in found.items():
+        label, _, rest = host.partition(".")
+        if rest != env.ts_tailnet or not label:
+            yield Problem(keys[name], f"the backends host's name on the tailnet: <name>.{env.ts_tailnet}", host)
+        elif host != env.backends_host:
+            yield Problem(keys[name], f"{env.backends_host}: one host has one name on the tailnet", host)
 
 
 def _tailnet(env: Environment) -> Iterator[Problem]:
@@ -177,7 +237,7 @@ def _edges(env: Environment) -> Iterator[Problem]:
 
 
 def _hardening(env: Environment) -> Iterator[Problem]:
-    known = ("mailbox", *(edge.name for edge in env.edges))
+    known = ("mailbox", "backends", *(edge.name for edge in env.edges))
     for name in env.harden_skip:
         if name not in known:
             yield Problem("HARDEN_SKIP", f"names of hosts: {', '.join(known)}", name)

@@ -78,6 +78,7 @@ def components(environment: Environment, lock: Lock, sources: Sources) -> list[C
     found = [
         _image(environment.stalwart_image, "stalwart", "STALWART_IMAGE", sources, same_minor=True),
         _image(environment.tailscale_image, "tailscale", "TAILSCALE_IMAGE", sources),
+        *_garage(environment, sources),
         _base(environment.edge_base_image, lock, sources),
         *_caddy(environment, lock, sources),
     ]
@@ -89,6 +90,11 @@ def _image(reference: str, program: str, setting: str, sources: Sources, *, same
     return _looked_up(
         program, tag, setting, lambda: newest(tag, sources.tags(reference), same_minor=same_minor), sources
     )
+
+
+def _garage(environment: Environment, sources: Sources) -> Iterator[Component]:
+    if "garage" in environment.backends_install:
+        yield _image(environment.garage_image, "garage", "GARAGE_IMAGE", sources)
 
 
 def _base(reference: str, lock: Lock, sources: Sources) -> Component:

@@ -51,7 +51,7 @@ class Nodes:
             found.append(Source("mailbox", (env.tag_stalwart,), self._runner(env.mailbox_ssh, _IN_SIDECAR)))
         found += [Source(edge.name, (env.tag_edge,), self._runner(edge.ssh)) for edge in env.edges]
         if env.backends_ssh:
-            found.append(Source("backends", tuple(_backend_tags(env)), self._runner(env.backends_ssh)))
+            found.append(Source("backends", env.backends_tags, self._runner(env.backends_ssh)))
         found += [Source(name, tags, self._runner(target)) for name, tags, target in self._extra]
         return found
 
@@ -60,9 +60,9 @@ class Nodes:
         env = self._environment
         ports = (SSH_PORT, *ports_of(env.mail_services.listeners))
         found = [Target("mailbox", "mailbox", env.magic_host, (env.tag_stalwart,), port) for port in ports]
-        home = env.stalwart_db_host
+        home = env.backends_host
         for label, host, tag, port in _backends(env):
-            node, tags = ("backends", tuple(_backend_tags(env))) if host == home else (label, (tag,))
+            node, tags = ("backends", env.backends_tags) if host == home else (label, (tag,))
             found += [Target(label, node, host, tags, number) for number in (port, SSH_PORT)]
         if env.smarthost_address is not None:
             relay = next((name for name, tags, _ in self._extra if env.tag_mail in tags), "smarthost")
@@ -103,8 +103,3 @@ def _backends(env: Environment) -> Iterator[tuple[str, str, str, int]]:
     for label, url, tag in (("redis", redis, env.tag_redis), ("s3", env.s3_endpoint, env.tag_s3)):
         if url is not None:
             yield label, str(urlsplit(str(url)).hostname), tag, port_of(str(url))
-
-
-def _backend_tags(env: Environment) -> list[str]:
-    """The tags of the host that holds Postgres: those of every store that is on it."""
-    return [tag for _, host, tag, _ in _backends(env) if host == env.stalwart_db_host]

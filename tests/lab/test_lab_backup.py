@@ -232,7 +232,10 @@ def test_the_embedded_store_stops_for_seconds_and_comes_back(
     lab_environment: Path, installation: Installation, tmp_path: Path
 ) -> None:
     path = with_backup(
-        lab_environment, tmp_path / "env", STALWART_STORE="rocksdb", BACKENDS_SSH=None, REDIS_URL=None, S3_ENDPOINT=None
+        lab_environment,
+        tmp_path / "env",
+        STALWART_STORE="rocksdb",
+        **dict.fromkeys(("BACKENDS_SSH", "BACKENDS_INSTALL", "REDIS_URL", "S3_ENDPOINT")),
     )
     make_bare("mailbox")
     installation.other_store = True

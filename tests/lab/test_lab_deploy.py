@@ -22,9 +22,8 @@ from tests.waiting import until
 
 @pytest.fixture
 def bare(lab_environment: Path) -> Path:
-    """The lab with a bare mailbox host, a bare edge and an empty database."""
-    make_bare("mailbox", "edge-1")
-    drop_database()
+    """The lab with a bare mailbox host, a bare edge and a bare host for the stores."""
+    make_bare("mailbox", "edge-1", "backends")
     return lab_environment
 
 
@@ -95,7 +94,10 @@ def test_a_run_killed_between_a_file_and_its_restart_is_repaired(deployed: Path)
 
 def test_an_embedded_store_needs_no_backends(lab_environment: Path, installation: Installation, tmp_path: Path) -> None:
     path = variant(
-        lab_environment, tmp_path / "env", STALWART_STORE="rocksdb", BACKENDS_SSH=None, REDIS_URL=None, S3_ENDPOINT=None
+        lab_environment,
+        tmp_path / "env",
+        STALWART_STORE="rocksdb",
+        **dict.fromkeys(("BACKENDS_SSH", "BACKENDS_INSTALL", "REDIS_URL", "S3_ENDPOINT")),
     )
     make_bare("mailbox")
     installation.other_store = True

@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tailwart.backends import plan as backends_plan
 from tailwart.backends import postgres
 from tailwart.edge import plan as edge_plan
 from tailwart.environment import Account, Edge, Environment, load
@@ -27,6 +29,7 @@ from tailwart.environment.load import settings
 from tailwart.environment.problems import EnvironmentProblems
 from tailwart.fields import example_of, is_secret
 from tailwart.hosts.files import HostFile
+from tailwart.hosts.report import HostReport, Probe
 from tailwart.mailbox.project import compose_project
 from tailwart.providers import definitions
 from tailwart.runner import Completed
@@ -72,7 +75,7 @@ def example(key: str) -> str:
     """The value of the documentation; of a secret, one of the key's own."""
     if is_secret(KEYS[key]) and "://" not in example_of(KEYS[key]):
         return f"Owned-{key.lower().replace('_', '-')}-7"
-    return example_of(KEYS[key])
+    return example_of(KEYS[key]).replace("change-me", "Owned")
 
 
 def all_set() -> dict[str, str]:
@@ -80,6 +83,7 @@ def all_set() -> dict[str, str]:
     values = {key: example(key) for key in KEYS if key not in PROVIDERS}
     values |= {"STALWART_STORE": "postgres", "MAIL_SERVICES": "smtp,submissions,imaps", "DNS_PROVIDER": "cloudflare"}
     values |= {"ACME_DNS_PROVIDER": "cloudflare", "CLOUDFLARE_TOKEN": example("CLOUDFLARE_TOKEN")}
+    values |= {"S3_ACCESS_KEY": f"GK{'5e' * 12}", "S3_SECRET_KEY": "b7" * 32}
     return {**values, "TS_API_KEY": "", "HARDEN_SKIP": "", "EXTRA_DOMAINS": "example.net"}
 
 
@@ -92,6 +96,11 @@ def read(directory: Path, values: dict[str, str]) -> Environment:
 
 
 BASE = all_set()
+ADDRESSES = ("100.64.0.5", "fd7a:115c:a1e0::5")
+_NODE = json.dumps({"BackendState": "Running", "Self": {"TailscaleIPs": ADDRESSES}})
+BACKENDS_HOST = HostReport(
+    probes={"tailscale": Probe(0, _NODE.encode()), "postgres": Probe(0, b"cluster|17|main\nmemory|1048576")}
+)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +141,9 @@ def _named_by(key: str, value: str) -> Iterator[str]:
             yield edge_key(name.strip(), "ssh")
         elif key == "ACCOUNTS":
             yield account_key(name.strip(), "password")
+    if key == "TS_TAILNET":
+        # The stores that the deploy installs are nodes of it.
+        yield from ("STALWART_DB_HOST", "REDIS_URL", "S3_ENDPOINT")
 
 
 def parsed(environment: Environment) -> dict[str, Any]:
@@ -139,7 +151,12 @@ def parsed(environment: Environment) -> dict[str, Any]:
     found: dict[str, Any] = {}
     (edge, *_) = environment.edges
     planned = edge_plan.of(environment, edge)
-    for place, files in (("", compose_project(environment).files), ("edge/", planned.files)):
+    plan = backends_plan.of(environment)
+    stores_files: list[HostFile] = list(plan.garage.project(ADDRESSES).files) if plan.garage else []
+    for server in (plan.postgres, plan.redis):
+        stores_files += server.files(BACKENDS_HOST) if server else ()
+    places = (("", compose_project(environment).files), ("edge/", planned.files), ("backends/", stores_files))
+    for place, files in places:
         for file in files:
             name = file.path.rpartition("/")[2]
             found[name if name not in found else f"{place}{name}"] = _parsed_file(name, file)
@@ -165,6 +182,8 @@ def _parsed_file(name: str, file: HostFile) -> Any:
         if name == "caddy.json":
             assert not [leaf for leaf in _leaves(document) if "{" in leaf], "Caddy would replace a placeholder"
         return document
+    if name.endswith(".toml"):
+        return tomllib.loads(text)
     if name.endswith(".env"):
         return dict(_compose_env(text))
     if name == "Dockerfile":

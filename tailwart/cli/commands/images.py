@@ -20,7 +20,12 @@ def lock(*, check: bool) -> None:
     registry = Registry(environment.registry_url or "")
     names = [
         image.partition("@")[0]
-        for image in (environment.stalwart_image, environment.tailscale_image, environment.edge_base_image)
+        for image in (
+            environment.stalwart_image,
+            environment.tailscale_image,
+            environment.edge_base_image,
+            *((environment.garage_image,) if "garage" in environment.backends_install else ()),
+        )
     ]
     digests = {name: registry.digest(name) for name in names}
     before = locking.read(path).images

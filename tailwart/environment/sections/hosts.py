@@ -73,7 +73,8 @@ class HostsSettings(BaseModel):
     )
     backends_ssh: v.Ssh | None = _key(
         "Hosts",
-        "SSH of the host with Postgres, if this deploy should manage its role and database.",
+        "SSH of the host with the stores, where this deploy installs them (BACKENDS_INSTALL), or makes its own role, "
+        "database, bucket and key in those that are there. The tools it needs for that: psql, curl.",
         "root@192.0.2.20",
         None,
     )
@@ -89,12 +90,14 @@ class HostsSettings(BaseModel):
 
     harden: v.Boolean = _key(
         "Hardening",
-        "Packet filter, SSH without passwords and security updates on mailbox and edges; a host with containers or "
-        "services of others is left alone, and said.",
+        "Packet filter, SSH without passwords and security updates on mailbox, edges, and a backends host with "
+        "BACKENDS_INSTALL; a host with containers or services of others is left alone, and said.",
         "true",
         True,
     )
-    harden_skip: v.Texts = _key("Hardening", "Hosts to leave alone: mailbox, or names of EDGES.", "mailbox,edge-2", ())
+    harden_skip: v.Texts = _key(
+        "Hardening", "Hosts to leave alone: mailbox, backends, or names of EDGES.", "mailbox,edge-2", ()
+    )
     reboot_time: v.TimeOfDay | None = _key(
         "Hardening",
         "When a host may reboot for a security update that needs it, by its own clock; empty: never by itself.",

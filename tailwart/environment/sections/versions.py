@@ -16,6 +16,9 @@ class VersionsSettings(BaseModel):
     tailscale_image: v.Image = _key(
         "Versions", "The sidecar.", "tailscale/tailscale:v1.102.5", "tailscale/tailscale:v1.102.5"
     )
+    garage_image: v.Image = _key(
+        "Versions", "Garage, where BACKENDS_INSTALL names it.", "dxflrs/garage:v2.5.0", "dxflrs/garage:v2.5.0"
+    )
     edge_base_image: v.Image = _key("Versions", "Base of the edge's image.", "debian:trixie-slim", "debian:trixie-slim")
     caddy_download_url: v.SecureUrl = _key(
         "Versions",

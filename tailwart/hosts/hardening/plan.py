@@ -11,6 +11,7 @@ from tailwart.hosts.files import HostFile, pending
 from tailwart.hosts.hardening import switch, texts
 from tailwart.hosts.report import HostReport, Probe
 from tailwart.hosts.watch import Watch
+from tailwart.network import TAILNET_V4, TAILNET_V6
 
 WINDOW = 120
 """Seconds that the operator's next connection has, before the host takes a change back."""
@@ -207,9 +208,10 @@ def _foreign_sockets(lines: list[str], kept_open: set[int]) -> list[str]:
 
 
 def _is_private(address: str) -> bool:
-    """Whether nobody reaches the address from outside: loopback; everybody does where it is none (`*`)."""
+    """Whether the packet filter closes nothing of it: loopback and the tailnet; everybody reaches `*`."""
     text = address.partition("%")[0].strip("[]")
     try:
-        return ipaddress.ip_address(text).is_loopback
+        found = ipaddress.ip_address(text)
     except ValueError:
         return False
+    return found.is_loopback or found in TAILNET_V4 or found in TAILNET_V6

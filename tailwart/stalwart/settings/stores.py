@@ -7,6 +7,7 @@ must be empty or carry this server's mark: two users of one index destroy each o
 from __future__ import annotations
 
 import shlex
+from itertools import zip_longest
 from urllib.parse import unquote, urlsplit
 
 from tailwart.errors import TailwartError
@@ -17,11 +18,13 @@ from tailwart.stalwart.settings.inputs import S3Store
 
 OWNER_KEY = "tailwart:owner"
 
+# What Stalwart will do with a message body, in this order; the code of each is one line of the answer.
+_S3_STEPS = ("list", "put", "get", "delete")
 _S3_MEANING = {
     "301": ("the region is wrong", "check S3_REGION"),
     "400": ("the region or the endpoint is wrong", "check S3_REGION and S3_ENDPOINT"),
     "403": (
-        "the key is refused, or may not read this bucket",
+        "the key is refused, or may not read or write this bucket",
         "check S3_ACCESS_KEY and S3_SECRET_KEY, and their grant",
     ),
     "404": ("the bucket does not exist", "create it, or check S3_BUCKET"),
@@ -29,18 +32,24 @@ _S3_MEANING = {
 
 
 def probe_s3(run: Runner, store: S3Store) -> None:
-    """List the bucket; raises TailwartError naming the setting that is wrong."""
-    url = f"{store.endpoint.rstrip('/')}/{store.bucket}?list-type=2&max-keys=1"
+    """List the bucket, then write, read and remove an object; raises TailwartError naming the setting that is wrong."""
+    url = f"{store.endpoint.rstrip('/')}/{store.bucket}"
     user = quoted(store.access_key, "")
     inside = (
-        "IFS= read -r user; "
+        "IFS= read -r user\nask() {\n"
         "curl --silent --show-error --max-time 20 --output /dev/null --write-out 'code %{http_code}\\n' "
-        f"--aws-sigv4 {shlex.quote(f'aws:amz:{store.region}:s3')} --config /dev/fd/3 {shlex.quote(url)} 3<<END\n"
-        f'user = "$user${names.ENV_S3}"\nEND\n'
+        f'--aws-sigv4 {shlex.quote(f"aws:amz:{store.region}:s3")} --config /dev/fd/3 "$@" 3<<END\n'
+        f'user = "$user${names.ENV_S3}"\nEND\n}}\n'
+        f'url={shlex.quote(url)}; ask "$url?list-type=2&max-keys=1"; key=$url/tailwart-probe\n'
+        'ask --request PUT --header "Content-Type: application/octet-stream" --data-binary tailwart "$key"\n'
+        'ask "$key"; ask --request DELETE "$key"\n'
     )
     done = run(f"docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)} 2>&1", stdin=f"{user}\n", timeout=60)
-    code = next((line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")), "000")
-    if code == "200":
+    codes = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")]
+    step, code = next(
+        ((step, code) for step, code in zip_longest(_S3_STEPS, codes[:4], fillvalue="000") if code[0] != "2"), ("", "")
+    )
+    if not step:
         return
     if code == "000":
         said = [line for line in done.stdout.splitlines() if line.startswith("curl:")]
@@ -51,7 +60,9 @@ def probe_s3(run: Runner, store: S3Store) -> None:
             remedy="check S3_ENDPOINT, and the grant of the tailnet policy from TAG_STALWART to TAG_S3 (lesson 11)",
         )
     meaning, fix = _S3_MEANING.get(code, ("the store refuses", "read the store's log"))
-    raise TailwartError(f"the blob store does not serve {store.bucket}", seen=f"HTTP {code}: {meaning}", remedy=fix)
+    raise TailwartError(
+        f"the blob store does not serve {store.bucket}", seen=f"{step}: HTTP {code}: {meaning}", remedy=fix
+    )
 
 
 def probe_redis(run: Runner, url: str, owner: str) -> None:

@@ -95,6 +95,7 @@ def test_an_empty_server_gets_role_and_database() -> None:
     assert [step.description for step in steps] == [
         "create role stalwart",
         "create database stalwart",
+        "nobody but stalwart connects to stalwart",
     ]
 
 

@@ -36,7 +36,11 @@ PLAIN = {
 def secret(key: str) -> str:
     """A value of the key's own that its type takes."""
     word = f"Owned-by-nobody-{key.lower().replace('_', '-')}"
-    return f"redis://:{word}@redis.tail1234.ts.net:6379/3" if key == "REDIS_URL" else word
+    urls = {
+        "REDIS_URL": f"redis://:{word}@redis.tail1234.ts.net:6379/3",
+        "POSTGRES_ADMIN_URL": f"postgresql://postgres:{word}@db.example.net:5432/postgres",
+    }
+    return urls.get(key, word)
 
 
 def write(path: Path, values: dict[str, str]) -> Path:

@@ -19,6 +19,7 @@ IMAGES = {
     "stalwart": "registry.lab.test/stalwartlabs/stalwart:v0.16.7-standin",
     "tailscale": "registry.lab.test/tailscale/tailscale:v1.102.5",
     "slim": "registry.lab.test/debian:trixie-slim",
+    "garage": "registry.lab.test/dxflrs/garage:v2.5.0",
 }
 
 

@@ -69,6 +69,8 @@ def test_a_bare_host_lacks_everything() -> None:
         (socket("udp UNCONN 0 0 [::]:51820", '"wg-thing",pid=7,fd=6'), "wg-thing on udp port 51820"),
         (socket("tcp LISTEN 0 511 *:25", '"caddy",pid=7,fd=6'), ""),
         (socket("tcp LISTEN 0 511 127.0.0.1:5432", '"postgres",pid=7,fd=6'), ""),
+        (socket("tcp LISTEN 0 200 100.64.0.5:5432", '"postgres",pid=7,fd=6'), ""),
+        (socket("tcp LISTEN 0 200 [fd7a:115c:a1e0::5]:5432", '"postgres",pid=7,fd=6'), ""),
         (socket("udp UNCONN 0 0 127.0.0.53%lo:53", '"systemd-resolve",pid=7,fd=6'), ""),
         (socket("tcp LISTEN 0 511 [::1]:6010", '"redis",pid=7,fd=6'), ""),
         (socket("udp UNCONN 0 0 0.0.0.0:41641", '"tailscaled",pid=7,fd=6'), ""),

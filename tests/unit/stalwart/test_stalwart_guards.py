@@ -67,11 +67,18 @@ def answering(output: str, ok: bool = True) -> Any:
 )
 def test_s3_that_does_not_serve_names_the_setting(code: str, named: str) -> None:
     with pytest.raises(TailwartError, match=named):
-        stores.probe_s3(answering(f"code {code}\n"), S3)
+        stores.probe_s3(answering(f"code {code}\n" * 4), S3)
+
+
+@pytest.mark.parametrize("step", ["put", "get", "delete"])
+def test_a_key_that_may_not_do_what_stalwart_will_do_is_refused(step: str) -> None:
+    codes = "".join(f"code {'403' if each == step else '200'}\n" for each in ("list", "put", "get", "delete"))
+    with pytest.raises(TailwartError, match=f"{step}: HTTP 403"):
+        stores.probe_s3(answering(codes), S3)
 
 
 def test_s3_is_asked_with_the_secret_of_the_container() -> None:
-    run = answering("code 200\n")
+    run = answering("code 200\n" * 4)
     stores.probe_s3(run, S3)
     assert "$STALWART_S3_SECRET_KEY" in run.scripts[0][0]
 
@@ -122,7 +129,7 @@ def test_a_blob_store_with_mail_in_it_does_not_move_by_itself() -> None:
     with_mail = Live({"Account": ({**account, "usedDiskQuota": 4096},)})
     assert "4096 bytes of mail" in guards.warnings(moved, changes, with_mail)[0]
     with pytest.raises(TailwartError, match="mailbox_blob_store_may_move"):
-        guards.before_writing(answering("code 200\n"), moved, changes, with_mail)
+        guards.before_writing(answering("code 200\n" * 4), moved, changes, with_mail)
     insisting = settings(s3=S3, blob_store_may_move=True)
     assert guards.warnings(insisting, changes, with_mail) == ()
 
