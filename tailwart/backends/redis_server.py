@@ -102,7 +102,8 @@ class RedisServer:
         note = f"cat {self._conf} {self._drop_in} | sha256sum >{self._started}"
         return (
             "# Written by the deploy; changes made here are lost.\n[Service]\n"
-            f"ExecStartPre=/bin/sh -c {shlex.quote(note)}\n"
+            # With `+`, because the unit lets its own processes execute nothing but the server.
+            f"ExecStartPre=+/bin/sh -c {shlex.quote(note)}\n"
             "ExecStart=\n"
             f"ExecStart=/usr/bin/{self.program}-server /etc/{self.program}/{self.program}.conf "
             f"--supervised systemd --daemonize no --include {self._conf}\n"
