@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,18 +141,6 @@ def test_faults_of_a_server_that_others_run_are_told_apart_and_left(deployed: Pa
         assert expected in run.last_lines
     # Our own again: the same deploy that would have installed it puts it right.
     assert deploy(deployed, "--limit", "backends").changes["backends"]
-
-
-@pytest.mark.leaves_deployed
-def test_bare_names_are_refused_where_they_are_read(deployed: Path, tmp_path: Path) -> None:
-    for key, value in (
-        ("STALWART_DB_HOST", "backends"),
-        ("REDIS_URL", f"redis://:{secrets.token_hex(8)}@backends:6379/3"),
-        ("S3_ENDPOINT", "http://backends:3900"),
-    ):
-        run = run_pyinfra(variant(deployed, tmp_path / key, **{key: value}), "-y", "--limit", "backends")
-        assert run.code != 0
-        assert key in run.output
 
 
 def test_keys_of_another_application_in_the_index_stop_the_run(
