@@ -21,18 +21,39 @@ from tailwart.stalwart.protocol.container import quoted
 
 _SAMPLE = 20
 _MARK = "-- answered "
-# A line of the input after the first: path of the URL, a bar, the command; without one, the message itself is hashed.
-# Not a tab: `read` drops one at the beginning of a line, and the first path is empty.
+# A line of the input after the first: path of the URL, a bar, the command. Not a tab: `read` drops one at the beginning
+# of a line, and the first path is empty. For a path with a UID the message is hashed, and the command is the EXAMINE of
+# its mailbox: curl has selected it, and its FETCH would set the flag Seen on the live server; in a mailbox that is open
+# for reading alone it cannot (RFC 9051 §6.3.3). The second URL goes over the first one's connection.
 _INSIDE = rf"""
 IFS= read -r login
-ask() {{
-  curl --silent --show-error --insecure --max-time 60 --config /dev/fd/3 "$@" 3<<END
-user = "$login"
-END
-}}
+options="silent
+show-error
+insecure
+max-time = 60
+user = \"$login\""
 while IFS='|' read -r path request; do
-  if [ -n "$request" ]; then ask --request "$request" "imaps://127.0.0.1/$path"; code=$?
-  else ask --output /tmp/message "imaps://127.0.0.1/$path"; code=$?; sha256sum </tmp/message; rm -f /tmp/message; fi
+  case $path in
+    *';UID='*)
+      curl --config /dev/fd/3 >/tmp/message 3<<END
+$options
+url = "imaps://127.0.0.1/${{path%/;UID=*}}"
+request = "$request"
+output = "/dev/null"
+next
+$options
+url = "imaps://127.0.0.1/$path"
+END
+      code=$?
+      sha256sum </tmp/message; rm -f /tmp/message ;;
+    *)
+      curl --config /dev/fd/3 3<<END
+$options
+url = "imaps://127.0.0.1/$path"
+request = "$request"
+END
+      code=$? ;;
+  esac
   printf '\n{_MARK}%s\n' $code
 done
 """
@@ -72,7 +93,7 @@ def compare(run: Runner, login: Login, container: str) -> Compared:
     wrong = missing(live, there)
     common = [(name, uid) for name, uids in there.items() for uid in uids if uid in live.get(name, frozenset())]
     sample = random.sample(common, min(_SAMPLE, len(common)))
-    requests = [(f"{quote(name)}/;UID={uid}", "") for name, uid in sample]
+    requests = [(f"{quote(name)}/;UID={uid}", f"EXAMINE {_escaped(name)}") for name, uid in sample]
     if requests and not wrong:
         hashes = zip(_imap(run, container, login, requests), _imap(run, names.CONTAINER, login, requests), strict=True)
         wrong = [
@@ -130,8 +151,16 @@ def parse_list(answer: str) -> list[str]:
     return [re.sub(r"\\(.)", r"\1", name[1:-1]) if name.startswith('"') else name for name in names_]
 
 
+def _escaped(text: str) -> str:
+    """A quoted string of IMAP (RFC 9051 §4.3)."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _imap(run: Runner, container: str, login: Login, requests: Sequence[tuple[str, str]]) -> list[str]:
-    lines = [quoted(login.address, login.password), *("|".join(request) for request in requests)]
+    lines = [
+        quoted(login.address, login.password),
+        *(f"{path}|{_escaped(command)[1:-1]}" for path, command in requests),
+    ]
     command = f"docker exec -i {container} sh -c {shlex.quote(_INSIDE)}"
     done = run(command, stdin="\n".join(lines) + "\n", timeout=60 + 10 * len(requests))
     answers, current = [], ""

@@ -66,10 +66,11 @@ elif p["do"] == "digests":
     found = {}
     for folder in ("INBOX", '"Junk Mail"'):
         if m.select(folder, readonly=True)[0] != "OK": continue
-        for part in m.fetch("1:*", "(BODY.PEEK[])")[1]:
+        for part in m.fetch("1:*", "(FLAGS BODY.PEEK[])")[1]:
             if isinstance(part, tuple):
                 subject = re.search(rb"(?m)^Subject: lab (\\S+)", part[1])
-                if subject: found[subject[1].decode()] = hashlib.sha256(part[1]).hexdigest()
+                seen = " seen" * (b"Seen" in part[0])
+                if subject: found[subject[1].decode()] = hashlib.sha256(part[1]).hexdigest() + seen
     m.logout()
     print(json.dumps(found))
 elif p["do"] == "tls":
@@ -176,7 +177,7 @@ def put(user: str, password: str, count: int, token: str, edge: str = "198.51.10
 
 
 def digests(user: str, password: str, edge: str = "198.51.100.11") -> dict[str, str]:
-    """Token → SHA-256 of every message in a mailbox, as IMAP hands it out, headers and all."""
+    """Token → SHA-256 of every message in a mailbox, as IMAP hands it out, headers and all, and whether it was read."""
     found: dict[str, str] = client(do="digests", host=edge, user=user, password=password)
     return found
 

@@ -103,6 +103,7 @@ def test_everything_dies_and_is_restored_bit_for_bit(
     left = "docker ps -aq --filter name=tailwart-drill; ls -A /opt/tailwart/backup | grep drill$ || :"
     assert not shell("mailbox", left).strip(), "nothing of the drill is left"
     after = everything(people)
+    assert {token: after.get(token) for token in before} == before, "the drill has read and left everything unread"
 
     assert "0 B" in shell("mailbox", EMPTY_BUCKET), "no body is left"
     hosts.recreate("mailbox")
