@@ -15,6 +15,9 @@ from tailwart.providers.record import APEX, Record, fqdn
 MAX_LOST = 0.30
 """Largest share of the managed records that a plan deletes without confirmation."""
 
+_SHOWN = 500
+"""Characters of a value that a message repeats."""
+
 # RFC 4035 §2.5: the only types that may stand beside a CNAME.
 _BESIDE_CNAME = {"CNAME", "RRSIG", "NSEC"}
 
@@ -78,7 +81,7 @@ def _cname(plan: ZonePlan) -> Iterator[TailwartError]:
             foreign = next((entry for entry in [*aliases, *others] if entry.key not in ours), aliases[0])
             yield TailwartError(
                 f"{name} of {plan.zone} would have a CNAME beside other data",
-                seen=", ".join(f"{entry.type} {entry.value}" for entry in [*aliases, *others][:4]),
+                seen=", ".join(f"{entry.type} {_short(entry.value)}" for entry in [*aliases, *others][:4]),
                 expected="either one CNAME or other records (RFC 1034 §3.6.2)",
                 remedy=f"delete {foreign.name} {foreign.type} at the provider, or leave the name alone: dns_exclude = "
                 f'["{name} *"] in group_data/dns.py.',
@@ -100,7 +103,7 @@ def _occluded(plan: ZonePlan) -> Iterator[TailwartError]:
         seen.add(cut)
         yield TailwartError(
             f"{entry.name} {entry.type} of {plan.zone} would never be served",
-            seen=f"{cut.name} {cut.type} {cut.value}",
+            seen=f"{cut.name} {cut.type} {_short(cut.value)}",
             expected="no delegation at the name or above it, and no DNAME above it",
             remedy=f"publish it where {cut.name} leads to, delete {cut.name} {cut.type}, or leave the name alone: "
             f'dns_exclude = ["{entry.name} {entry.type}"] in group_data/dns.py.',
@@ -125,10 +128,10 @@ def _single(plan: ZonePlan) -> Iterator[TailwartError]:
                     owner = f"the installation {', '.join(marks.owners(plan.live, stuck))} published it"
                 yield TailwartError(
                     f"{name} of {plan.zone} would have {len(records)} {kind.upper()} records",
-                    seen="; ".join(entry.value for entry in records),
+                    seen="; ".join(_short(entry.value) for entry in records[:4]),
                     expected="exactly one",
                     lesson=lesson,
-                    remedy=f"remove {stuck.value!r} ({owner}), or exclude {name} TXT.",
+                    remedy=f"remove {_short(stuck.value)!r} ({owner}), or exclude {name} TXT.",
                 )
 
 
@@ -141,21 +144,21 @@ def _spf(plan: ZonePlan, lookup: Texts, answers: Answers, warnings: list[str]) -
         if invalid := spf.problems(entry.value):
             yield TailwartError(
                 f"SPF of {entry.name}: a term that RFC 7208 does not know",
-                seen=", ".join(invalid),
+                seen=_short(", ".join(invalid)),
                 expected="mechanisms such as include:, ip4:, ip6:, a, mx, all",
                 remedy="correct SMARTHOST_SPF, or drop the term with dns_spf_remove in group_data/dns.py.",
             )
         for fault in spf.faults(entry.value, standing):
             yield TailwartError(
                 f"SPF of {entry.name}: the records cannot be one",
-                seen=fault,
+                seen=_short(fault),
                 expected="terms that mean the same in one record",
                 lesson=14,
                 remedy="take one of the terms out: dns_spf_remove in group_data/dns.py.",
             )
         found = spfcost.cost(entry.value, texts, data, fqdn(entry.name, plan.zone))
         heaviest = ", ".join(f"{name} costs {count}" for name, count in sorted(found.includes, key=lambda i: -i[1]))
-        seen = f"{entry.value} ({heaviest})" if heaviest else entry.value
+        seen = f"{_short(entry.value)} ({heaviest})" if heaviest else _short(entry.value)
         for count, most, what in (
             (found.lookups, spfcost.MAX_LOOKUPS, "look-ups"),
             (found.voids, spfcost.MAX_VOIDS, "void look-ups (names without an answer)"),
@@ -203,3 +206,8 @@ def _deletions(plan: ZonePlan) -> Iterator[TailwartError]:
             remedy="read `tailwart dns plan`; if it is right, allow it: `tailwart dns apply --allow-deletions`, or "
             "`pyinfra inventory.py deploy.py --limit dns --data dns_allow_deletions=yes`.",
         )
+
+
+def _short(text: str) -> str:
+    """A value for a message: records of others may be very long."""
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 20]}…{text[-20:]}"

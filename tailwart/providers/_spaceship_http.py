@@ -48,9 +48,15 @@ class Client:
         limited = False
 
         def send() -> requests.Response:
-            return self._session.request(
-                method, f"{self._base_url}{path}", params=params, json=body, timeout=TIMEOUT, allow_redirects=False
-            )
+            try:
+                return self._session.request(
+                    method, f"{self._base_url}{path}", params=params, json=body, timeout=TIMEOUT, allow_redirects=False
+                )
+            except requests.RequestException:
+                raise
+            except ValueError as error:
+                # The library reads a redirect's address even where it must not follow it.
+                raise requests.exceptions.InvalidURL(f"a redirect to nowhere: {error}") from error
 
         def transient(response: requests.Response) -> bool:
             nonlocal limited

@@ -80,7 +80,7 @@ def without_metadata(item: Mapping[str, Any]) -> Item:
 def _known(item: Mapping[str, Any]) -> Item:
     rtype = str(item.get("type", "")).upper()
     members = ("type", "name", *_OWNER_LABELS.get(rtype, ()), *_VALUE.get(rtype, ()))
-    return {member: item[member] for member in members if item.get(member) is not None}
+    return {"name": APEX, **{member: item[member] for member in members if item.get(member) not in (None, "")}}
 
 
 def _word(item: Item, member: str, default: str = "") -> str:
