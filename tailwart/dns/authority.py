@@ -144,7 +144,7 @@ def wait_until_served(
 
 def _sample(rrsets: list[RrsetName]) -> list[RrsetName]:
     """All record sets, or as many as can be asked for in seconds, spread over a very large change."""
-    return rrsets[:: len(rrsets) // MOST_ASKED + 1]
+    return rrsets[:: max(1, -(-len(rrsets) // MOST_ASKED))]
 
 
 def _differences(
