@@ -24,6 +24,9 @@ TIMEOUT = 10.0
 TRANSFER = 60.0
 """Seconds of a whole transfer."""
 
+_ATTEMPTS = 3
+"""Transfers of a zone whose stream the server ends."""
+
 # A stream that the server closes is an EOFError, and some damaged messages are a ValueError.
 FAILURES = (dns.exception.DNSException, OSError, EOFError, ValueError)
 _MOVED = {dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.NXDOMAIN}
@@ -66,12 +69,16 @@ class Rfc2136:
             self._send(update, zone)
 
     def _stored(self, zone: str) -> Stored:
-        content = dns.zone.Zone(absolute(APEX, zone), relativize=False)
-        query, _ = dns.xfr.make_query(content, keyring=self._key)
-        try:
-            dns.query.inbound_xfr(self._server, content, query, port=self._port, timeout=TIMEOUT, lifetime=TRANSFER)
-        except FAILURES as error:
-            raise self._failure(f"the zone {zone} cannot be read from {self.nameservers[0]}", error) from error
+        for attempt in range(_ATTEMPTS):
+            content = dns.zone.Zone(absolute(APEX, zone), relativize=False)
+            query, _ = dns.xfr.make_query(content, keyring=self._key)
+            try:
+                dns.query.inbound_xfr(self._server, content, query, port=self._port, timeout=TIMEOUT, lifetime=TRANSFER)
+                break
+            except FAILURES as error:
+                # Knot ends a stream that is not read for half a second: a large zone on a busy machine.
+                if not isinstance(error, EOFError) or attempt == _ATTEMPTS - 1:
+                    raise self._failure(f"the zone {zone} cannot be read from {self.nameservers[0]}", error) from error
         found: Stored = defaultdict(list)
         for name, ttl, rdata in content.iterate_rdatas():
             if dns.rdatatype.to_text(rdata.rdtype) not in GENERATED:
@@ -111,7 +118,10 @@ class Rfc2136:
         elif isinstance(error, dns.xfr.TransferError):
             hint = "allow the key to transfer the zone (knot: acl action transfer), and check that the server has it"
         elif isinstance(error, EOFError):
-            hint = "the server closed the connection: look into its log, then run again; what was written stands"
+            hint = (
+                "the server closed the connection: look into its log (Knot: tcp-io-timeout), then run again; what was "
+                "written stands"
+            )
         else:
             hint = "check RFC2136_SERVER and RFC2136_PORT, and that TCP to it is not blocked"
         return TailwartError(what, seen=f"{type(error).__name__}: {error}", remedy=hint)

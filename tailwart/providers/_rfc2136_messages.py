@@ -29,17 +29,19 @@ _FIXED = 10
 class _Step:
     """What belongs into one message: records that go and records that come, of one record set.
 
-    ``condition`` is the size of what the message says about the record set as it was.
+    ``owner`` is the length of the whole name, ``condition`` the size of what the message says about the record set as
+    it was.
     """
 
     rrset: RrsetName
+    owner: int
     condition: int = 0
     gone: list[dns.rdata.Rdata] = field(default_factory=list)
     new: list[tuple[int, dns.rdata.Rdata]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
-        return self.condition + _size(self.rrset[0], [*self.gone, *(rdata for _, rdata in self.new)])
+        return self.condition + _size(self.owner, [*self.gone, *(rdata for _, rdata in self.new)])
 
     @property
     def order(self) -> int:
@@ -83,7 +85,8 @@ def _steps(zone: str, stored: Stored, puts: list[Record], deletes: list[Record])
     for rrset in sorted({*put, *gone}):
         here = stored.get(rrset, [])
         if steps := list(_rrset_steps(zone, rrset, here, put[rrset], {*gone[rrset]})):
-            steps[0].condition = min(_LARGEST_CONDITION, _size(rrset[0], [rdata for _, rdata in here]))
+            owner = steps[0].owner
+            steps[0].condition = owner + _FIXED + min(_LARGEST_CONDITION, _size(owner, [rdata for _, rdata in here]))
             names[rrset[0]] += steps
     for steps in names.values():
         yield sorted(steps, key=lambda step: step.order)
@@ -92,6 +95,7 @@ def _steps(zone: str, stored: Stored, puts: list[Record], deletes: list[Record])
 def _rrset_steps(
     zone: str, rrset: RrsetName, here: list[tuple[Record, dns.rdata.Rdata]], put: list[Record], gone: set[object]
 ) -> Iterator[_Step]:
+    owner = _octets(absolute(rrset[0], zone))
     at = defaultdict(list)
     for entry, rdata in here:
         at[entry.key].append((entry.ttl, rdata))
@@ -99,13 +103,13 @@ def _rrset_steps(
         new = to_rdata(entry, zone)
         old = at.pop(entry.key, [])
         if old != [(entry.ttl, new)]:
-            yield _Step(rrset, 0, [rdata for _, rdata in old], [(entry.ttl, new)])
+            yield _Step(rrset, owner, 0, [rdata for _, rdata in old], [(entry.ttl, new)])
     for key, old in at.items():
         if key in gone:
-            yield _Step(rrset, 0, [rdata for _, rdata in old])
+            yield _Step(rrset, owner, 0, [rdata for _, rdata in old])
         elif put and any(ttl != put[0].ttl for ttl, _ in old):
             # A record set has one TTL (RFC 2181 §5.2), and servers differ in what they make of two.
-            yield _Step(rrset, 0, [rdata for _, rdata in old], [(put[0].ttl, rdata) for _, rdata in old])
+            yield _Step(rrset, owner, 0, [rdata for _, rdata in old], [(put[0].ttl, rdata) for _, rdata in old])
 
 
 def _batches(names: Iterable[list[_Step]]) -> Iterator[list[_Step]]:
@@ -131,12 +135,16 @@ def _condition(update: dns.update.UpdateMessage, zone: str, rrset: RrsetName, rd
     name = absolute(rrset[0], zone)
     if not rdatas:
         update.absent(name, rrset[1])
-    elif _size(rrset[0], rdatas) <= _LARGEST_CONDITION:
+    elif _size(_octets(name), rdatas) <= _LARGEST_CONDITION:
         update.present(name, *rdatas)
     else:
         update.present(name, rrset[1])
 
 
-def _size(name: str, rdatas: list[dns.rdata.Rdata]) -> int:
-    # The name relative to the zone: the zone's own is written once and pointed to.
-    return sum(len(name) + 2 + _FIXED + len(rdata.to_digestable()) for rdata in rdatas)
+def _octets(name: dns.name.Name) -> int:
+    return sum(len(label) + 1 for label in name.labels)
+
+
+def _size(owner: int, rdatas: list[dns.rdata.Rdata]) -> int:
+    # The whole name each time: beyond the first 16 KiB of a message there is nothing to point to (RFC 1035 §4.1.4).
+    return sum(owner + _FIXED + len(rdata.to_digestable()) for rdata in rdatas)

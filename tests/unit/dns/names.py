@@ -74,6 +74,7 @@ server:
     listen: [ {ADDRESS}@{port} ]
     udp-workers: 1
     tcp-workers: 1
+    tcp-io-timeout: 10000
     background-workers: 1
 key:
   - id: {KEY_NAME}

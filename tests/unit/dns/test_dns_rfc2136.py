@@ -135,7 +135,7 @@ def test_a_stream_that_the_server_closes_is_a_clear_error(sent: bytes) -> None:
     with socket.create_server((ADDRESS, 0)) as listener:
 
         def close() -> None:
-            for _ in range(2):
+            for _ in range(4):
                 connection, _ = listener.accept()
                 with connection:
                     connection.recv(4096)
