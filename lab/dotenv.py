@@ -89,6 +89,9 @@ def render(
         "PROBE_RECIPIENT": f"friend@{topology.OUTSIDE_DOMAIN}",
         "PROBE_IPV6": f"[{topology.WORLD.ipv6}]:25",
     }
+    if "stalwart-earlier" in images:
+        # The stand-in's; a real server of that release is for the user to hand over.
+        values["STALWART_IMPORTER_IMAGE"] = images["stalwart-earlier"]
     head = "# The lab's settings, written by `tailwart lab up`. Edits are overwritten.\n"
     return head + "".join(f"{name}={value}\n" for name, value in values.items())
 

@@ -43,6 +43,10 @@ class Series:
 SUPPORTED = Series(0, 16, oldest=7, default=18, text_as_object=16)
 DEFAULT_IMAGE = SUPPORTED.image
 
+IMPORTER = "0.16.7"
+"""The release whose `--import` takes an export of every supported one; that of 0.16.18 refuses each store."""
+IMPORTER_IMAGE = f"{IMAGE}:v{IMPORTER}"
+
 WAY_TO_1_0 = (
     "set STALWART_IMAGE back to a 0.16.x tag: 1.0 refuses a store of 0.16. That upgrade goes through 0.16.27 and a "
     "migration into a new, empty store (docs/upgrade.md)"
@@ -69,6 +73,11 @@ def supported(version: str) -> bool:
 def newer(version: str) -> bool:
     """Whether this version comes after the supported series."""
     return numbers(version)[:2] > (SUPPORTED.major, SUPPORTED.minor)
+
+
+def exports_known(version: str) -> bool:
+    """Whether an export of this version is known to be imported whole by `IMPORTER`."""
+    return supported(version) and SUPPORTED.oldest <= numbers(version)[2] <= SUPPORTED.default
 
 
 def text_as_object(version: str) -> bool:

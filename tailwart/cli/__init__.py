@@ -41,6 +41,7 @@ _COMMANDS = {
     "remove": ("tailwart.cli.remove", "remove", "Take a role off its host: what the deploy made, not the data."),
     "history": ("tailwart.cli.history", "history", "What deploys changed, when, by whom, from which revision."),
     "diff": ("tailwart.cli.history", "diff", "What one deploy changed, and what differs between then and now."),
+    "store": ("tailwart.cli.store", "store", "The data store: move it, embedded to PostgreSQL or back."),
     "recover": ("tailwart.cli.recover", "recover", "Locked out: reset the administrator's password (lesson 17)."),
     "tailnet": ("tailwart.cli.tailnet", "tailnet", "The tailnet policy: plan, apply, test, restore, matrix."),
     "dns": ("tailwart.cli.dns", "dns", "The zone: plan, apply, check, snapshot, restore, zonefile, diff."),

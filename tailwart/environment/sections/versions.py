@@ -6,13 +6,19 @@ from pydantic import BaseModel
 
 from tailwart import fields as v
 from tailwart.fields import key as _key
-from tailwart.releases import DEFAULT_IMAGE, SUPPORTED
+from tailwart.releases import DEFAULT_IMAGE, IMPORTER_IMAGE, SUPPORTED
 
 
 class VersionsSettings(BaseModel):
     """The versions of all programs, and where they come from."""
 
     stalwart_image: v.StalwartImage = _key("Versions", f"Stalwart {SUPPORTED.name}.", DEFAULT_IMAGE, DEFAULT_IMAGE)
+    stalwart_importer_image: v.StalwartImage = _key(
+        "Versions",
+        "The release that imports, when `tailwart store move` moves the data store (docs/backends.md).",
+        IMPORTER_IMAGE,
+        IMPORTER_IMAGE,
+    )
     tailscale_image: v.Image = _key(
         "Versions", "The sidecar.", "tailscale/tailscale:v1.102.5", "tailscale/tailscale:v1.102.5"
     )

@@ -59,15 +59,28 @@ class _Stream:
 
 def clients(host: Host, environment: Environment) -> list[Client]:
     """The addresses connected with Stalwart's role; raises TailwartError when the store cannot be asked."""
+    open_session = sessions(host)
+    return ask(open_session, environment) if open_session is not None else []
+
+
+def sessions(host: Host) -> Callable[[], Any] | None:
+    """What opens a channel of this host's SSH connection; None where it has none."""
     connector = host.connector
     if not isinstance(connector, SSHConnector) or connector.client is None:
-        return []
+        return None
     transport = connector.client.get_transport()
-    return ask(transport.open_session, environment) if transport is not None else []
+    return transport.open_session if transport is not None else None
 
 
 def ask(open_session: Callable[[], Any], environment: Environment) -> list[Client]:
     """The same over channels of an SSH connection to the mailbox host."""
+    values = {"user": environment.stalwart_db_user, "name": environment.stalwart_db_name}
+    found = rows(open_session, environment, _QUERY, **values)
+    return [Client(str(address), int(count), int(idle or 0)) for address, count, idle in found]
+
+
+def rows(open_session: Callable[[], Any], environment: Environment, statement: str, **values: str) -> list[list[Any]]:
+    """What a statement returns, run with Stalwart's role through the sidecar; raises TailwartError when it fails."""
     import pg8000.native  # noqa: PLC0415 - asked only before a write; most runs write nothing
 
     target = f"{shlex.quote(str(environment.stalwart_db_host))} {environment.stalwart_db_port}"
@@ -84,18 +97,18 @@ def ask(open_session: Callable[[], Any], environment: Environment) -> list[Clien
             # The tailnet encrypts already, and TLS cannot wrap this stream: it is not a socket.
             ssl_context=False,
         )
-        rows = connection.run(_QUERY, user=environment.stalwart_db_user, name=environment.stalwart_db_name)
+        found: list[list[Any]] = connection.run(statement, **values) or []
         connection.close()
     except (pg8000.native.InterfaceError, pg8000.native.DatabaseError, OSError) as problem:
         raise TailwartError(
-            "Postgres cannot be asked who is connected to it",
+            "Postgres does not answer Stalwart's role",
             seen=_reason(problem),
             expected=f"{environment.stalwart_db_host}:{environment.stalwart_db_port} to answer the sidecar",
             remedy="check STALWART_DB_HOST, STALWART_DB_USER and STALWART_DB_PASSWORD in .env",
         ) from None
     finally:
         channel.close()
-    return [Client(str(address), int(count), int(idle or 0)) for address, count, idle in rows]
+    return found
 
 
 def check(host: Host, environment: Environment, notes: HostNotes) -> None:
