@@ -108,7 +108,8 @@ def _compare(before: list[Entry], after: list[Entry]) -> None:
             expected="the same bytes of mail; mail that has come in since the change makes an account larger",
             remedy="`tailwart account list` shows the sizes now; the old store is kept",
         )
-    say(f"{len(after)} accounts, {sum(sizes.values())} bytes of mail, as before", err=True)
+    as_before = "as before" if before else "which an interrupted move had not written down"
+    say(f"{len(after)} accounts, {sum(sizes.values())} bytes of mail, {as_before}", err=True)
 
 
 _TABLES = "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public'"

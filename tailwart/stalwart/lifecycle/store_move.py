@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tailwart import releases
 from tailwart.errors import TailwartError
@@ -127,6 +127,9 @@ class StoreMove:
                 remedy="another STALWART_DB_NAME, or remove what is there when nobody needs it",
             )
         exported = begun and state.get("exported") == self._stopped_since() != ""
+        if exported:
+            # Of a stopped server nobody can ask where its bodies are; the export was made by what was known then.
+            self.plan = replace(self.plan, bodies=state.get("bodies") == "inside")
         self._prepare()
         try:
             if not exported:
@@ -155,7 +158,7 @@ class StoreMove:
         self._checked(self.run(f"docker stop --time 60 {names.CONTAINER}", timeout=180), "stop Stalwart")
         self.log(f"exporting {self.plan.source.name}")
         self._stalwart(names.DIRECTORY, "--export", "export")
-        self._note(exported=self._stopped_since())
+        self._note(exported=self._stopped_since(), bodies="inside" if self.plan.bodies else "outside")
 
     def _import_new(self) -> None:
         self.wipe()
