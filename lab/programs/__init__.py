@@ -98,13 +98,15 @@ TAILSCALE = Program(
     _stamp("tailscale.com/version", TAILSCALE_VERSION),
 )
 PEBBLE = Program("pebble", "2.10.1", _MODULES / "pebble", ("github.com/letsencrypt/pebble/v2/cmd/pebble",), ("pebble",))
+# Upstream's formatter of policies: only tests run it.
+HUJSON = Program("hujson", "2026-03-02", _MODULES / "hujson", (".",), ("hujsonfmt",))
 # What the lab uses of Garage, compiled without optimisation: a third of the time, and fast enough for one mailbox.
 GARAGE = Program("garage", GARAGE_VERSION, _MODULES / "garage", ("bundled-libs", "sqlite"), ("garage",), "opt-level=0")
 STANDIN = Program("stalwart-standin", releases.SUPPORTED.name, paths.PROJECT / "lab" / "standin", (".",), ("stalwart",))
 
 # The longest first, so that no long one starts last.
 GO_PROGRAMS = (TAILSCALE, HEADSCALE, CADDY, PEBBLE)
-_ALL = (GARAGE, *GO_PROGRAMS, STANDIN)
+_ALL = (GARAGE, *GO_PROGRAMS, STANDIN, HUJSON)
 
 
 def binary(name: str) -> Path:

@@ -11,10 +11,10 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.context import ctx_host
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
-from tailwart.edge import listeners
+from tailwart.edge import listeners, passing
 from tailwart.edge.drain import drain
 from tailwart.edge.image import CONTAINER, DIRECTORY, MOUNT, RELOAD, REPOSITORY, build_errors
-from tailwart.edge.plan import PREVIOUS, STAGE, EdgePlan, drift, gaps, in_the_way, unloaded
+from tailwart.edge.plan import NOTHING, PREVIOUS, STAGE, EdgePlan, drift, gaps, in_the_way, unloaded
 from tailwart.edge.rollout import Rollout
 from tailwart.edge.stock import Stock
 from tailwart.environment.lock import Binary
@@ -80,12 +80,15 @@ def activate(
     Until the new binary has accepted the new configuration, and it is this edge's ``turn``, nothing that serves is
     touched; if the new edge then does not come up, the previous one is put back.
     """
-    if taken := in_the_way(plan, gather(run, plan.project.watch)):
+    report = gather(run, plan.project.watch)
+    if taken := in_the_way(plan, report):
         raise listeners.refusal(taken)
     hostfiles.write(run, plan.staged, (*plan.directories, HostDirectory(STAGE)))
     provide(run, plan.reference, partial(_build, plan=plan))
     _test(run, plan)
     _record_digest(run, plan, trust)
+    if passing.begins(plan.routes, report.probes.get("config", NOTHING).output.decode(errors="replace")):
+        passing.check(run, plan.routes, f"docker run --rm --network host --entrypoint /usr/bin/curl {plan.reference}")
     running = f"docker inspect --format '{{{{.State.Running}}}}' {CONTAINER} 2>/dev/null"
     served = run(f'test "$({running})" = true && test -f {DIRECTORY}/compose.yaml').ok
     with turn(serves=served):
@@ -138,8 +141,8 @@ def _swap(run: Runner, plan: EdgePlan, *, keep: bool) -> None:
         built = f"docker image inspect --format '{{{{.Id}}}}' {plan.reference}"
         steps += [
             # The copy is complete or absent: a run that dies here leaves no half of it.
-            f"rm -rf {PREVIOUS}.part; mkdir -p {PREVIOUS}.part; cp -p {names} {PREVIOUS}.part/",
-            f"rm -rf {PREVIOUS}; mv {PREVIOUS}.part {PREVIOUS}",
+            f'rm -rf {PREVIOUS}.part*; part=$(mktemp -d {PREVIOUS}.part-XXXXXX); chmod 755 "$part"',
+            f'cp -p {names} "$part"; rm -rf {PREVIOUS}; mv -T "$part" {PREVIOUS}',
             f'[ "$({running})" = "$({built})" ] || docker tag "$({running})" {REPOSITORY}:previous',
         ]
     steps += [f"for name in {names}; do mv -fT -- {STAGE}/$name {DIRECTORY}/$name; done", f"rmdir {STAGE}"]

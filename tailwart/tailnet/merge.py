@@ -8,7 +8,12 @@ What is to be done, `tailwart.tailnet.sections` plans; here it is done to the te
     >>> print(merge(live, Desired("example.org", grants=(grant,))).text)
     {
       "grants": [
-        {/* tailwart:example.org/smarthost */ "src": ["tag:a"], "dst": ["tag:b"], "ip": ["tcp:587"]},
+        {
+          /* tailwart:example.org/smarthost */
+          "src": ["tag:a"],
+          "dst": ["tag:b"],
+          "ip":  ["tcp:587"],
+        },
       ], // mine
     }
 """
@@ -21,6 +26,7 @@ from dataclasses import dataclass
 from tailwart.plan.model import Change
 from tailwart.tailnet import splice
 from tailwart.tailnet.desired import Desired
+from tailwart.tailnet.layout import Text
 from tailwart.tailnet.policy import Entry, Mark, Policy, Section
 from tailwart.tailnet.sections import SectionPlan, plan_sections
 from tailwart.tailnet.splice import Splice
@@ -86,7 +92,7 @@ def _removals(policy: Policy, plans: Sequence[SectionPlan], desired: Desired) ->
             assert section.index is not None, "a section with a node has an index"
             whole.append(section.index)
         else:
-            splices += [Splice(entry.item.node.start, entry.item.end, text) for entry, text in plan.replace]
+            splices += [splice.replace(policy.document, entry.item, text) for entry, text in plan.replace]
             splices += [_marked_anew(policy, entry, mark) for entry, mark in plan.hand_over]
             if plan.remove:
                 keep = {index: _owners_comments(policy, section, index) for index in plan.remove}
@@ -170,17 +176,19 @@ def _additions(policy: Policy, plans: Sequence[SectionPlan], scope: str) -> list
             body = f"{Mark(scope).of_null} {_body(policy, section.name, plan.add)}"
             splices.append(Splice(null.start, null.end, body))
         else:
-            members.append(f'"{section.name}": {Mark(scope)} {_body(policy, section.name, plan.add)}')
+            body = _body(policy, section.name, plan.add)
+            members.append(Text(f'"{section.name}": {Mark(scope)} {body}'))
     return splices + splice.insert(document, document.root, members)
 
 
-def _body(policy: Policy, name: str, items: Sequence[str]) -> str:
+def _body(policy: Policy, name: str, items: Sequence[Text]) -> str:
     """A new section's value, laid out as the file is."""
     document = policy.document
     opening, closing = "{}" if name == "tagOwners" else "[]"
     if splice.on_one_line(document):
-        return opening + ", ".join(items) + closing
+        return opening + ", ".join(item.inline for item in items) + closing
     assert document.root is not None, "a root was added to an empty file"
-    indent = splice.item_indent(document, document.root)
-    inner = document.newline + indent + splice.indent_unit(document)
-    return opening + "".join(f"{inner}{item}," for item in items) + document.newline + indent + closing
+    indent, unit = splice.item_indent(document, document.root), splice.indent_unit(document)
+    inner = indent + unit
+    lines = [f"{inner}{item.at(document.newline, inner, unit)}," for item in items]
+    return document.newline.join([opening, *lines, indent + closing])

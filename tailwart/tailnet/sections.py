@@ -14,7 +14,9 @@ from typing import Any
 
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action, Change, FieldChange
+from tailwart.tailnet import layout
 from tailwart.tailnet.desired import Desired
+from tailwart.tailnet.layout import Text
 from tailwart.tailnet.policy import Entry, Mark, Policy, PolicyRefused, Section
 from tailwart.tailnet.removal import looks_managed
 from tailwart.tailnet.usage import uses
@@ -35,9 +37,9 @@ class SectionPlan:
     kept: list[str] = field(default_factory=list)
     unmarked: list[str] = field(default_factory=list)
     remove: list[int] = field(default_factory=list)
-    replace: list[tuple[Entry, str]] = field(default_factory=list)
+    replace: list[tuple[Entry, Text]] = field(default_factory=list)
     hand_over: list[tuple[Entry, Mark]] = field(default_factory=list)
-    add: list[str] = field(default_factory=list)
+    add: list[Text] = field(default_factory=list)
 
     def leaving(self) -> Iterator[tuple[int, int]]:
         """The spans of the text that the plan removes or replaces."""
@@ -101,7 +103,7 @@ def _owned(plan: SectionPlan, policy: Policy, desired: Desired) -> list[Entry]:
 def _plan_tag(plan: SectionPlan, desired: Desired, tag: str, owners: list[str], found: Entry | None) -> None:
     mark = Mark(desired.scope)
     if found is None:
-        plan.add.append(_tag_line(plan.section, tag, mark, owners))
+        plan.add.append(layout.owners(owners, str(mark)).behind(f"{json.dumps(tag)}: "))
         plan.changes.append(Change(Action.CREATE, "tag owner", tag, (FieldChange("owners", None, owners),)))
         return
     held = found.value or []
@@ -109,7 +111,7 @@ def _plan_tag(plan: SectionPlan, desired: Desired, tag: str, owners: list[str], 
         if not same(held, owners):
             # A mark between key and bracket, as earlier versions wrote it, stays there.
             inside = found.mark_start >= found.item.node.start
-            plan.replace.append((found, _marked_owners(mark, owners) if inside else _rendered(owners)))
+            plan.replace.append((found, layout.owners(owners, str(mark)) if inside else Text(_rendered(owners))))
             changed = FieldChange("owners", held, owners)
             plan.changes.append(Change(Action.UPDATE, "tag owner", tag, (changed,)))
     elif not desired.owns(tag):
@@ -147,7 +149,8 @@ def _keep(plan: SectionPlan, policy: Policy, entry: Entry, lines: Sequence[int],
         user.mark.scope
         for section in (policy.grants, policy.tests)
         for user in section.entries
-        if user.line in lines and user.mark is not None and user.mark.scope != desired.scope
+        if user.mark is not None and user.mark.scope != desired.scope
+        if any(user.line <= line <= policy.document.line(user.item.end) for line in lines)
     )
     heir = next(others, None)
     if desired.removing and heir is not None and entry.mark is not None:
@@ -155,19 +158,6 @@ def _keep(plan: SectionPlan, policy: Policy, entry: Entry, lines: Sequence[int],
         plan.hand_over.append((entry, Mark(heir)))
         mark = FieldChange("installation", desired.scope, heir)
         plan.changes.append(Change(Action.UPDATE, "tag owner", entry.key, (mark,)))
-
-
-def _tag_line(section: Section, tag: str, mark: Mark, owners: list[str]) -> str:
-    """The member; its value begins in the column in which those of all other members do, as the server formats it."""
-    key = f"{json.dumps(tag)}:"
-    columns = {entry.item.node.start - entry.item.start for entry in section.entries}
-    width = columns.pop() if len(columns) == 1 and len(section.entries) > 1 else 0
-    return f"{key.ljust(width - 1)} {_marked_owners(mark, owners)}"
-
-
-def _marked_owners(mark: Mark, owners: list[str]) -> str:
-    """With the mark inside the brackets: in front of them, the server's formatter would move the values of all."""
-    return f"[{mark}{' ' if owners else ''}{_rendered(owners).removeprefix('[')}"
 
 
 def _refused(entry: Entry, problem: str, seen: str, expected: str = "one definition") -> TailwartError:
@@ -225,7 +215,7 @@ def _unmarked(plan: SectionPlan, entry: Entry, name: str, desired: Desired) -> l
 
 
 def _plan_entry(plan: SectionPlan, kind: str, desired: _DesiredEntry, found: list[Entry], scope: str) -> None:
-    rendered = _marked(desired.content, Mark(scope, desired.name))
+    rendered = layout.entry(desired.content, str(Mark(scope, desired.name)))
     if found:
         if not same(found[0].value, desired.content):
             plan.replace += [(entry, rendered) for entry in found]
@@ -264,7 +254,3 @@ def _canonical(content: Any) -> str:
 
 def _rendered(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False)
-
-
-def _marked(content: dict[str, Any], mark: Mark) -> str:
-    return "{" + str(mark) + " " + _rendered(content).removeprefix("{")

@@ -12,7 +12,7 @@ was. That needs rules for commas and line ends, and they are the same in both di
 Removing leaves no blanks at the end of a line that were not there.
 
     >>> document = Document('{"a": [1]} /* kept */')
-    >>> print(apply(document.text, insert(document, document.root, ['"b": 2'])))
+    >>> print(apply(document.text, insert(document, document.root, [Text('"b": 2')])))
     {"a": [1], "b": 2} /* kept */
     >>> print(apply(document.text, remove(document, document.root, {0})))
     {} /* kept */
@@ -25,6 +25,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tailwart.tailnet.hujson import Document, Item, Node
+from tailwart.tailnet.layout import Text
 
 _SAME_LINE_COMMENTS = re.compile(r"(?:[ \t]*/\*[^\n]*?\*/)*(?:[ \t]*//[^\r\n]*(?:\r(?!\n)[^\r\n]*)*)?")
 _LINE_END = re.compile(r"\r?\n")
@@ -82,7 +83,7 @@ def item_indent(document: Document, container: Node) -> str:
     return line_indent(document, container.start) + indent_unit(document)
 
 
-def insert(document: Document, container: Node, items: Sequence[str]) -> list[Splice]:
+def insert(document: Document, container: Node, items: Sequence[Text]) -> list[Splice]:
     """Splices that add items, given as HuJSON text (`"key": value` in an object), at the end of a container."""
     if not items:
         return []
@@ -94,25 +95,39 @@ def insert(document: Document, container: Node, items: Sequence[str]) -> list[Sp
     own_line = _own_line_indent(document, last) is not None or "//" in document.text[behind:place]
     if own_line:
         place = _behind_blanks(document, place)
-    prefix = document.newline + item_indent(document, container) if own_line else " "
+    texts = (
+        _own_lines(document, items, item_indent(document, container)) if own_line else [" " + i.inline for i in items]
+    )
     if last.comma is not None:
-        return [Splice(place, place, "".join(f"{prefix}{item}," for item in items))]
-    added = ",".join(f"{prefix}{item}" for item in items)
+        return [Splice(place, place, "".join(f"{text}," for text in texts))]
+    added = ",".join(texts)
     if place == behind:
         return [Splice(behind, behind, f",{added}")]
     return [Splice(behind, behind, ","), Splice(place, place, added)]
 
 
-def _insert_into_empty(document: Document, container: Node, items: Sequence[str]) -> Splice:
+def _insert_into_empty(document: Document, container: Node, items: Sequence[Text]) -> Splice:
     place = _behind_comments(document, container.start + 1)
     base = line_indent(document, container.start)
-    prefix = document.newline + base + indent_unit(document)
+    texts = _own_lines(document, items, base + indent_unit(document))
     if "\n" in document.text[place : container.end]:
         place = _behind_blanks(document, place)
-        return Splice(place, place, ",".join(f"{prefix}{item}" for item in items))
+        return Splice(place, place, ",".join(texts))
     if on_one_line(document):
-        return Splice(place, place, (" " if place > container.start + 1 else "") + ", ".join(items))
-    return Splice(place, place, "".join(f"{prefix}{item}," for item in items) + document.newline + base)
+        inline = ", ".join(item.inline for item in items)
+        return Splice(place, place, (" " if place > container.start + 1 else "") + inline)
+    return Splice(place, place, "".join(f"{text}," for text in texts) + document.newline + base)
+
+
+def replace(document: Document, item: Item, text: Text) -> Splice:
+    """The splice that gives an item another value, on lines of its own where the item begins its line."""
+    at = text.at(document.newline, _own_line_indent(document, item), indent_unit(document))
+    return Splice(item.node.start, item.end, at)
+
+
+def _own_lines(document: Document, items: Sequence[Text], indent: str) -> list[str]:
+    start, unit = document.newline + indent, indent_unit(document)
+    return [start + item.at(document.newline, indent, unit) for item in items]
 
 
 def remove(

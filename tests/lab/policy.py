@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from typing import Any
 
 import requests
 
 from lab import credentials, dotenv
 from tailwart.environment import load
+from tailwart.tailnet import splice
+from tailwart.tailnet.policy import Policy
 
 
 def policy_text() -> str:
@@ -25,12 +27,21 @@ def write_policy(text: str) -> None:
 
 def drop_grants_to(tag: str) -> None:
     """Take out the grants to a tag, and the policy tests that would notice."""
-    text = policy_text()
-    lines = [line for line in text.splitlines() if f'"dst": ["{tag}"]' not in line and f"{tag}:" not in line]
-    edited = "\n".join(lines) + "\n"
-    assert re.search(re.escape(tag), text)
-    assert edited != text, "the policy has no line of its own for that grant"
+    policy = Policy(policy_text())
+    splices = []
+    for section in (policy.grants, policy.tests):
+        doomed = {entry.index for entry in section.entries if _leads_to(tag, entry.value)}
+        assert section.node is not None, f"the policy has no {section.name}"
+        splices += splice.remove(policy.document, section.node, doomed) if doomed else []
+    assert splices, f"the policy has no grant to {tag}"
+    edited = splice.apply(policy.text, splices)
     write_policy(edited)
+
+
+def _leads_to(tag: str, value: dict[str, Any]) -> bool:
+    return value.get("dst") == [tag] or any(
+        str(target).startswith(f"{tag}:") for key in ("accept", "deny") for target in value.get(key, [])
+    )
 
 
 def _url() -> str:

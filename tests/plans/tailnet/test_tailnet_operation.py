@@ -79,7 +79,8 @@ def test_a_dry_run_shows_plan_and_diff_and_writes_nothing(project: Project, api:
     result = project.run("--dry", "--diff")
     assert result.returncode == 0
     assert "grant mailbox-to-smarthost" in result.stderr
-    assert '+\t\t{/* tailwart:example.org/edge-to-mailbox */ "src": ["tag:reverse-proxy"]' in result.stderr
+    assert "+\t\t\t/* tailwart:example.org/edge-to-mailbox */\n" in result.stderr
+    assert '+\t\t\t"src": ["tag:reverse-proxy"],\n' in result.stderr
     assert (api.writes, api.text) == (0, POLICY)
     assert not (project.directory / "_backup").exists()
 

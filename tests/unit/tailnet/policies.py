@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from hypothesis import strategies as st
 
@@ -24,6 +25,14 @@ DESIRED = Desired(
     ),
 )
 NOTHING = Desired("example.org", removing=True)
+
+
+def without(text: str, name: str) -> str:
+    """The text without the managed entry of that name, as its owner deletes it by hand."""
+    left = re.sub(rf"\n\s*\{{\s*/\* tailwart:\S+/{re.escape(name)} \*/[^{{}}]*\}},", "", text)
+    assert left != text, f"no entry {name}"
+    return left
+
 
 DEFAULT_POLICY = """// Example/default ACLs for unrestricted connections.
 {

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from tailwart.cli.tailnet import tailnet
 from tailwart.errors import TailwartError
 from tailwart.tailnet.hujson import Document, value
-from tests.unit.tailnet.policies import DEFAULT_POLICY
+from tests.unit.tailnet.policies import DEFAULT_POLICY, without
 from tests.unit.tailnet.policy_api import CREDENTIALS, PolicyApi, serving
 
 CLIENT_KEY = {"keyType": "client", "scopes": ["policy_file", "auth_keys"], "tags": ["tag:stalwart"]}
@@ -54,7 +54,7 @@ def test_plan_shows_the_diff_and_writes_nothing(api: PolicyApi) -> None:
     result = run("plan")
     assert result.exit_code == 0
     assert "grant edge-to-mailbox" in result.output
-    assert "+\t\t{/* tailwart:example.org/edge-to-mailbox */" in result.output
+    assert "+\t\t\t/* tailwart:example.org/edge-to-mailbox */\n" in result.output
     assert "Next: tailwart tailnet apply" in result.output
     assert api.writes == 0
     assert run("plan", "--exit-code").exit_code == 2
@@ -97,7 +97,7 @@ def test_test_fails_until_the_wide_rule_is_acknowledged(api: PolicyApi, project:
 
 def test_test_names_drift(api: PolicyApi) -> None:
     run("apply", "--yes")
-    api.text = "\n".join(line for line in api.text.splitlines() if "edge-to-mailbox" not in line)
+    api.text = without(api.text, "edge-to-mailbox")
     result = run("test")
     assert result.exit_code == 1
     assert "grant edge-to-mailbox: to create: the edge cannot deliver" in result.output
@@ -110,7 +110,7 @@ def test_restore_lists_shows_the_diff_and_puts_back(api: PolicyApi) -> None:
     assert name.endswith(".hujson")
     result = run("restore", name[:20], "--yes")
     assert result.exit_code == 0, result.output
-    assert "-\t\t{/* tailwart:example.org/edge-to-mailbox */" in result.output
+    assert "-\t\t\t/* tailwart:example.org/edge-to-mailbox */\n" in result.output
     assert api.text == DEFAULT_POLICY
     assert "already" in run("restore", name).output
 

@@ -45,7 +45,7 @@ def test_a_comment_of_the_owner_between_key_and_bracket_stays() -> None:
 @pytest.mark.parametrize("note", [OWNERS_NOTE, "// reviewed by alice\n\t\t\t"])
 def test_a_comment_of_the_owner_beside_the_owners_of_a_tag_stays(note: str) -> None:
     text = merge('{\n\t"tagOwners": {\n\t\t"tag:x": ["group:a"],\n\t},\n\t"acls": [],\n}\n', DESIRED).text
-    marked = '"tag:mail": [/* tailwart:example.org */ "autogroup:admin"]'
+    marked = '"tag:mail": [\n\t\t\t/* tailwart:example.org */'
     assert marked in text
     noted = text.replace(marked, marked.replace("[", f"{note} ["))
     left = merge(noted, NOTHING).text
@@ -71,9 +71,7 @@ def test_removal_leaves_no_blanks_at_line_ends(text: str, data: st.DataObject) -
     clean = TRAILING.sub("", text)
     merged = merge(clean, DESIRED).text
     blanks = data.draw(st.sampled_from(["", " ", "  \t"]))
-    moved = re.sub(
-        r"(^[ \t]*\{/\* tailwart:example\.org/[^\n]*?\})(,?)(?=\r?\n)", rf"\1{blanks}\2{blanks}", merged, flags=re.M
-    )
+    moved = re.sub(r"(^[ \t]*/\* tailwart:example\.org/[^{}]*\})(,?)(?=\r?\n)", rf"\1{blanks}\2{blanks}", merged, flags=re.M)
     left = merge(moved, NOTHING).text
     assert TRAILING.sub("", left) == left
     assert TRAILING.sub("", left) == clean
@@ -112,14 +110,12 @@ def test_a_file_of_one_line_stays_one(text: str) -> None:
     assert merge(merged, NOTHING).text == text
 
 
-def test_values_begin_where_those_of_the_other_members_do() -> None:
+def test_the_values_of_other_members_stay_in_their_column() -> None:
     members = "".join(f'\t\t{key.ljust(24)} ["group:a"],\n' for key in ('"tag:a":', '"tag:much-longer-name":'))
     text = f'{{\n\t"tagOwners": {{\n{members}\t}},\n}}\n'
     merged = merge(text, DESIRED).text
-    column = text.splitlines()[2].index("[")
-    lines = [line for line in merged.splitlines() if line.startswith('\t\t"tag:')]
-    assert len(lines) == 5
-    assert {line.index("[") for line in lines} == {column}
+    assert members in merged
+    assert merged.count("\t\t],\n") == 3
     assert merge(merged, NOTHING).text == text
 
 
@@ -127,11 +123,11 @@ def test_a_mark_where_earlier_versions_put_it_is_known_and_stays_there() -> None
     text = '{\n\t"tagOwners": {\n\t\t"tag:mail": /* tailwart:example.org */ ["group:a"],\n\t},\n\t"acls": [],\n}\n'
     merged = merge(text, DESIRED).text
     assert '"tag:mail": /* tailwart:example.org */ ["autogroup:admin"],' in merged
-    assert '"tag:stalwart": [/* tailwart:example.org */ "autogroup:admin"],' in merged
+    assert '"tag:stalwart": [\n\t\t\t/* tailwart:example.org */\n\t\t\t"autogroup:admin",\n' in merged
     assert merge(merged, DESIRED).changes == ()
     assert "tag:mail" not in merge(merged, NOTHING).text
     changed = replace(DESIRED, tag_owners=dict.fromkeys(DESIRED.tag_owners, ("group:ops",)))
     again = merge(merged, changed).text
     assert '"tag:mail": /* tailwart:example.org */ ["group:ops"],' in again
-    assert '"tag:stalwart": [/* tailwart:example.org */ "group:ops"],' in again
+    assert '"tag:stalwart": [\n\t\t\t/* tailwart:example.org */\n\t\t\t"group:ops",\n' in again
     assert merge(again, changed).changes == ()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tailwart.tailnet import splice
 from tailwart.tailnet.hujson import Document, Node, value
+from tailwart.tailnet.layout import Text
 from tests.unit.tailnet.policies import policies
 
 
@@ -47,7 +48,12 @@ def test_inserting_into_any_container_and_removing_again_is_nothing(text: str, d
     assert document.root is not None
     every = _composites(document.root)
     container = data.draw(st.sampled_from(every))
-    items = ['"new1": [/* a */ 1]', '"new2": 2'] if container.kind == "object" else ["[1, /* b */]", '"x"']
+    long = ("[", "\t/* a */", "\t1,", "]")
+    items = [Text("[/* a */ 1]", long), Text('"x"')]
+    if container.kind == "object":
+        items = [
+            item.behind(f'"new{number}": ') if item.lines else Text('"new2": 2') for number, item in enumerate(items)
+        ]
     count = len(container.items)
     after = Document(splice.apply(text, splice.insert(document, container, items)))
     assert after.root is not None
