@@ -20,7 +20,7 @@ _SECONDS = 5
 
 def begins(routes: EdgeRoutes, running: str) -> bool:
     """Whether these routes send the header on :443 where the ``running`` configuration does not."""
-    return routes.web and not _sends(running)
+    return routes.https and not _sends(running)
 
 
 def _sends(configuration: str) -> bool:

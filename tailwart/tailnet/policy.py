@@ -1,7 +1,7 @@
 """The sections of a policy file that the deploy reads or edits, and the marks by which it knows its own entries.
 
-Ownership: each managed entry carries a block comment *inside itself*: `{/* tailwart:example.org/NAME */ "src": …}`
-in `grants` and `tests`, `"tag:x": [/* tailwart:example.org */ …]` in `tagOwners`. So the mark moves with the entry
+Ownership: each managed entry carries a block comment *inside itself*: `{ /* tailwart:example.org/NAME */ "src": …}`
+in `grants` and `tests`, `"tag:x": [ /* tailwart:example.org */ …]` in `tagOwners`. So the mark moves with the entry
 when its owner sorts the file, survives the server's formatter (which keeps comments), and can never end up on a
 neighbour, as a comment line above could. The domain keeps two installations on one tailnet apart. When a tool strips
 all comments, an entry that equals a desired one still counts, and nothing is ever added twice. A section that a merge

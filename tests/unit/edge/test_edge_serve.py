@@ -22,6 +22,8 @@ class Host:
     state: EdgeHost
     after: EdgeHost = field(default_factory=up_to_date)
     broken: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    """What scripts print that hold these words."""
     slow: int = 0
     """So many seconds pass before the new edge listens."""
     scripts: list[str] = field(default_factory=list)
@@ -37,7 +39,8 @@ class Host:
         for part, words in self.broken.items():
             if part in script:
                 return Completed(False, words, words)
-        return Completed(True, "written\n", "")
+        said = next((words for part, words in self.answers.items() if part in script), "written\n")
+        return Completed(True, said, "")
 
     def ran(self, part: str) -> bool:
         return any(part in script for script in self.scripts)
@@ -153,3 +156,11 @@ def test_without_an_edge_before_there_is_nothing_to_fall_back_to() -> None:
         activate(host, PLAN, trusting)
     assert "put back" not in str(caught.value)
     assert not host.ran("edge/previous/*")
+
+
+def test_the_copy_of_what_serves_has_a_name_of_its_own() -> None:
+    """Two runs on one host, or one that died, share no temporary name."""
+    host = Host(up_to_date())
+    activate(host, PLAN, trusting)
+    swap = next(script for script in host.scripts if SWAP in script)
+    assert "mktemp -d /opt/tailwart/edge/previous.part-XXXXXX" in swap

@@ -54,13 +54,17 @@ def formatted(text: str) -> str:
 
 
 def roomy(text: str) -> bool:
-    """Whether the file and each section that a merge adds to have their items on lines of their own, or are absent."""
+    """Whether the file and each section that a merge adds to have items on lines of their own with trailing commas."""
     policy = Policy(text)
     sections = (policy.tag_owners, policy.grants, policy.tests)
     if policy.document.root is None or any(section.null for section in sections):
         return False
     nodes = [policy.document.root, *(section.node for section in sections if section.node)]
-    return all(node.items and text[: node.items[-1].start].rstrip("\t").endswith("\n") for node in nodes)
+    lasts = [node.items[-1] for node in nodes if node.items]
+    # Standard JSON is no longer that with a mark in it: the formatter then adds the commas that it lacks.
+    return len(lasts) == len(nodes) and all(
+        last.comma is not None and text[: last.start].rstrip("\t").endswith("\n") for last in lasts
+    )
 
 
 def test_a_formatted_file_stays_formatted() -> None:

@@ -71,7 +71,9 @@ def test_removal_leaves_no_blanks_at_line_ends(text: str, data: st.DataObject) -
     clean = TRAILING.sub("", text)
     merged = merge(clean, DESIRED).text
     blanks = data.draw(st.sampled_from(["", " ", "  \t"]))
-    moved = re.sub(r"(^[ \t]*/\* tailwart:example\.org/[^{}]*\})(,?)(?=\r?\n)", rf"\1{blanks}\2{blanks}", merged, flags=re.M)
+    moved = re.sub(
+        r"(^[ \t]*/\* tailwart:example\.org/[^{}]*\})(,?)(?=\r?\n)", rf"\1{blanks}\2{blanks}", merged, flags=re.M
+    )
     left = merge(moved, NOTHING).text
     assert TRAILING.sub("", left) == left
     assert TRAILING.sub("", left) == clean
