@@ -53,7 +53,7 @@ def read(path: Path) -> Lock:
         caddy = {str(kind): Binary(**one) for kind, one in document.get("caddy", {}).items()}
     except FileNotFoundError:
         return Lock()
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise TailwartError(
             f"{path} cannot be understood",
             seen=str(error),

@@ -26,6 +26,11 @@ from tailwart.operations.progress import announce
 from tailwart.operations.remote import command
 from tailwart.runner import Runner
 
+FORMER = (
+    "Warning: an earlier release joined the sidecar, as an ephemeral node unless TS_EPHEMERAL said otherwise. "
+    "The tailnet forgets one that was away for an hour, and then mail waits for your next deploy: "
+    "docs/hosts.md (ephemeral) has the steps that make it join for good"
+)
 Key = Callable[[], SecretStr]
 """Gives an auth key; called only when a node has to join. Raises `TailwartError`."""
 
@@ -64,6 +69,8 @@ def forget_key(project: ComposeProject, node: NodeKey) -> Generator[FunctionComm
         host.noop("no auth key is on the host")
         return
     announce(host, f"the auth key of {node.service} is removed: it has joined")
+    if not {*node.former}.isdisjoint(left):
+        announce(host, FORMER)
     yield command(host, partial(_remove, paths=left), "remove the auth key")
 
 

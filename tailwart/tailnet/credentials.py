@@ -35,12 +35,18 @@ def keys(environment: Environment) -> Iterator[Key]:
     """The keys that the API can describe. Texts that do not have the form of a Tailscale key are skipped."""
     client = environment.ts_oauth_client_secret
     sidecar = environment.ts_authkey or client
-    edge = environment.ts_edge_authkey
+    # With one, an edge that has to join gets a key that is minted then, for its own tag.
+    edge = environment.ts_edge_authkey or (client if environment.edges else None)
     own = client if environment.ts_oauth_client_id else environment.ts_api_key
     used = [
         ("TS_OAUTH_CLIENT_SECRET" if environment.ts_oauth_client_id else "TS_API_KEY", own, "", ("policy_file",)),
         ("TS_AUTHKEY" if environment.ts_authkey else "TS_OAUTH_CLIENT_SECRET", sidecar, environment.tag_stalwart, ()),
-        ("TS_EDGE_AUTHKEY", edge, environment.tag_edge, ()),
+        (
+            "TS_EDGE_AUTHKEY" if environment.ts_edge_authkey else "TS_OAUTH_CLIENT_SECRET",
+            edge,
+            environment.tag_edge,
+            (),
+        ),
     ]
     for setting, secret, tag, scopes in used:
         found = _KEY.match(secret.get_secret_value()) if secret else None

@@ -192,10 +192,14 @@ def test_a_preparation_is_named_in_the_plan(preparation: Preparation, caplog: py
 
 
 @pytest.mark.parametrize("path", [names.KEY, names.OLD_KEY])
-def test_a_key_that_a_run_has_left_behind_is_removed(path: str) -> None:
-    with fake_run([*UP_TO_DATE, f"path\tregular file\t600\troot:root\t{path}"], ENVIRONMENT) as run:
+def test_a_key_that_a_run_has_left_behind_is_removed(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    report = [*UP_TO_DATE, f"path\tregular file\t600\troot:root\t{path}"]
+    with fake_run(report, ENVIRONMENT) as run, caplog.at_level(logging.INFO):
+        run.state.config.DIFF = True
         run.plan(mailbox.deploy)
         assert changes(run) == [FORGET]
+    # Where an earlier release kept its key, it has joined the sidecar, as an ephemeral node by default.
+    assert ("docs/hosts.md (ephemeral)" in caplog.text) == (path == names.OLD_KEY)
 
 
 def test_a_failing_host_stops_the_role_with_an_error_in_the_operators_words(caplog: pytest.LogCaptureFixture) -> None:

@@ -69,3 +69,10 @@ def test_a_lock_that_cannot_be_written_is_told_with_its_path(tmp_path: Path) -> 
         locking.trust(path, "x86_64", Binary("a" * 64))
     assert str(path) in caught.value.what
     assert "writable" in caught.value.remedy
+
+
+def test_a_lock_that_is_nested_without_end_is_refused_as_one_that_cannot_be_understood(tmp_path: Path) -> None:
+    path = tmp_path / "images.lock"
+    path.write_text("[" * 100_000)
+    with pytest.raises(TailwartError, match=r"images\.lock"):
+        locking.read(path)
