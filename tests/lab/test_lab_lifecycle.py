@@ -173,7 +173,7 @@ def test_after_a_reboot_everything_serves_again_by_itself_and_nothing_is_lost(
     user, password = login(environment, account)
     engine = hosts.running_engine()
     measured = {}
-    with stream(user, MESSAGES, 1.0) as sent:
+    with stream(user, MESSAGES, 0.4) as sent:
         for names in (("edge-1",), ("mailbox",), ("backends",), ("edge-1", "mailbox", "backends", "relay")):
             machines = [topology.host(name) for name in names]
             with ThreadPoolExecutor(len(machines)) as pool:
