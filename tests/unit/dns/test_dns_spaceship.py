@@ -169,7 +169,7 @@ def test_a_zone_that_changes_while_it_is_read_is_read_again(spaceship: Bench, fa
     items = [{"type": "TXT", "name": f"r{n}", "value": f"note {n}"} for n in range(300)]
     fake_api.registry.put(spaceship.zone, items, force=False)
     held = fake_api.registry.items(spaceship.zone)
-    pages = [held[:250], held[200:], held[:250], held[250:]]  # the total is right, but 50 came twice and 50 never
+    pages = [held[:250], held[200:250], held[:250], held[250:]]  # the total is right, but 50 came twice and 50 never
     for number, page in enumerate(pages):
         body = json.dumps({"items": page, "total": len(held)})
         fake_api.faults.arm(Fault("status", status=200, times=1, body=body, path=f"(?#{number})"))
