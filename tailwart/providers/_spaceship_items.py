@@ -18,6 +18,8 @@ MANAGED_GROUP = "custom"
 """The only group that may be changed; `product` and `personalNs` are the provider's own."""
 
 DEFAULT_TTL = 3600
+_LONGEST = 255
+"""Characters of a type or a name (RFC 1035 §2.3.4)."""
 
 # Some types carry the first labels of their owner name in fields of their own.
 _OWNER_LABELS = {
@@ -85,8 +87,8 @@ def _known(item: Mapping[str, Any]) -> Item:
 
 def _word(item: Item, member: str, default: str = "") -> str:
     value = item.get(member, default) or default
-    if not isinstance(value, str) or not value:
-        raise _odd(item, member, "a text")
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
+        raise _odd(item, member, f"a text of up to {_LONGEST} characters")
     return value
 
 
