@@ -26,7 +26,6 @@ clean_up
 
 stage "opening the target"
 open_repository make
-repository unlock >/dev/null 2>&1
 # What a run that was killed has uploaded stays for the next one; its snapshot is no set.
 left=$(repository snapshots --json --tag incoming 2>/dev/null | jq -r '.[]?.id' 2>/dev/null)
 [ -z "$left" ] || repository forget $left >/dev/null 2>&1

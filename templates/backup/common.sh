@@ -20,6 +20,9 @@ begin() {
   stage "waiting for another backup, restore or drill"
   flock -w 7200 9 || fail "another backup, restore or drill has been at work for two hours" "$here/.lock is held" \
     "one at a time" "look at \`systemctl list-units 'tailwart-*'\` on the mailbox host"
+  # What a run that was killed had started in the engine has not ended with it.
+  left=$(docker ps -aq --filter name=tailwart-backup- 2>/dev/null)
+  [ -z "$left" ] || docker rm -f $left >/dev/null 2>&1
 }
 
 stage() {
@@ -60,7 +63,12 @@ repository() {
 # Whether the repository can be used. A target that has held one before and holds none now is not made anew: a disk that
 # is not mounted looks like that.
 open_repository() {
-  said repository cat config >/dev/null && { note_repository; return 0; }
+  # Without a lock of its own: that of a run that was killed must not be in the way. Only such locks are removed.
+  if said repository --no-lock cat config >/dev/null; then
+    note_repository
+    repository unlock >/dev/null 2>&1
+    return 0
+  fi
   case $code in
     10)
       if grep -qxF "$REPOSITORY" $here/repositories 2>/dev/null; then
@@ -175,7 +183,7 @@ volume() { docker volume inspect --format '{{.Mountpoint}}' "tailwart-mailbox_$1
 
 # The snapshot that holds a set; "latest" is the newest complete one.
 snapshot_of() {
-  repository snapshots --json --tag complete 2>$here/stderr |
+  repository --no-lock snapshots --json --tag complete 2>$here/stderr |
     jq -r --arg set "$1" 'sort_by(.time) | map(select($set == "latest" or (.tags | index("set=" + $set)))) | last // empty |
       .id + " " + (.tags | map(select(startswith("set="))) | first | ltrimstr("set="))'
 }

@@ -10,11 +10,11 @@ fetched=$here/fetched
 case $verb in
   list)
     open_repository use
-    said repository snapshots --json --tag complete >$here/snapshots || fail "the sets cannot be listed" "$why"
+    said repository --no-lock snapshots --json --tag complete >$here/snapshots || fail "the sets cannot be listed" "$why"
     mkdir -p $here/sets
     for pair in $(jq -r '.[] | .id + "=" + (.tags | map(select(startswith("set="))) | first)' $here/snapshots); do
       set=${pair##*=}
-      [ -s "$here/sets/$set.json" ] || { repository dump "${pair%%=*}" $here/set/manifest.json >$here/sets/$set.new 2>/dev/null &&
+      [ -s "$here/sets/$set.json" ] || { repository --no-lock dump "${pair%%=*}" $here/set/manifest.json >$here/sets/$set.new 2>/dev/null &&
         mv -f $here/sets/$set.new "$here/sets/$set.json"; }
       [ -s "$here/sets/$set.json" ] && jq -c '{set, started, ended, store, stalwart, pause_seconds, bytes, counts,
         parts: (.parts | length)}' "$here/sets/$set.json"
