@@ -88,7 +88,8 @@ def connections_a_second(port: int) -> float:
 
 def main() -> None:
     WORK.mkdir()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # A process of its own: one interpreter would be the bottleneck of both ends.
     upstream = subprocess.Popen([sys.executable, __file__, "serve"])
     for name, text in (("caddy.json", sys.argv[1]), ("haproxy.cfg", HAPROXY), ("nginx.conf", NGINX)):
