@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailwart.checks.model import Book, Check, Found, NotApplicable, Result, Severity, Verdict
 from tailwart.connectors.shell import SshRunner
@@ -29,6 +29,7 @@ class ZoneFacts:
     changes: tuple[str, ...]
     refusal: TailwartError | None
     findings: tuple[Finding, ...]
+    offline: bool = False
 
 
 def gather(environment: Environment) -> ZoneFacts:
@@ -50,7 +51,7 @@ def gather(environment: Environment) -> ZoneFacts:
                 else:
                     refusal = error
         findings = tuple(zone_check.check(zone_check.prepare(plane, provider, Asked())))
-        return ZoneFacts(environment.dns_provider, key_problem, changes, refusal, findings)
+        return ZoneFacts(environment.dns_provider, key_problem, changes, refusal, findings, environment.offline)
     finally:
         if runner is not None:
             runner.close()
@@ -101,7 +102,11 @@ def results(facts: ZoneFacts | TailwartError, chosen: Callable[[Check], bool]) -
         areas.setdefault((finding.area, finding.required), []).append(finding)
     for (area, required), findings in areas.items():
         if chosen(check := _check(area, required, findings)):
-            yield _result(check, findings)
+            result = _result(check, findings)
+            # OFFLINE: there is nobody beside the zone's own servers who could be asked.
+            if facts.offline and not required and result.verdict is Verdict.UNKNOWN:
+                result = replace(result, verdict=Verdict.SKIPPED)
+            yield result
 
 
 def _check(area: str, required: bool, findings: Iterable[Finding]) -> Check:

@@ -54,7 +54,7 @@ def check_certificates(
         for address in addresses(edge):
             where = f"{edge.name} {address}"
             try:
-                seen = tls.fetch(address, port, name)
+                seen = tls.fetch(address, port, name, environment.acme_ca)
             except OSError as error:
                 yield wrong(
                     "certificate",
@@ -86,7 +86,7 @@ def _dane(
             continue
         subject = f"{name}:{port} at {where}"
         try:
-            yield tls.check_dane(port, tls.fetch(address, port, name), published, subject)
+            yield tls.check_dane(port, tls.fetch(address, port, name, environment.acme_ca), published, subject)
         except OSError as error:
             yield unknown("dane", subject, f"no certificate to compare with ({error or type(error).__name__})")
 

@@ -98,16 +98,10 @@ def check(subject: str, text: str, hosts: Sequence[str]) -> Iterator[Finding]:
             remedy="take it out of the policy, or add the MX record: they should be equal",
             required=False,
         )
-    elif mode != "enforce":
-        yield wrong(
-            "mta-sts",
-            subject,
-            f"has mode {mode}",
-            remedy='set mailbox_mta_sts = {"mode": "enforce"} in group_data/mailbox.py once TLS reports are clean',
-            required=False,
-        )
     else:
-        yield ok("mta-sts", subject, f"enforces TLS for {', '.join(patterns)}", required=False)
+        # When a policy in testing should become one that enforces, says the check of steps.
+        said = "enforces TLS for" if mode == "enforce" else f"has mode {mode}, for"
+        yield ok("mta-sts", subject, f"{said} {', '.join(patterns)}", required=False)
 
 
 def _matches(host: str, pattern: str) -> bool:

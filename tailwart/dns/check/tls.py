@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -31,10 +32,16 @@ class Seen:
     distrust: str
 
 
-def fetch(address: IPv4Address | IPv6Address, port: int, name: str) -> Seen:
-    """The certificate at a port, by STARTTLS on 25. Raises `OSError` when there is no TLS."""
+def fetch(address: IPv4Address | IPv6Address, port: int, name: str, roots: str | None = None) -> Seen:
+    """The certificate at a port, by STARTTLS on 25. Raises `OSError` when there is no TLS.
+
+    ``roots`` is a file whose authorities count beside the machine's own (ACME_CA).
+    """
+    trusting = ssl.create_default_context()
+    if roots:
+        trusting.load_verify_locations(Path(roots).expanduser())
     try:
-        return Seen(_certificate(address, port, name, ssl.create_default_context()), "")
+        return Seen(_certificate(address, port, name, trusting), "")
     except ssl.SSLCertVerificationError as error:
         # To judge a certificate that does not verify, it has to be fetched all the same; nothing is sent over it.
         context = ssl.create_default_context()
