@@ -22,9 +22,17 @@ _CLIENT = """
 import json, socket, sys
 def attempts(source, target, number):
     kept, outcome = [], []
+    # A port without a listener and without a limit: refused as soon as the way between the two is there.
+    for _ in range(60):
+        s = socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET)
+        s.settimeout(1); s.bind((source, 0))
+        try: s.connect((target, 26))
+        except ConnectionRefusedError: break
+        except OSError: continue
+        finally: s.close()
     for _ in range(number):
         s = socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET)
-        s.settimeout(0.5); s.bind((source, 0)); kept.append(s)
+        s.settimeout(1); s.bind((source, 0)); kept.append(s)
         try: s.connect((target, 25)); outcome.append("open")
         except ConnectionRefusedError: outcome.append("refused")
         except TimeoutError: outcome.append("dropped")
