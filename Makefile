@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 # The certificates that the machine trusts, where its owner may have added one.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: help setup packages programs demo lab deploy verify test test-fast test-lab lint format chaos chaos-backup bench down
+.PHONY: help setup packages programs demo lab deploy verify test test-fast test-lab test-long lint format chaos chaos-backup bench down
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test-fast: setup packages programs ## Tests that need no lab
 
 test-lab: setup ## Tests on the lab (starts it)
 	@$(RUN) pytest tests/lab
+
+test-long: setup ## The long tests on the lab: restore, host replacement, reboots, removal, store move (not part of make test)
+	@LAB_LONG=1 $(RUN) pytest -m long tests/lab
 
 # go vet with the flags that the stand-in is built with: what is compiled for the one serves the other.
 lint: setup ## ruff, mypy, the layers of the architecture, gofmt and go vet

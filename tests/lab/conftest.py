@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -19,7 +20,13 @@ _FIRST, _LAST = ("test_lab_deploy",), ("test_lab_edges", "test_lab_secrets", "te
 _installation = Installation()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a good order; what destroys and restores hosts, moves stores or takes upgrades back only with LAB_LONG=1."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long and os.environ.get("LAB_LONG") != "1":
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+
     def rank(item: pytest.Item) -> int:
         if item.path.stem in _FIRST:
             return -1

@@ -22,6 +22,8 @@ from tests.lab.mailbox import shell
 from tests.lab.state import Installation, make_bare
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 MESSAGES = 2000
 # Garage's bucket, emptied by the keys that the mailbox uses, through its own namespace.
 EMPTY_BUCKET = """

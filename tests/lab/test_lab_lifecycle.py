@@ -22,6 +22,8 @@ from tests.lab.test_dns_lab import served
 from tests.lab.test_lab_upgrade import planned, tailwart
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 SECONDS = 90  # within which everything serves again after a reboot
 MESSAGES = 300
 GRANT = '"src": ["tag:reverse-proxy"]'

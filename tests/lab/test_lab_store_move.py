@@ -18,6 +18,8 @@ from tests.lab.mailbox import DIRECTORY, shell
 from tests.lab.state import Installation, make_bare
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 _NO_OTHER_STORES = dict.fromkeys(("REDIS_URL", "S3_ENDPOINT"))
 
 
