@@ -44,7 +44,7 @@ def test_a_service_on_off_and_for_the_tailnet_is_one_edit_each(deployed: Path, t
         assert banner("edge-1", environment.magic_host, 143) == ""
         policy = policy_text()
         assert "tcp:995" in policy
-        assert "tcp:587" not in re.sub(r'.*"dst": \["tag:mail"\].*', "", policy)
+        assert "tcp:587" not in re.sub(r'\{[^{}]*"dst":\s*\["tag:mail"\][^{}]*\}', "", policy)
         until(lambda: served(environment, "_pop3s._tcp", "SRV") or None, "_pop3s in the zone", 60)
         assert served(environment, "_imaps._tcp", "SRV")
         assert not served(environment, "_jmap._tcp", "SRV"), "no edge serves https://mail.DOMAIN"
