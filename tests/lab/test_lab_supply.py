@@ -21,7 +21,8 @@ def test_locked_images_run_by_digest(deployed: Path, tmp_path: Path) -> None:
     said(path, "images", "lock", "--check")
     locked = json.loads((tmp_path / "images.lock").read_text())["images"]
     environment = environment_of(deployed)
-    assert set(locked) == {environment.stalwart_image, environment.tailscale_image, environment.edge_base_image}
+    ours = {environment.stalwart_image, environment.tailscale_image, environment.edge_base_image}
+    assert set(locked) == ours | {environment.garage_image}
     deploy(path, "--limit", "mailbox")
     for name, image in (("stalwart", environment.stalwart_image), ("ts-stalwart", environment.tailscale_image)):
         assert containers()[name]["Config"]["Image"] == f"{image}@{locked[image]}"
