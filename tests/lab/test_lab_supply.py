@@ -13,7 +13,6 @@ from tests.lab.deploying import deploy, environment_of, said, variant
 from tests.lab.mailbox import containers, started
 
 
-@pytest.mark.leaves_deployed
 def test_locked_images_run_by_digest(deployed: Path, tmp_path: Path) -> None:
     registry = f"http://127.0.0.1:{topology.published(topology.REGISTRY_PORT)}"
     path = variant(deployed, tmp_path / "env", REGISTRY_URL=registry)
