@@ -19,8 +19,8 @@ def public_answers(name: str, rtype: str) -> list[str] | None:
 
 def _resolve(name: str, rtype: str) -> list[Any] | None:
     # Loads asyncio and much of the library; an installation without foreign SPF terms asks for no name.
-    import dns.exception  # noqa: PLC0415
-    import dns.resolver  # noqa: PLC0415
+    import dns.exception  # noqa: PLC0415 - loads much of the library
+    import dns.resolver  # noqa: PLC0415 - as above
 
     try:
         return list(dns.resolver.resolve(name, rtype, lifetime=5, search=False))

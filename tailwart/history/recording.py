@@ -47,7 +47,7 @@ class Recording(BaseStateCallback):
         self._deploy: Deploy | None = None
 
     # pyinfra calls it with the state first; the connection is still open.
-    def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]
+    def host_disconnect(self, state: State, host: Host) -> None:  # type: ignore[override]  # a static method there
         """Leave a line on a host that the run has changed."""
         from tailwart.operations.remote import HostRunner  # noqa: PLC0415 - a run that changes nothing needs none
 
@@ -70,7 +70,7 @@ class Recording(BaseStateCallback):
         if not (state.failed_hosts or any(_operations(state, host) for host in state.inventory)):
             return
         from tailwart.history import inputs, rendered  # noqa: PLC0415 - as above
-        from tailwart.history.store import Store  # noqa: PLC0415
+        from tailwart.history.store import Store  # noqa: PLC0415 - as above
 
         try:
             Store(self._environment.domain).add(

@@ -37,7 +37,7 @@ OUTSIDE = "gmail-smtp-in.l.google.com"
 def domain(name: str) -> tuple[str, list[str]]:
     """The provider that holds the zone, by its name servers (empty: unknown), and what was seen."""
     import dns.exception  # noqa: PLC0415 - loads much of the library
-    import dns.resolver  # noqa: PLC0415
+    import dns.resolver  # noqa: PLC0415 - as above
 
     try:
         answer = dns.resolver.resolve(f"{name}.", "NS", lifetime=_SECONDS)
