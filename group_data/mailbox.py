@@ -63,5 +63,9 @@ mailbox_bans: dict[str, dict[str, Any]] = {}
 #     }
 stalwart_objects: dict[str, Any] = {}
 
+# A data store that the deploy may leave behind (STALWART_STORE, STALWART_DB_…), with accounts and mail in it, by the
+# name that its refusal shows. It counts for that store alone. `tailwart store move` takes everything along instead.
+mailbox_leaves_store = ""
+
 # True allows the blob store to move (S3_ENDPOINT, S3_BUCKET), and accepts that mail already stored becomes unreadable.
 mailbox_blob_store_may_move = False

@@ -14,7 +14,7 @@ from tailwart.connectors.shell import prove_login
 from tailwart.environment import Environment
 from tailwart.facts.host import expect
 from tailwart.hosts.hardening.plan import HostRole
-from tailwart.mailbox import follower
+from tailwart.mailbox import datastore, follower
 from tailwart.mailbox.login import SIDECAR_KEY
 from tailwart.mailbox.project import compose_project
 from tailwart.operations import compose, engine, hardening, hostfiles, nodekey, systemd, telling
@@ -30,10 +30,14 @@ def deploy() -> None:
     assert environment.mailbox_ssh is not None, "the role has a host"
     role = HostRole(project.name, reboot=environment.reboot_time or "")
     backup = declared_backup(environment)
-    watch = project.watch | bootstrap.WATCH | follower.WATCH | upgrade.WATCH | role.watch
+    watch = project.watch | datastore.WATCH | bootstrap.WATCH | follower.WATCH | upgrade.WATCH | role.watch
     watch |= backup.watch if backup else backup_off()
     expect(host, watch)
     stalwart.expect(host, environment)
+
+    # Another store would be set up as if nobody had ever had mail here.
+    stalwart.keep_data_store(name="Mailbox: the data store is the same", environment=environment, watch=watch)
+    stalwart.keep_bodies(name="Mailbox: message bodies are where they are looked for", environment=environment)
 
     # Stalwart prefers IPv6 where a recipient has it: without egress for the ULA prefix such mail waits for ever.
     engine.ensure(name="Mailbox: container engine with IPv6 egress for containers", watch=watch, ipv6_nat=True)

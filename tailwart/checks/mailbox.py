@@ -129,7 +129,7 @@ def _(facts: MailboxFacts) -> Found:
 def _(facts: MailboxFacts) -> Found:
     mounts = {mount["Destination"]: mount for mount in facts.container(names.CONTAINER)["mounts"]}
     config = mounts.get("/etc/stalwart/config.json", {}).get("Source")
-    if config != f"{names.DIRECTORY}/config/config.json":
+    if config != names.CONFIG:
         yield f"/etc/stalwart/config.json is {config or 'not mounted'}"
     if mounts.get("/var/lib/stalwart", {}).get("Type") != "volume":
         yield "/var/lib/stalwart is no volume"

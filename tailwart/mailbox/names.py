@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 DIRECTORY = "/opt/tailwart/mailbox"
+# Where the data store is: the one thing that Stalwart reads from a file.
+CONFIG = f"{DIRECTORY}/config/config.json"
 CONTAINER = "stalwart"
 SIDECAR = "ts-stalwart"
 # Where the server answers inside its own namespace.
@@ -36,3 +38,5 @@ RESTART_REQUIRED = "restart-required"
 RELOAD_REQUIRED = "reload-required"
 QUEUE_PAUSED = "queue-paused"
 OBJECTS = "objects.json"
+OF_THE_SERVER = (INITIALISED, CREDENTIALS, FINGERPRINTS, RESTART_REQUIRED, RELOAD_REQUIRED, QUEUE_PAUSED, OBJECTS)
+"""What is true of one server's store, and of no other's."""

@@ -25,7 +25,7 @@ _TUN_REMEDY = "load the module tun on the host; a container-based VPS needs its 
 def compose_project(environment: Environment) -> ComposeProject:
     """The project; raises `TailwartError` for missing settings, and for a tailnet address in a file (lesson 6)."""
     directory = names.DIRECTORY
-    config = HostFile(f"{directory}/config/config.json", render.store_config_text(environment))
+    config = HostFile(names.CONFIG, render.store_config_text(environment))
     secrets = HostFile(f"{directory}/.env", render.env_file(render.secret_values(environment)), "0600", secret=True)
     stalwart_inputs = inputs_digest([config])
     values = render.compose_values(environment, stalwart_inputs=stalwart_inputs)

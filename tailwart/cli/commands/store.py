@@ -10,6 +10,7 @@ import click
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
+from tailwart.mailbox.datastore import place
 from tailwart.mailbox.project import compose_project
 from tailwart.mailbox.render import ROCKSDB_PATH, store_config_text
 from tailwart.operations import hostfiles
@@ -18,7 +19,7 @@ from tailwart.operations.remote import HostRunner
 from tailwart.printing import say
 from tailwart.stalwart.accounts.directory import Entry, entries
 from tailwart.stalwart.lifecycle import second_server, version
-from tailwart.stalwart.lifecycle.store_move import Plan, StoreMove, check, place
+from tailwart.stalwart.lifecycle.store_move import Plan, StoreMove, check
 from tailwart.stalwart.mailbox_host import mailbox_host
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
@@ -60,11 +61,11 @@ def move(*, yes: bool) -> None:
 
 
 def _plan(run: HostRunner, environment: Environment) -> Plan:
-    done = run(f"cat {names.DIRECTORY}/config/config.json", timeout=60)
+    done = run(f"cat {names.CONFIG}", timeout=60)
     if not done.ok:
         raise TailwartError(
             "there is no mailbox to move yet",
-            seen=f"no {names.DIRECTORY}/config/config.json on the mailbox host",
+            seen=f"no {names.CONFIG} on the mailbox host",
             remedy="pyinfra inventory.py deploy.py",
         )
     image = run(f"docker inspect --format '{{{{.Config.Image}}}}' {names.CONTAINER}", timeout=60).stdout.strip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 
+from tailwart.errors import TailwartError
 from tailwart.hosts.report import HostReport
 from tailwart.hosts.watch import Watch
 from tailwart.mailbox import names
@@ -53,3 +54,19 @@ def prepare(run: Runner, directory: str = names.DIRECTORY) -> None:
     initialised = run(f"[ -f {directory}/{names.INITIALISED} ]", timeout=60).ok
     administrator = f"{names.ENV_RECOVERY_ADMIN}=admin:{secrets.token_hex(24)}"
     notes.write(run, names.BOOTSTRAP_ENV, "" if initialised else administrator, directory)
+
+
+def leave(run: Runner, directory: str = names.DIRECTORY) -> None:
+    """Forget the server of a store that is given up; raises TailwartError when the host refuses.
+
+    Its container goes first: from now on nothing is accepted that would end up in that store.
+    """
+    of_it = " ".join(f"{directory}/{name}" for name in names.OF_THE_SERVER)
+    known = f"docker container inspect {names.CONTAINER} >/dev/null 2>&1"
+    done = run(f"{{ ! {known} || docker rm --force {names.CONTAINER}; }} && rm -f {of_it}", timeout=180)
+    if not done.ok:
+        raise TailwartError(
+            "the old data store could not be given up",
+            seen=done.stderr.strip()[-300:] or "no output",
+            remedy="look at `docker ps` and `df -h` on the mailbox host, then run this again",
+        )

@@ -18,6 +18,7 @@ from tailwart import releases
 from tailwart.errors import TailwartError
 from tailwart.hosts.files import HostFile
 from tailwart.mailbox import names
+from tailwart.mailbox.datastore import Place
 from tailwart.operations import hostfiles
 from tailwart.runner import Completed, Runner
 from tailwart.stalwart.lifecycle import probing
@@ -29,14 +30,6 @@ _RUN = "run --rm --no-deps -T --volume {work}:/move --entrypoint env stalwart"
 _TYPES = ("data", "registry", "blob", "changelog", "queue", "report", "telemetry", "tasks")
 OWN_NOTES = frozenset({"b", "f", "g", "m", "s", "y"})
 """Spaces of the registry, of tasks and of what is in memory: a process writes its own lease there at every start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A data store: its kind as config.json has it, and what people call it."""
-
-    kind: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +45,6 @@ class Plan:
         """For the terminal, before anything happens."""
         bodies = "message bodies move with it" if self.bodies else "message bodies stay in their bucket"
         return f"{self.source.name} → {self.target.name}; {bodies}; the mailbox is stopped meanwhile, senders try again"
-
-
-def place(config: str) -> Place:
-    """The data store that a config.json names."""
-    try:
-        document = json.loads(config)
-        kind = str(document["@type"])
-    except (ValueError, KeyError, TypeError):
-        return Place("", "no data store")
-    if kind == "PostgreSql":
-        return Place(kind, f"PostgreSQL {document.get('database')} at {document.get('host')}:{document.get('port')}")
-    return Place(kind, f"embedded store {document.get('path', '')}".strip())
 
 
 def check(plan: Plan, importer: str) -> None:

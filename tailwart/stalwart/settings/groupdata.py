@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tailwart.errors import TailwartError
+from tailwart.mailbox.datastore import LEAVES
 from tailwart.stalwart.settings.inputs import BANS, AccountInput, Ban, GroupInput, ListInput
 
 # The names that group_data/mailbox.py may set besides those of `settings/terms`.
@@ -21,6 +22,7 @@ GROUP_DATA = {
     "mailbox_metrics": "True: Prometheus metrics on 8080, which only the tailnet reaches",
     "mailbox_bans": "bans: {login | recipient | loiter | scan: {failures?, within?, for?}}, times like 15m, 1h, 1d",
     "mailbox_blob_store_may_move": "True: accept that messages in the old blob store become unreadable",
+    LEAVES: "the data store to give up, by the name that the refusal of a changed STALWART_STORE shows",
     "stalwart_objects": "any object of the server: a mapping of kinds to their objects (docs/objects.md)",
 }
 MOVED = {"mailbox_optional_listeners": "MAIL_SERVICES in .env"}
@@ -74,6 +76,13 @@ class GroupData:
         value = self._data.get("stalwart_objects") or {}
         if not isinstance(value, Mapping):
             raise _invalid("stalwart_objects", type(value).__name__, GROUP_DATA["stalwart_objects"])
+        return value
+
+    def text(self, key: str) -> str:
+        """The value of a text; absent means empty."""
+        value = self._data.get(key) or ""
+        if not isinstance(value, str):
+            raise _invalid(key, value, GROUP_DATA[key])
         return value
 
     def switch(self, key: str) -> bool:

@@ -37,15 +37,36 @@ def data_store(client: Client, settings: MailboxSettings) -> None:
             )
 
 
-def before_writing(run: Runner, settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> None:
-    """Raises TailwartError where writing would be unsafe: the server accepts every endpoint without checking it."""
+def bodies(settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> None:
+    """Raises TailwartError where the server would look for stored mail in a place that does not have it."""
     for text in warnings(settings, changes, live):
         raise TailwartError(
-            "the blob store would move",
+            "the blob store would change, and message bodies stay behind in the old one",
             seen=text,
+            expected=f"{blob_store(settings)}, by S3_ENDPOINT, S3_REGION and S3_BUCKET in .env",
             remedy="keep S3_ENDPOINT and S3_BUCKET, or allow the loss: "
             "set mailbox_blob_store_may_move = True in group_data/mailbox.py",
         )
+
+
+def blob_store(settings: MailboxSettings) -> str:
+    """What people call the blob store that `.env` names."""
+    store = settings.s3
+    return f"bucket {store.bucket} at {store.endpoint}" if store else "the data store"
+
+
+def live_blob_store(live: Live) -> str:
+    """The same of the one that the server has."""
+    for item in live.of("BlobStore"):
+        if item.get(TYPE) == "S3":
+            region = item.get("region") or {}
+            return f"bucket {item.get('bucket')} at {region.get('customEndpoint') or region.get(TYPE)}"
+    return "the data store"
+
+
+def before_writing(run: Runner, settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> None:
+    """Raises TailwartError where writing would be unsafe: the server accepts every endpoint without checking it."""
+    bodies(settings, changes, live)
     kinds = {change.ref.kind for change in changes}
     if "BlobStore" in kinds and settings.s3:
         stores.probe_s3(run, settings.s3)
@@ -62,8 +83,8 @@ def moves_blobs(changes: Sequence[ObjectChange]) -> bool:
 
 
 def warnings(settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> tuple[str, ...]:
-    """What `before_writing` would refuse, for a plan that is only shown. Empty when the operator allows the move."""
+    """What `bodies` would refuse, for a plan that is only shown. Empty when the operator allows the move."""
     used = sum(int(item.get("usedDiskQuota") or 0) for item in live.of("Account"))
     if not moves_blobs(changes) or not used or settings.blob_store_may_move:
         return ()
-    return (f"{used} bytes of mail have their bodies in the current blob store and would become unreadable",)
+    return (f"{used} bytes of mail have their bodies in {live_blob_store(live)} and would become unreadable",)

@@ -19,6 +19,7 @@ from tailwart.hosts.report import HEADER, TRAILER, parse
 from tailwart.mailbox import names
 from tailwart.mailbox.follower import UNIT
 from tailwart.mailbox.project import compose_project
+from tailwart.mailbox.render import ROCKSDB_PATH
 from tailwart.stalwart import operations as stalwart
 from tailwart.upgrade import step
 from tasks import mailbox
@@ -31,6 +32,8 @@ COMPOSE = next(file for file in PROJECT.files if file.path == PROJECT.compose_pa
 RECORD = record(PROJECT, parse([HEADER, *up_to_date(PROJECT, UNIT, ""), TRAILER]))
 UP_TO_DATE = up_to_date(PROJECT, UNIT, RECORD)
 RUNBOOK = [
+    "Mailbox: the data store is the same",
+    "Mailbox: message bodies are where they are looked for",
     "Mailbox: container engine with IPv6 egress for containers",
     "Mailbox: another image is fetched, and the data copied",
     "Mailbox: files of the mailbox",
@@ -46,8 +49,8 @@ RUNBOOK = [
     "Mailbox: no backup by timer",
     "Mailbox: packet filter, SSH and security updates",
 ]
-FETCH, FILES = RUNBOOK[1:3]
-KEY, ALONE, BRING_UP, FORGET, PROVE, FOLLOW, TOLD, SETTINGS, NO_BACKUP = RUNBOOK[4:13]
+STORE, BODIES, ENGINE, FETCH, FILES = RUNBOOK[:5]
+KEY, ALONE, BRING_UP, FORGET, PROVE, FOLLOW, TOLD, SETTINGS, NO_BACKUP = RUNBOOK[6:15]
 
 
 @operation()
@@ -60,6 +63,7 @@ def unchanged_settings(environment: Environment) -> Generator[PyinfraCommand, No
 @pytest.fixture(autouse=True)
 def settings_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(stalwart, "apply_settings", unchanged_settings)
+    monkeypatch.setattr(stalwart, "keep_bodies", unchanged_settings)
     monkeypatch.setattr(stalwart, "expect", lambda host, environment: None)
     yield
 
@@ -78,7 +82,7 @@ def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() ->
     with fake_run([], ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
         assert changes(run) == [
-            name for name in RUNBOOK if name not in (FETCH, PROVE, FORGET, TOLD, SETTINGS, NO_BACKUP)
+            name for name in RUNBOOK if name not in (STORE, BODIES, FETCH, PROVE, FORGET, TOLD, SETTINGS, NO_BACKUP)
         ]
         assert facts(run.commands) == len(run.commands) == 1
 
@@ -153,12 +157,49 @@ def content(path: str, text: str) -> str:
     return f"content\t{base64.b64encode(text.encode()).decode()}\t{path}"
 
 
+INITIALISED = f"path\tregular file\t600\troot:root\t{names.DIRECTORY}/{names.INITIALISED}"
+EMBEDDED = content(names.CONFIG, json.dumps({"@type": "RocksDb", "path": ROCKSDB_PATH}))
+
+
+def test_another_data_store_is_refused_before_anything_changes(caplog: pytest.LogCaptureFixture) -> None:
+    report = [*UP_TO_DATE, INITIALISED, EMBEDDED]
+    with fake_run(report, ENVIRONMENT) as run, caplog.at_level(logging.ERROR):
+        run.plan(mailbox.deploy)
+        assert run.state.failed_hosts
+        with pytest.raises(Exception, match="No hosts remaining"):
+            run.execute()
+        assert facts(run.commands) == len(run.commands), "the host was asked, and nothing was done"
+    for said in ("embedded store /var/lib/stalwart/data", "PostgreSQL stalwart at postgres", "tailwart store move"):
+        assert said in caplog.text
+
+
+def test_a_data_store_is_given_up_by_its_name_alone() -> None:
+    report = [*UP_TO_DATE, INITIALISED, EMBEDDED]
+    with fake_run(report, ENVIRONMENT) as run:
+        run.host.data.mailbox_leaves_store = f"embedded store {ROCKSDB_PATH}"
+        run.plan(mailbox.deploy)
+        assert changes(run) == [STORE]
+        run.execute()
+        left = next(command for command in run.commands if "docker rm --force stalwart" in command)
+        assert f"{names.DIRECTORY}/{names.INITIALISED}" in left
+        assert "volume" not in left, "the old store itself is kept"
+    with fake_run(report, ENVIRONMENT) as run:
+        run.host.data.mailbox_leaves_store = "PostgreSQL stalwart at another.tail1234.ts.net:5432"
+        run.plan(mailbox.deploy)
+        assert run.state.failed_hosts
+
+
+def test_a_server_that_was_never_set_up_has_no_data_store_to_keep() -> None:
+    with fake_run([*UP_TO_DATE, EMBEDDED], ENVIRONMENT) as run:
+        assert run.plan(mailbox.deploy) == 0
+        assert not run.state.failed_hosts
+
+
 def test_another_image_is_fetched_first_and_proven_last(caplog: pytest.LogCaptureFixture) -> None:
     here = COMPOSE.data.decode()
     older = here.replace(str(ENVIRONMENT.stalwart_image), "stalwartlabs/stalwart:v0.16.7")
     assert older != here
-    initialised = f"path\tregular file\t600\troot:root\t{names.DIRECTORY}/{names.INITIALISED}"
-    report = [*UP_TO_DATE, initialised, content(COMPOSE.path, older)]
+    report = [*UP_TO_DATE, INITIALISED, content(COMPOSE.path, older)]
     with fake_run(report, ENVIRONMENT) as run, caplog.at_level(logging.INFO):
         run.state.config.DIFF = True
         run.plan(mailbox.deploy)
@@ -176,7 +217,7 @@ def test_another_image_is_fetched_first_and_proven_last(caplog: pytest.LogCaptur
     # The run before died between the swap and the proof.
     images = step.Images(str(ENVIRONMENT.stalwart_image), str(ENVIRONMENT.tailscale_image))
     note = content(step.NOTE, step.Note(step.Images("stalwartlabs/stalwart:v0.16.7", images.sidecar), images).dump())
-    with fake_run([*UP_TO_DATE, initialised, content(COMPOSE.path, here), note], ENVIRONMENT) as run:
+    with fake_run([*UP_TO_DATE, INITIALISED, content(COMPOSE.path, here), note], ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
         assert changes(run) == [PROVE]
 

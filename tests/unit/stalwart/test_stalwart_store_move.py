@@ -11,8 +11,9 @@ from tailwart import releases
 from tailwart.errors import TailwartError
 from tailwart.hosts.files import HostFile
 from tailwart.mailbox import names
+from tailwart.mailbox.datastore import Place, place
 from tailwart.runner import Completed
-from tailwart.stalwart.lifecycle.store_move import Place, Plan, StoreMove, check, compared, place
+from tailwart.stalwart.lifecycle.store_move import Plan, StoreMove, check, compared
 
 EMBEDDED = place(json.dumps({"@type": "RocksDb", "path": "/var/lib/stalwart/data"}))
 POSTGRES = place(
@@ -22,12 +23,6 @@ POSTGRES = place(
 
 def plan(version: str = "0.16.18", source: Place = EMBEDDED, target: Place = POSTGRES) -> Plan:
     return Plan(source, target, version, bodies=True)
-
-
-def test_a_store_is_named_as_people_know_it() -> None:
-    assert POSTGRES.name == "PostgreSQL mail at stores.tail1234.ts.net:5432"
-    assert EMBEDDED.name == "embedded store /var/lib/stalwart/data"
-    assert place("").kind == ""
 
 
 @pytest.mark.parametrize("version", ["0.16.7", "0.16.18"])
