@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tailwart.checks.model import Book, Found
+from tailwart.checks.model import Book, Found, NotApplicable
 from tailwart.environment import Environment
 from tailwart.tailnet import credentials
 from tailwart.tailnet.client import Verdict
@@ -17,11 +17,17 @@ from tailwart.tailnet.session import push
 
 @dataclass(frozen=True)
 class PolicyFacts:
-    """The live policy: what a push would change, what its own tests say, and the problems of the keys."""
+    """The live policy: what a push would change, what its own tests say, and the problems of the keys.
+
+    ``devices`` are the API's own, None where the credential may not see them; ``lasting`` are the tags of nodes that
+    must stay in the tailnet while they are away.
+    """
 
     planned: PolicyPlan
     verdict: Verdict
     keys: Sequence[str]
+    devices: Sequence[dict[str, Any]] | None = None
+    lasting: frozenset[str] = frozenset()
 
 
 def gather(environment: Environment) -> PolicyFacts:
@@ -30,7 +36,11 @@ def gather(environment: Environment) -> PolicyFacts:
     live = pushed.client.read().text
     owners: dict[str, Any] = {entry.key: entry.value for entry in Policy(live).tag_owners.entries}
     return PolicyFacts(
-        pushed.prepare(), pushed.client.validate(live), credentials.check(pushed.client, environment, owners)
+        pushed.prepare(),
+        pushed.client.validate(live),
+        credentials.check(pushed.client, environment, owners),
+        pushed.client.devices(),
+        frozenset({environment.tag_edge} | (set() if environment.ts_ephemeral else {environment.tag_stalwart})),
     )
 
 
@@ -78,3 +88,18 @@ def _(facts: PolicyFacts) -> Found:
 )
 def _(facts: PolicyFacts) -> Found:
     yield from facts.keys
+
+
+@TAILNET.check(
+    "lasting-nodes",
+    "The tailnet keeps the mailbox and the edges while they are away",
+    cause="The tailnet forgets an ephemeral node that was away for long, and it comes back only with a new key.",
+    remedy="let the node join again: docs/hosts.md, Keys of the tailnet",
+)
+def _(facts: PolicyFacts) -> Found:
+    if facts.devices is None:
+        raise NotApplicable("the credential may not see devices (scope devices:core:read, which is optional)")
+    for device in facts.devices:
+        tags = facts.lasting.intersection(device.get("tags") or ())
+        if tags and device.get("isEphemeral") is True:
+            yield f"{device.get('name') or device.get('hostname')} ({', '.join(sorted(tags))}) is ephemeral"

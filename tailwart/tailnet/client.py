@@ -182,6 +182,16 @@ class PolicyClient:
         self._succeed(response, "read the tailnet's settings", scope="policy_file:read")
         return self._json(response, "read the tailnet's settings")
 
+    def devices(self) -> list[dict[str, Any]] | None:
+        """The devices of the tailnet; None where the credential may not see them (scope `devices:core:read`)."""
+        response = self._call(
+            "GET", "/tailnet/-/devices", headers={"Accept": "application/json"}, what="read the devices"
+        )
+        if response.status_code in (403, 404):
+            return None
+        self._succeed(response, "read the devices", scope="devices:core:read")
+        return [item for item in self._json(response, "read the devices").get("devices") or [] if isinstance(item, dict)]
+
     def key(self, key_id: str) -> tuple[int, dict[str, Any]]:
         """The status and the API's description of an auth key, API key or OAuth client; for 403 and 404 it is empty."""
         response = self._call(

@@ -1,6 +1,6 @@
 """Tailscale's policy API in memory, as far as its contract reaches: ETag, If-Match, validation that fails with 200.
 
-A test double, not a tailnet: it runs no tests of the policy itself, a test sets what validation says. The lab's
+A test double, not a tailnet: it runs no tests of the policy itself, a test sets what validation says. ``devices`` is None for a credential that may not see them. The lab's
 fake API puts a real control server behind the same contract.
 """
 
@@ -32,6 +32,7 @@ class PolicyApi:
     tags: tuple[str, ...] = ("tag:stalwart",)
     minted: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] | None = field(default_factory=dict)
+    devices: list[dict[str, Any]] | None = field(default_factory=list)
     writes: int = 0
     url: str = ""
     faults: Faults = field(init=False)
@@ -80,6 +81,13 @@ class PolicyApi:
             name = path.rsplit("/", 1)[1]
             found = self.settings if name == "settings" else self.keys.get(name)
             return _json("404 Not Found", {"message": "not found"}) if found is None else _json("200 OK", found)
+        if path == "/tailnet/-/devices":
+            message = "calling actor does not have enough permissions to perform this function"
+            return (
+                _json("403 Forbidden", {"message": message})
+                if self.devices is None
+                else _json("200 OK", {"devices": self.devices})
+            )
         if path == "/tailnet/-/acl/validate":
             return _json("200 OK", self.verdict(body.decode()))
         assert path == "/tailnet/-/acl", path
