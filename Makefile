@@ -4,6 +4,8 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tailwart
 UV_VERSION := 0.13.8
 UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+# How often a failed test is tried again; `make test` sets it and names every such test at its end.
+RERUNS :=
 RUN := $(UV) run --frozen --no-sync
 LAB := $(RUN) tailwart lab
 # The directory of go and gofmt: the machine's own, or those that the lab fetches.
@@ -53,10 +55,10 @@ test: ## Linters and all tests, side by side; prints the time of each layer
 
 # Two workers to a processor: these tests wait for servers half of the time.
 test-fast: setup packages programs ## Tests that need no lab
-	@$(RUN) pytest -n $$(($$(nproc) * 2)) --dist worksteal tests/unit tests/contract tests/templates tests/plans
+	@$(RUN) pytest -n $$(($$(nproc) * 2)) --dist worksteal $(RERUNS) tests/unit tests/contract tests/templates tests/plans
 
 test-lab: setup ## Tests on the lab (starts it)
-	@$(RUN) pytest tests/lab
+	@$(RUN) pytest $(RERUNS) tests/lab
 
 test-long: setup ## The long tests on the lab: restore, host replacement, reboots, removal, store move (not part of make test)
 	@LAB_LONG=1 $(RUN) pytest -m long tests/lab
