@@ -190,7 +190,9 @@ class PolicyClient:
         if response.status_code in (403, 404):
             return None
         self._succeed(response, "read the devices", scope="devices:core:read")
-        return [item for item in self._json(response, "read the devices").get("devices") or [] if isinstance(item, dict)]
+        return [
+            item for item in self._json(response, "read the devices").get("devices") or [] if isinstance(item, dict)
+        ]
 
     def key(self, key_id: str) -> tuple[int, dict[str, Any]]:
         """The status and the API's description of an auth key, API key or OAuth client; for 403 and 404 it is empty."""

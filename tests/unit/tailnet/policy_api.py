@@ -77,21 +77,19 @@ class PolicyApi:
             return _json("200 OK", {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
         if path == "/tailnet/-/keys":
             return self._mint(json.loads(body))
-        if path.startswith("/tailnet/-/keys/") or path == "/tailnet/-/settings":
-            name = path.rsplit("/", 1)[1]
-            found = self.settings if name == "settings" else self.keys.get(name)
-            return _json("404 Not Found", {"message": "not found"}) if found is None else _json("200 OK", found)
-        if path == "/tailnet/-/devices":
-            message = "calling actor does not have enough permissions to perform this function"
-            return (
-                _json("403 Forbidden", {"message": message})
-                if self.devices is None
-                else _json("200 OK", {"devices": self.devices})
-            )
+        if path.startswith("/tailnet/-/keys/") or path in ("/tailnet/-/settings", "/tailnet/-/devices"):
+            return self._read(path.rsplit("/", 1)[1])
         if path == "/tailnet/-/acl/validate":
             return _json("200 OK", self.verdict(body.decode()))
         assert path == "/tailnet/-/acl", path
         return self._write(environ, body.decode()) if method == "POST" else self._file()
+
+    def _read(self, name: str) -> tuple[str, dict[str, str], bytes]:
+        if name == "devices" and self.devices is None:
+            message = "calling actor does not have enough permissions to perform this function"
+            return _json("403 Forbidden", {"message": message})
+        found = {"settings": self.settings, "devices": {"devices": self.devices}}.get(name, self.keys.get(name))
+        return _json("404 Not Found", {"message": "not found"}) if found is None else _json("200 OK", found)
 
     def _mint(self, document: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
         tags = document["capabilities"]["devices"]["create"]["tags"]
