@@ -1,7 +1,7 @@
 """Tailscale's policy API in memory, as far as its contract reaches: ETag, If-Match, validation that fails with 200.
 
-A test double, not a tailnet: it runs no tests of the policy itself, a test sets what validation says. ``devices`` is None for a credential that may not see them. The lab's
-fake API puts a real control server behind the same contract.
+A test double, not a tailnet: it runs no tests of the policy itself, a test sets what validation says. ``devices`` is
+None for a credential that may not see them. The lab's fake API puts a real control server behind the same contract.
 """
 
 from __future__ import annotations
