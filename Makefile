@@ -29,10 +29,12 @@ setup: $(UV) ## Install the locked dependencies into .venv
 	@$(UV) sync --frozen --quiet --all-extras --compile-bytecode
 	@$(RUN) python -m compileall -q tailwart tasks lab group_data
 
-# What the fast tests run for real: name servers, a database, a shell, the packet filter, systemd's own checks.
+# What the fast tests run for real: name servers, a database, a shell, the packet filter, systemd's own checks, a browser,
+# Prometheus.
 packages:
 	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 iptables:iptables jq:jq nft:nftables unshare:util-linux \
-		systemd-analyze:systemd pdns_server:pdns-server pdns_server:pdns-backend-sqlite3 named:bind9
+		systemd-analyze:systemd pdns_server:pdns-server pdns_server:pdns-backend-sqlite3 named:bind9 \
+		chromium:chromium promtool:prometheus
 
 # Before the tests that use them, so that no test's time is a compiler's.
 programs: setup

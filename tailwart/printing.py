@@ -80,3 +80,15 @@ def workflow_command(kind: str, message: str, **properties: str | int | None) ->
         if value not in (None, "")
     )
     _echo(f"::{kind}{' ' if given else ''}{given}::{escaped}", err=True)
+
+
+def duration(seconds: float) -> str:
+    """A span of time in the largest unit of which it has at least two.
+
+    >>> duration(7000)
+    '117 minutes'
+    """
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"

@@ -7,9 +7,9 @@ port is asked more than once (lesson 3).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -46,10 +46,19 @@ class Age:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """How the last run of a job on the mailbox host ended, and when: the backup, the drill."""
+
+    name: str
+    ended: datetime
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The results of one look, in the order of the planes; ``began`` is UTC, ``seconds`` how long it took.
 
-    ``absent`` says why a role has no checks.
+    ``absent`` says why a role has no checks; ``measures`` are numbers of the server, by the names of `checks.measures`.
     """
 
     results: tuple[Result, ...]
@@ -57,6 +66,8 @@ class Outcome:
     seconds: float
     absent: tuple[str, ...] = ()
     ages: tuple[Age, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, *verdicts: Verdict) -> list[Result]:
         """The results with one of these verdicts."""
@@ -87,6 +98,11 @@ class Outcome:
             "counts": {verdict.value: len(self.of(verdict)) for verdict in Verdict},
             "skipped_roles": list(self.absent),
             "certificates": [{"domain": age.name, "until": f"{age.until:%Y-%m-%dT%H:%M:%SZ}"} for age in self.ages],
+            "jobs": [
+                {"name": job.name, "ended": f"{job.ended:%Y-%m-%dT%H:%M:%SZ}", "succeeded": job.succeeded}
+                for job in self.jobs
+            ],
+            "measures": dict(self.measures),
             "results": [item.document() for item in self.results],
         }
 
@@ -97,6 +113,8 @@ class Looked:
 
     results: tuple[Result, ...]
     ages: tuple[Age, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +175,8 @@ def doctor(environment: Environment, only: Iterable[str] = (), notify: Notify = 
         time.monotonic() - started,
         tuple(_absent(environment)),
         tuple(age for found in looked for age in found.ages),
+        tuple(job for found in looked for job in found.jobs),
+        {name: value for found in looked for name, value in found.measures.items()},
     )
 
 
@@ -184,7 +204,9 @@ def _mailbox(environment: Environment, target: SshTarget, chosen: Callable[[Chec
     def ask() -> MailboxFacts:
         return MailboxFacts(environment, *_report(environment, target, mailbox_facts.watch(environment)))
 
-    return Looked(tuple(MAILBOX.run(answered(ask), "mailbox", chosen)))
+    facts = answered(ask)
+    jobs = () if isinstance(facts, TailwartError) else tuple(Job(*job) for job in facts.jobs())
+    return Looked(tuple(MAILBOX.run(facts, "mailbox", chosen)), jobs=jobs)
 
 
 def _server(environment: Environment, target: SshTarget, chosen: Callable[[Check], bool]) -> Looked:
@@ -193,8 +215,10 @@ def _server(environment: Environment, target: SshTarget, chosen: Callable[[Check
             return gather_server(run, environment)
 
     facts = answered(ask)
-    ages = () if isinstance(facts, TailwartError) else tuple(Age(*age) for age in facts.ages())
-    return Looked(tuple(SERVER.run(facts, "mailbox", chosen)), ages)
+    results = tuple(SERVER.run(facts, "mailbox", chosen))
+    if isinstance(facts, TailwartError):
+        return Looked(results)
+    return Looked(results, tuple(Age(*age) for age in facts.ages()), measures=facts.measures)
 
 
 def _edge(environment: Environment, edge: Edge, chosen: Callable[[Check], bool]) -> Looked:

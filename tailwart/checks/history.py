@@ -1,4 +1,4 @@
-"""The last looks of this machine at an installation: verdicts only, mode 0600, at most a hundred.
+"""The last looks of this machine at an installation: verdicts and numbers only, mode 0600, at most a hundred.
 
 One JSON document a line, the oldest first, in the user's state directory. A line that is not one is skipped.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -20,11 +20,15 @@ KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One earlier outcome: how many checks passed, and which did not, as ``ID HOST`` with the verdict."""
+    """One earlier outcome: how many checks passed, and which did not, as ``ID HOST`` with the verdict.
+
+    ``values`` are numbers of the server at that time, by the names of `checks.measures`.
+    """
 
     began: datetime
     passed: int
     others: tuple[tuple[str, str], ...]
+    values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -79,7 +83,9 @@ def of(outcome: Outcome) -> Look:
     others = [
         (f"{item.check.id} {item.host}", item.verdict.value) for item in outcome.of(Verdict.FAILED, Verdict.UNKNOWN)
     ]
-    return Look(outcome.began.replace(microsecond=0), len(outcome.of(Verdict.PASSED)), tuple(others))
+    return Look(
+        outcome.began.replace(microsecond=0), len(outcome.of(Verdict.PASSED)), tuple(others), dict(outcome.measures)
+    )
 
 
 def changes(before: Look, now: Look) -> list[Change]:
@@ -99,13 +105,21 @@ def previous(looks: Sequence[Look]) -> Look | None:
 
 
 def _line(look: Look) -> str:
-    return json.dumps({"began": look.began.isoformat(), "passed": look.passed, "others": look.others})
+    return json.dumps(
+        {
+            "began": look.began.isoformat(),
+            "passed": look.passed,
+            "others": look.others,
+            **({"values": dict(look.values)} if look.values else {}),
+        }
+    )
 
 
 def _parsed(line: str) -> Look | None:
     try:
         document = json.loads(line)
         others = tuple((str(name), str(verdict)) for name, verdict in document["others"])
-        return Look(datetime.fromisoformat(document["began"]), int(document["passed"]), others)
-    except (ValueError, KeyError, TypeError):
+        values = {str(name): float(value) for name, value in document.get("values", {}).items()}
+        return Look(datetime.fromisoformat(document["began"]), int(document["passed"]), others, values)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

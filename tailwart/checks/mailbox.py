@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -288,19 +287,14 @@ def _(facts: MailboxFacts) -> Found:
 def _ended(facts: MailboxFacts, path: str, most: timedelta, what: str) -> Found:
     if facts.environment.backup_target is None:
         raise NotApplicable("BACKUP_TARGET is not set")
-    content = facts.report.contents.get(path)
-    if content is None:
+    document = facts.last(path)
+    if document is None:
         yield f"there was no {what} yet"
         return
-    try:
-        document = json.loads(content)
-        ended = datetime.fromisoformat(document["ended"])
-    except (ValueError, KeyError, TypeError):
-        raise CannotLook(f"{path} cannot be read") from None
     if document.get("ok") is not True:
         yield f"the last one failed: {document.get('what', '?')} {document.get('seen', '')}".strip()
-    elif facts.answered - ended > most:
-        yield f"the last one ended on {ended:%Y-%m-%d at %H:%M} UTC"
+    elif facts.answered - document["ended"] > most:
+        yield f"the last one ended on {document['ended']:%Y-%m-%d at %H:%M} UTC"
 
 
 hosts.enter(MAILBOX)

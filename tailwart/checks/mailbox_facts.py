@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -180,6 +181,27 @@ class MailboxFacts(HostFacts):
         if endpoint.what not in self.dialled:
             raise CannotLook(f"{endpoint} was not dialled")
         return self.dialled[endpoint.what]
+
+    def last(self, path: str) -> dict[str, Any] | None:
+        """How a job of the backup ended last, ``ended`` as a time; None when there was none.
+
+        Raises `CannotLook` for a document that is none.
+        """
+        content = self.report.contents.get(path)
+        if content is None:
+            return None
+        try:
+            document = json.loads(content)
+            return {**document, "ended": datetime.fromisoformat(document["ended"])}
+        except (ValueError, KeyError, TypeError):
+            raise CannotLook(f"{path} cannot be read") from None
+
+    def jobs(self) -> Iterator[tuple[str, datetime, bool]]:
+        """Backup and drill: when each ended last, and whether it succeeded."""
+        for name, path in (("backup", LAST_BACKUP), ("drill", LAST_DRILL)):
+            with suppress(CannotLook):
+                if document := self.last(path):
+                    yield name, document["ended"], document.get("ok") is True
 
     def addresses_in_files(self) -> Iterator[str]:
         """`PATH: ADDRESS` for every tailnet address in a rendered file that holds no secret (lesson 6)."""

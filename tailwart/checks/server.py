@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from tailwart import releases
+from tailwart.checks.measures import QUEUE
 from tailwart.checks.model import Book, CannotLook, Found, NotApplicable, Severity
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
@@ -32,7 +33,10 @@ _SELF_SIGNED = "rcgen"
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """The server as its API shows it. ``others``: who else has queried the store, or why nobody could be asked."""
+    """The server as its API shows it. ``others``: who else has queried the store, or why nobody could be asked.
+
+    ``counted`` are its counters by the names of `checks.measures`; empty where it does not publish its metrics.
+    """
 
     environment: Environment
     observed: Observed
@@ -42,7 +46,13 @@ class ServerFacts:
     objects: Mapping[str, tuple[Object, ...]]
     bans: Sequence[Banned]
     others: Sequence[StoreClient] | TailwartError
+    counted: Mapping[str, float] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """Numbers that are kept from run to run."""
+        return {QUEUE: float(self.queue_length), **self.counted}
 
     @cached_property
     def live(self) -> Live:

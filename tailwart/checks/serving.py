@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tailwart.checks import measures
 from tailwart.checks.server import ServerFacts
 from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment
@@ -12,8 +13,10 @@ from tailwart.stalwart.lifecycle.second_server import Client as StoreClient
 from tailwart.stalwart.lifecycle.server import Observed, Server
 from tailwart.stalwart.mailbox_host import declared
 from tailwart.stalwart.protocol.client import Client
-from tailwart.stalwart.protocol.container import ContainerTransport
+from tailwart.stalwart.protocol.container import ContainerTransport, fetch, login
 from tailwart.stalwart.protocol.jmap import FOUND, MAX_OBJECTS, Call
+from tailwart.stalwart.protocol.values import TYPE
+from tailwart.stalwart.settings.perimeter import METRICS_PATH, METRICS_USER
 
 _QUEUE_SHOWN = 100
 _TASKS = (Call("Task", "query", {"limit": MAX_OBJECTS}), Call("Task", "get", {"ids": FOUND}))
@@ -39,7 +42,18 @@ def gather(run: SshRunner, environment: Environment) -> ServerFacts:
         {"Task": tuple(tasks.objects)},
         bans.banned(client),
         _others(run, environment, observed),
+        _counted(run, environment, observed),
     )
+
+
+def _counted(run: SshRunner, environment: Environment, observed: Observed) -> dict[str, float]:
+    """The server's counters; nothing where its metrics are off, or refuse the password of `.env` until a deploy."""
+    (metrics,) = (observed.live.of("Metrics") if observed.live else ()) or ({},)
+    password = environment.metrics_password
+    if (metrics.get("prometheus") or {}).get(TYPE) != "Enabled" or password is None:
+        return {}
+    answer = fetch(run, login(METRICS_USER, password.get_secret_value()), METRICS_PATH)
+    return measures.counters(measures.parse(answer)) if answer else {}
 
 
 def _nothing() -> None:

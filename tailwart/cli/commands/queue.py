@@ -12,7 +12,7 @@ import click
 
 from tailwart.environment import load
 from tailwart.errors import TailwartError
-from tailwart.printing import say
+from tailwart.printing import duration, say
 from tailwart.stalwart.accounts import queued
 from tailwart.stalwart.accounts.queued import Queued
 from tailwart.stalwart.mailbox_host import mailbox_host
@@ -35,7 +35,8 @@ def list_all(search: str, *, as_json: bool) -> None:
         return
     now = datetime.now(UTC)
     for message in found:
-        say(f"{message.identifier}  from {message.sender}, {message.size} bytes, waits for {_time(message.waits(now))}")
+        waits = duration(message.waits(now))
+        say(f"{message.identifier}  from {message.sender}, {message.size} bytes, waits for {waits}")
         for item in message.recipients:
             tried = f"{item.tries} tries, next {item.due}" if item.tries else "not tried yet"
             say(f"    to {item.address}: {tried}" + (f": {item.answer}" if item.answer else ""))
@@ -84,10 +85,3 @@ def _chosen(client: Client, identifiers: Sequence[str], domain: str | None, *, e
 
 def _done(count: int, what: str, as_json: bool) -> None:
     say(json.dumps({"messages": count}) if as_json else f"{count} messages {what}. Next: tailwart queue list")
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

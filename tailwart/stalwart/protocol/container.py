@@ -95,6 +95,17 @@ def bearer(key: str) -> str:
     return f"Bearer {key}"
 
 
+def fetch(run: Runner, login: Login, path: str, *, base: str = names.BASE, seconds: int = 30) -> str | None:
+    """A document of the server's own HTTP port; None where it is refused, missing or not answered in time."""
+    inside = (
+        f"{READ_LOGIN}\ncurl --silent --fail --max-time {seconds} --config /dev/fd/3 {base}{path} 3<<END\n$login\nEND"
+    )
+    done = run(
+        f"docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)}", stdin=f"{login.text}\n", timeout=seconds + 30
+    )
+    return done.stdout if done.ok else None
+
+
 class ContainerTransport:
     """`Transport` through `docker exec`; `before`: a shell command that must succeed first, in the same round trip."""
 

@@ -19,6 +19,8 @@ from tailwart.webpaths import PUBLIC, Paths, of
 
 METRICS_USER = "metrics"
 """The user name with which Prometheus signs in; the password is METRICS_PASSWORD."""
+METRICS_PATH = "/metrics/prometheus"
+"""Where they are, on every HTTP listener that does not close it."""
 
 _BAN_FIELDS = {
     "login": ("authBanRate", "authBanPeriod"),

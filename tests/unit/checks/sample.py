@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from tailwart.checks.doctor import Age, Outcome, catalogue
+from tailwart.checks.doctor import Age, Job, Outcome, catalogue
+from tailwart.checks.history import KEPT, Look
 from tailwart.checks.model import Result, Verdict
 from tailwart.environment import Environment
 from tailwart.printing import printable
@@ -25,8 +26,38 @@ def environment(**more: str) -> Environment:
 def outcome(verdicts: dict[str, Verdict] | None = None, seen: str = HOSTILE) -> Outcome:
     """Every check of the catalogue passed, but for these ids."""
     return Outcome(
-        tuple(_results(verdicts or {}, seen)), BEGAN, 3.2, (), (Age("example.org", datetime(2027, 1, 1, tzinfo=UTC)),)
+        tuple(_results(verdicts or {}, seen)),
+        BEGAN,
+        3.2,
+        (),
+        (Age("example.org", datetime(2027, 1, 1, tzinfo=UTC)),),
+        (
+            Job("backup", BEGAN - timedelta(hours=9), succeeded=True),
+            Job("drill", BEGAN - timedelta(days=5), succeeded=False),
+        ),
+        {"queue": 3.0},
     )
+
+
+def looks(count: int = KEPT, every: timedelta = timedelta(hours=6)) -> list[Look]:
+    """That many runs until `BEGAN`, each seventh with a failure; the server was restarted in the middle."""
+    return [_look(number, count, every) for number in range(count)]
+
+
+def _look(number: int, count: int, every: timedelta) -> Look:
+    bad = number % 7 == 3
+    since_start = number % (count // 2 or 1)
+    values = {
+        "queue": float(number * 5 % 13),
+        "received": 40.0 * since_start,
+        "stored": 38.0 * since_start,
+        "submitted": 12.0 * since_start,
+        "delivered": 11.0 * since_start,
+        "deferred": 2.0 * since_start,
+        "bounced": float(since_start // 4),
+    }
+    others = (("edge.listens edge-1", "failed"),) if bad else ()
+    return Look(BEGAN - every * (count - 1 - number), 72 - bad, others, values)
 
 
 def _results(verdicts: dict[str, Verdict], seen: str) -> Iterator[Result]:

@@ -65,15 +65,10 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "path", "rect"):
+        if tag != "meta":
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("path", "rect") and tag not in self.open:
-            return
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
@@ -83,7 +78,7 @@ class _Page(HTMLParser):
 def rendered(verdicts: dict[str, Verdict]) -> _Page:
     parsed = _Page()
     looks = [Look(BEGAN - timedelta(days=days), 50, (("edge.listens edge-1", "failed"),)) for days in (2, 1, 0)]
-    parsed.feed(page.render(outcome(verdicts), environment(), looks).replace('rx="6"/>', 'rx="6"></rect>'))
+    parsed.feed(page.render(outcome(verdicts), environment(), looks))
     return parsed
 
 
@@ -101,10 +96,10 @@ def test_the_page_asks_nobody_for_anything_and_runs_nothing() -> None:
 
 def test_the_page_says_in_words_what_it_shows_in_colours() -> None:
     found = rendered(BAD)
-    (way,) = [text for text in re.findall(r"zone: [^\n]+", found.text) if "smarthost" in text]
+    (way,) = {text for text in re.findall(r"zone: [^\n]+", found.text) if "smarthost" in text}
     assert "edge-1: could not look" in way and "mailbox: failed" in way and "zone: all well" in way
     assert "tailwart doctor" not in way
-    assert "The last 3 looks" in found.text and "2027-01-01" in found.text
+    assert "The last 3 runs" in found.text and "2027-01-01" in found.text
 
 
 @given(st.dictionaries(st.sampled_from([item.id for item in catalogue()]), st.sampled_from(list(Verdict))))
