@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -102,6 +102,8 @@ def test_the_page_says_in_words_what_it_shows_in_colours() -> None:
     assert "The last 3 runs" in found.text and "2027-01-01" in found.text
 
 
+# A page is a hundred kilobytes.
+@settings(max_examples=20)
 @given(st.dictionaries(st.sampled_from([item.id for item in catalogue()]), st.sampled_from(list(Verdict))))
 def test_the_page_is_well_formed_whatever_was_found(verdicts: dict[str, Verdict]) -> None:
     assert not rendered(verdicts).open
