@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import containers, engine, locking, tailnet, topology
+from lab import containers, engine, etc_lab, locking, tailnet, topology
 from lab.console import step
 from lab.engine import Docker
 from lab.topology import Host
@@ -31,6 +31,29 @@ def exec(
     container = topology.host(host).container
     arguments = engine.exec_arguments(container, argv, stdin=stdin is not None)
     return running_engine().run(*arguments, stdin=stdin, check=check, timeout=timeout)
+
+
+def spare() -> Host:
+    """One more bare host beside the mailbox's, of the same image. `lab up` and `remove_spare` take it away again."""
+    docker = running_engine()
+    host = topology.SPARE
+    etc_lab.prepare([host])
+    with locking.exclusive(), step("a spare host boots"):
+        image = containers.state(docker)[topology.MAILBOX.name].image
+        containers.remove(docker, host)
+        containers.create(docker, host, image)
+        containers.start(docker, host)
+        containers.await_ready(docker, host)
+        containers.write_known_hosts(docker)
+    return host
+
+
+def remove_spare() -> None:
+    """The spare host goes; nothing happens where there is none."""
+    docker = running_engine()
+    with locking.exclusive():
+        containers.remove(docker, topology.SPARE)
+        containers.write_known_hosts(docker)
 
 
 def recreate(*names: str) -> None:

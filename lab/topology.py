@@ -123,6 +123,8 @@ CONTROL = Host(
 )
 MAILBOX = Host("mailbox", 10, Place.HOME, "host", guests=("stalwart",))
 # Bare, and not on the tailnet: the deploy joins it under its own name and installs the stores.
+# Not part of a lab by itself: the bare host that a mailbox moves to (`lab.hosts.spare`).
+SPARE = Host("spare", 30, Place.HOME, "host")
 BACKENDS = Host("backends", 20, Place.HOME, "node", guests=("backends",))
 WORLD = Host("world", 23, Place.INTERNET, "world")
 RELAY = Host("relay", 25, Place.INTERNET, "relay", ("tag:mail",), "relay")
@@ -142,7 +144,7 @@ def hosts(edges: int = 1) -> tuple[Host, ...]:
 
 def host(name: str) -> Host:
     """The host of that name, edge-2 included. Raises TailwartError with the list of names."""
-    known = {each.name: each for each in hosts(MAX_EDGES)}
+    known = {each.name: each for each in (*hosts(MAX_EDGES), SPARE)}
     if name not in known:
         raise TailwartError(f"no host {name!r} in the lab", expected=", ".join(known))
     return known[name]

@@ -81,7 +81,8 @@ def run(
     engine.provide(host, ipv6_nat=True)
     prepare(host, backup)
     fetched = perform(host, "fetch", {"SET": name, "TO": repository(to)}, progress)
-    _bring_sidecar_up(host, environment, project, progress)
+    make_volumes(host, project)
+    bring_sidecar_up(host, environment, project, progress)
     done = perform(host, "load", {"TO": repository(to), "OVERWRITE": "yes" if overwrite else ""}, progress)
     progress("starting the server on it")
     compose.bring_up(host, project)
@@ -110,7 +111,8 @@ chown 2000:2000 "$(docker volume inspect --format '{{{{.Mountpoint}}}}' {project
 """
 
 
-def _bring_sidecar_up(host: Runner, environment: Environment, project: ComposeProject, progress: Progress) -> None:
+def make_volumes(host: Runner, project: ComposeProject) -> None:
+    """The mailbox's files, and its volumes where they are not there: with what a fetched set has, or empty."""
     hostfiles.write(host, project.files, project.directories)
     bootstrap = f"[ -f {mailbox.BOOTSTRAP_ENV} ] || (umask 077; : >{mailbox.BOOTSTRAP_ENV})"
     made = host(
@@ -120,6 +122,10 @@ def _bring_sidecar_up(host: Runner, environment: Environment, project: ComposePr
     )
     if not made.ok:
         raise TailwartError("the mailbox's volumes cannot be made", seen=made.stderr.strip()[-500:] or "no output")
+
+
+def bring_sidecar_up(host: Runner, environment: Environment, project: ComposeProject, progress: Progress) -> None:
+    """The sidecar alone runs, under the name it had, and reaches the store; raises `TailwartError`."""
     for preparation in project.preparations:
         host(f"if {preparation.needed}; then {preparation.script}; fi", timeout=600)
     progress("bringing the sidecar up")
@@ -139,7 +145,7 @@ def _bring_sidecar_up(host: Runner, environment: Environment, project: ComposePr
             return
         said = done.stdout
     raise TailwartError(
-        "the sidecar does not come up, so the stores cannot be reached; nothing was restored",
+        "the sidecar does not come up, so the stores cannot be reached and were left as they are",
         seen=project.masked(said.strip()[-1000:]),
         expected=f"the node {environment.stalwart_magic_name} on the tailnet, and its store's port",
         remedy="pyinfra inventory.py deploy.py --limit tailnet --limit backends, then run it again",

@@ -42,6 +42,11 @@ _COMMANDS = {
     "history": ("tailwart.cli.history", "history", "What deploys changed, when, by whom, from which revision."),
     "diff": ("tailwart.cli.history", "diff", "What one deploy changed, and what differs between then and now."),
     "store": ("tailwart.cli.store", "store", "The data store: move it, embedded to PostgreSQL or back."),
+    "migrate-host": (
+        "tailwart.cli.migrate_host",
+        "migrate_host",
+        "The mailbox to another host; mail waits at the edges meanwhile.",
+    ),
     "recover": ("tailwart.cli.recover", "recover", "Locked out: reset the administrator's password (lesson 17)."),
     "tailnet": ("tailwart.cli.tailnet", "tailnet", "The tailnet policy: plan, apply, test, restore, matrix."),
     "dns": ("tailwart.cli.dns", "dns", "The zone: plan, apply, check, snapshot, restore, zonefile, diff."),

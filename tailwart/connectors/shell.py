@@ -45,11 +45,9 @@ class SshRunner:
 
     def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
         as_root = self._data.get("_sudo", False)
-        if as_root:
-            script = f"exec sudo -n -H sh -c {shlex.quote(script)}"
         client = self._connected()
         try:
-            channel_in, out, err = client.exec_command(script, timeout=timeout or _TIMEOUT)
+            channel_in, out, err = client.exec_command(self._rooted(script), timeout=timeout or _TIMEOUT)
             channel_in.write(stdin.encode())
             channel_in.channel.shutdown_write()
             # Standard output is read to its end first: both streams share one channel, which the larger one fills.
@@ -75,6 +73,15 @@ class SshRunner:
         if transport is None:
             raise self._lost("it is closed")
         return transport.open_session()
+
+    def stream(self, script: str) -> Channel:
+        """The channel of a script that takes or gives more than fits in memory; the caller closes it."""
+        channel = self.open_session()
+        channel.exec_command(self._rooted(script))
+        return channel
+
+    def _rooted(self, script: str) -> str:
+        return f"exec sudo -n -H sh -c {shlex.quote(script)}" if self._data.get("_sudo", False) else script
 
     def _connected(self) -> HostClient:
         if self._client is None:

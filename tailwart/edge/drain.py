@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 
-from tailwart.edge.caddy_config import ADMIN_SOCKET, closed
-from tailwart.edge.image import CONTAINER, RELOAD
+from tailwart.edge.caddy_config import closed
+from tailwart.edge.image import LOAD, RELOAD
 from tailwart.network import SMTP, SUBMISSION, SUBMISSIONS, ports
 from tailwart.runner import Runner
 
@@ -21,10 +21,6 @@ _UNIT = "tailwart-edge-reopen"
 
 _PORTS = " or ".join(f"sport = :{port}" for port in ports((SMTP, SUBMISSIONS, SUBMISSION)))
 _UNDER_WAY = f"ss -Htn state established '( {_PORTS} )' | grep -q ."
-_LOAD = (
-    f"docker exec -i {CONTAINER} curl -fsS --max-time 20 --unix-socket {ADMIN_SOCKET} "
-    "-H 'Content-Type: application/json' --data-binary @- http://edge/load"
-)
 
 
 def drain(run: Runner) -> None:
@@ -35,7 +31,7 @@ def drain(run: Runner) -> None:
         f"systemctl stop {_UNIT}.timer 2>/dev/null; systemctl reset-failed {_UNIT}.service 2>/dev/null\n"
         f"{_UNDER_WAY} || exit 0\n"
         f"systemd-run --quiet --collect --unit={_UNIT} --on-active={_REOPEN_AFTER} {RELOAD} || exit 0\n"
-        f"{_LOAD} || exit 0\n"
+        f"{LOAD} || exit 0\n"
         f"i=0; while [ $i -lt {SECONDS} ] && {_UNDER_WAY}; do sleep 1; i=$((i+1)); done",
         stdin=json.dumps(closed()),
         timeout=SECONDS + 90,

@@ -19,6 +19,11 @@ MOUNT = "/etc/caddy"
 
 RELOAD = f"docker exec {CONTAINER} caddy reload --config {MOUNT}/caddy.json --address unix/{ADMIN_SOCKET}"
 """Loads what is on disk beside what runs: connections that are open stay open."""
+LOAD = (
+    f"docker exec -i {CONTAINER} curl -fsS --max-time 20 --unix-socket {ADMIN_SOCKET} "
+    "-H 'Content-Type: application/json' --data-binary @- http://edge/load"
+)
+"""Loads the configuration on standard input in the same way, until the next one."""
 
 L4_MODULE = "github.com/mholt/caddy-l4"
 L4_VERSION = "v0.1.2"

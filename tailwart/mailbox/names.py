@@ -40,3 +40,5 @@ QUEUE_PAUSED = "queue-paused"
 OBJECTS = "objects.json"
 OF_THE_SERVER = (INITIALISED, CREDENTIALS, FINGERPRINTS, RESTART_REQUIRED, RELOAD_REQUIRED, QUEUE_PAUSED, OBJECTS)
 """What is true of one server's store, and of no other's."""
+MOVED = "moved.json"
+"""On a host that the mailbox has left: nothing may start there any more."""

@@ -54,7 +54,7 @@ def compose_project(environment: Environment) -> ComposeProject:
             Service("stalwart", inputs=stalwart_inputs, forbidden=(names.ENV_RECOVERY_ADMIN, names.ENV_RECOVERY_MODE)),
         ),
         overlays=(Overlay(names.BOOTSTRAP_ENV, "bootstrap.yaml"),),
-        checks=(_TUN_CHECK,),
+        checks=(_STILL_HERE, _TUN_CHECK),
         preparations=(_TUN_MODULE, _network(environment.mailbox_ula)),
         explain=partial(explain, environment),
         secrets=_secrets(environment),
@@ -62,6 +62,13 @@ def compose_project(environment: Environment) -> ComposeProject:
     )
 
 
+_STILL_HERE = Check(
+    what="the mailbox has moved away from this host",
+    script=f"! cat {names.DIRECTORY}/{names.MOVED} 2>/dev/null",
+    expected="a host that the mailbox is on: a second server of its name, or on its store, destroys both (lesson 16)",
+    remedy="set MAILBOX_SSH to the new host; a move that was interrupted is finished by the same `tailwart "
+    "migrate-host`, or given up by `tailwart migrate-host --give-up`",
+)
 _TUN_CHECK = Check(
     what=_NO_TUN,
     script=f"[ -c {_TUN} ] || modprobe --dry-run tun",

@@ -107,9 +107,9 @@ def _send(run: Runner, recipient: str, subject: str) -> str:
     """Deliver a message on the server's own port 25; returns its JMAP id in the queue."""
     # A sender's domain that cannot exist has no policy that its message could fail.
     text = (
-        f"From: tailwart <upgrade@tailwart.invalid>\r\nTo: <{recipient}>\r\nSubject: {subject}\r\n"
+        f"From: tailwart <proof@tailwart.invalid>\r\nTo: <{recipient}>\r\nSubject: {subject}\r\n"
         f"Message-ID: <{secrets.token_hex(12)}@tailwart.invalid>\r\nAuto-Submitted: auto-generated\r\n\r\n"
-        f"{subject}.\r\nThis message proves that the new version takes mail and delivers it.\r\n"
+        f"{subject}.\r\nThis message proves that the server takes mail and delivers it.\r\n"
     )
     curl = f"curl --verbose --max-time 90 --mail-from '<>' --mail-rcpt {recipient} --upload-file -"
     done = run(

@@ -10,7 +10,7 @@ import pytest
 from lab import topology
 from tailwart.errors import TailwartError
 
-ALL = topology.hosts(topology.MAX_EDGES)
+ALL = (*topology.hosts(topology.MAX_EDGES), topology.SPARE)
 
 
 def test_addresses_are_inside_their_network_and_unique() -> None:
@@ -32,6 +32,7 @@ def test_addresses_are_inside_their_network_and_unique() -> None:
         ("world", "198.51.100.23", "2001:db8:100::23", 22023),
         ("relay", "198.51.100.25", "2001:db8:100::25", 22025),
         ("mailbox", "10.77.0.10", "2001:db8:200::10", 22010),
+        ("spare", "10.77.0.30", "2001:db8:200::30", 22030),
         ("backends", "10.77.0.20", "2001:db8:200::20", 22020),
     ],
 )
