@@ -31,13 +31,13 @@ def render(
         "ACCOUNT_ALICE_PASSWORD": secrets["ACCOUNT_ALICE_PASSWORD"],
         "ACCOUNT_ALICE_ALIASES": "postmaster,abuse",
         "ACCOUNT_BOB_PASSWORD": secrets["ACCOUNT_BOB_PASSWORD"],
-        "MAILBOX_SSH": _ssh(MAILBOX),
-        "BACKENDS_SSH": _ssh(BACKENDS),
+        "MAILBOX_SSH": ssh(MAILBOX),
+        "BACKENDS_SSH": ssh(BACKENDS),
         "EDGES": ",".join(edge.name for edge in edges),
     }
     for edge in edges:
         prefix = edge.name.upper().replace("-", "_")
-        values |= {f"{prefix}_SSH": _ssh(edge), f"{prefix}_IPV4": edge.ipv4, f"{prefix}_IPV6": edge.ipv6}
+        values |= {f"{prefix}_SSH": ssh(edge), f"{prefix}_IPV4": edge.ipv4, f"{prefix}_IPV6": edge.ipv6}
     values |= {
         "SSH_KEY": str(etc_lab.ssh_key()),
         "SSH_KNOWN_HOSTS": str(etc_lab.known_hosts()),
@@ -96,5 +96,6 @@ def render(
     return head + "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def _ssh(host: Host) -> str:
+def ssh(host: Host) -> str:
+    """USER@HOST:PORT of a host, as the `.env` names it."""
     return f"root@127.0.0.1:{host.ssh_port}"

@@ -147,6 +147,7 @@ def _settings(environment: Environment) -> str:
     exported = {
         "AWS_ACCESS_KEY_ID": _value(environment.backup_s3_access_key),
         "AWS_SECRET_ACCESS_KEY": _value(environment.backup_s3_secret_key),
+        "AWS_DEFAULT_REGION": environment.backup_s3_region,
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in exported.items() if value]

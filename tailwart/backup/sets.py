@@ -55,12 +55,13 @@ class Taken:
         return asdict(self)
 
 
-def take(run: Runner, *, to: str = "", progress: Progress = _silent) -> Taken:
+def take(run: Runner, *, to: str = "", export: bool = False, progress: Progress = _silent) -> Taken:
     """Have the mailbox host take a backup now, to BACKUP_TARGET or to another target; the timer's own unit does it.
 
-    Raises `TailwartError` with the reason when there is no complete set at the end.
+    With ``export``, the set also holds what the server itself exports; a restore does not use it. Raises
+    `TailwartError` with the reason when there is no complete set at the end.
     """
-    done = perform(run, "backup", {"TO": repository(to)}, progress)
+    done = perform(run, "backup", {"TO": repository(to), "EXPORT": "yes" if export else ""}, progress)
     return Taken(
         name=str(done["set"]),
         target=str(done["target"]),

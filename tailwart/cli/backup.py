@@ -11,9 +11,10 @@ _YES = click.option("--yes", is_flag=True, help="Do not ask; needed where there 
 
 @click.group(invoke_without_command=True)
 @click.option("--to", "target", default="", metavar="TARGET", help="Another target than BACKUP_TARGET, this once.")
+@click.option("--export", is_flag=True, help="The server's own export as well; stops an embedded store for its time.")
 @_JSON
 @click.pass_context
-def backup(context: click.Context, target: str, as_json: bool) -> None:
+def backup(context: click.Context, target: str, export: bool, as_json: bool) -> None:
     """Take a backup now, or look after the backups there are.
 
     \b
@@ -28,7 +29,7 @@ def backup(context: click.Context, target: str, as_json: bool) -> None:
     if context.invoked_subcommand is None:
         from tailwart.cli.commands import backup as commands
 
-        commands.take(target, as_json=as_json)
+        commands.take(target, export=export, as_json=as_json)
 
 
 @backup.command("list")

@@ -13,6 +13,19 @@ resume() {
 }
 [ "${1:-}" = resume ] && { resume; exit; }
 
+# The server's own export, in the set's folder export: by the image that runs, on the store that config.json names.
+# Bodies in a bucket are in the set as they are. The embedded store is opened by one process alone, so its server stops.
+export_store() {
+  stage "exporting by the server's own --export"
+  types=data,registry,changelog,queue,report,telemetry,tasks
+  [ -n "$BUCKET" ] || types=$types,blob
+  install -d -o 2000 -g 2000 -m 0700 $here/set/export
+  (cd $mailbox && timeout 7200 docker compose --project-name tailwart-mailbox --file compose.yaml run --rm --no-deps -T \
+    --volume $here/set/export:/export --entrypoint env stalwart -u CONFIG_PATH EXPORT_TYPES=$types stalwart \
+    --config /etc/stalwart/config.json --export /export) </dev/null >$here/stderr 2>&1 &&
+    [ -n "$(ls -A $here/set/export)" ]
+}
+
 begin backup
 resume
 [ -z "${TO:-}" ] || REPOSITORY=$TO
@@ -54,6 +67,8 @@ cp -a "$(volume stalwart-etc)/." $here/set/etc/ 2>/dev/null
 pause=0 tables='{}' server=
 case $STORE in
   postgres)
+    [ -z "${EXPORT:-}" ] || export_store || fail "the server's own export failed" "$(tail -n 3 $here/stderr)" \
+      "\`stalwart --export\` to end well" "take the backup without --export: a restore does not need it"
     stage "dumping the database"
     # One snapshot for the dump and the counts of its rows: the session that holds it stays open meanwhile.
     dump=$(postgres_program pg_dump)
@@ -101,6 +116,8 @@ END
       { cd "$data" && cp -a . "$rocksdb/"; }) 2>$here/stderr || copied=
     (cd "$data" && find . -type f ! -name '*.sst' ! -name '*.blob' -exec cp -a --parents -t "$rocksdb" {} +) 2>>$here/stderr ||
       copied=
+    exported=yes
+    [ -z "${EXPORT:-}" ] || export_store || exported=
     docker start stalwart >/dev/null
     until docker exec stalwart curl -fsS -o /dev/null http://127.0.0.1:8080/healthz/live 2>/dev/null; do
       sleep 0.1
@@ -109,6 +126,8 @@ END
     pause=$(awk -v a="$before" -v b="$(date +%s%N)" 'BEGIN {printf "%.1f", (b - a) / 1e9}')
     resume
     exec 8>&-
+    [ -n "$exported" ] || fail "the server's own export failed" "$(tail -n 3 $here/stderr)" \
+      "\`stalwart --export\` to end well" "take the backup without --export: a restore does not need it"
     [ -n "$copied" ] || fail "the store cannot be copied" "$(tail -n 2 $here/stderr)" "free space beside $data" \
       "free space on the mailbox host, then run it again" ;;
 esac

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import dotenv
+from lab import dotenv, hosts
 from lab.lifecycle import up
+from lab.topology import Host
 from tailwart.environment import Account, Environment
 from tests.lab.deploying import environment_of
-from tests.lab.state import Installation
+from tests.lab.mailbox import DIRECTORY, shell
+from tests.lab.state import Installation, make_bare
 
 # Any order is right. In this one, the first deploy of a new lab is that of the test which watches it, and hosts are
 # replaced when nobody needs them any more.
@@ -76,6 +78,15 @@ def deployed(lab_environment: Path, request: pytest.FixtureRequest) -> Path:
     """The `.env` of a lab that is fully deployed, whatever the test before left behind."""
     _installation.ensure(lab_environment, request.node)
     return lab_environment
+
+
+@pytest.fixture
+def spare() -> Iterator[Host]:
+    """One more bare host for a mailbox. What a test leaves on it goes, and a mailbox host that was left begins anew."""
+    yield hosts.spare()
+    hosts.remove_spare()
+    if shell("mailbox", f"cat {DIRECTORY}/moved.json", check=False).startswith("{"):
+        make_bare("mailbox")
 
 
 @pytest.fixture

@@ -7,17 +7,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab import hosts
+from lab.dotenv import ssh
 from lab.topology import Host
 from tailwart.environment import Account, Environment
 from tests.lab import outside
 from tests.lab.deploying import ROOT, deploy, environment_of, tailwart, variant
-from tests.lab.mailbox import DIRECTORY, containers, shell
+from tests.lab.mailbox import containers, shell
 from tests.lab.state import Installation, make_bare
 from tests.lab.stream import stream
 from tests.waiting import until
@@ -25,19 +24,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.long
 
 MESSAGES = 300
-
-
-@pytest.fixture
-def spare() -> Iterator[Host]:
-    """A bare host to move to. What a test leaves on it goes, and a mailbox host that was left begins anew."""
-    yield hosts.spare()
-    hosts.remove_spare()
-    if shell("mailbox", f"cat {DIRECTORY}/moved.json", check=False).startswith("{"):
-        make_bare("mailbox")
-
-
-def address(host: Host) -> str:
-    return f"root@127.0.0.1:{host.ssh_port}"
 
 
 def login(environment: Environment, account: Account) -> tuple[str, str]:
@@ -89,8 +75,8 @@ def test_the_mailbox_moves_to_another_host_and_back_and_no_mail_is_lost_or_doubl
     old = str(environment.mailbox_ssh)
     with stream(user, MESSAGES, 0.4) as sent:
         outgoing = [outside.mail_out(user, password, 465) for _ in range(3)]
-        there = moved(path, address(spare))
-        assert f"MAILBOX_SSH={address(spare)}" in path.read_text()
+        there = moved(path, ssh(spare))
+        assert f"MAILBOX_SSH={ssh(spare)}" in path.read_text()
         assert f"tailwart migrate-host {old}" in there
         assert "the same by SHA-256" in there
         assert running("mailbox") == [] and len(running("spare")) == 2
@@ -133,7 +119,7 @@ def test_a_move_of_the_embedded_store_that_fails_is_killed_or_given_up_loses_not
     user, password = login(environment, environment.accounts[0])
     outside.put(user, password, 60, "kept")
     before = until(lambda: found if len(found := outside.digests(user, password)) >= 60 else None, "60 messages", 60, 1)
-    target, log = address(spare), tmp_path / "log"
+    target, log = ssh(spare), tmp_path / "log"
 
     assert "machine" in moved(path, str(environment.mailbox_ssh), expect=1)
     with stream(user, MESSAGES, 0.4) as sent:

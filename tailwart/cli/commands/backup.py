@@ -22,14 +22,14 @@ from tailwart.printing import say
 from tailwart.stalwart.mailbox_host import mailbox_host
 
 
-def take(target: str, *, as_json: bool) -> None:
+def take(target: str, *, export: bool, as_json: bool) -> None:
     """Take a backup and print the set."""
     environment = load().environment
     _configured(environment)
     with mailbox_host(environment) as run:
         for note in planes.hand_over(run, environment):
             say(f"! {note}", err=True)
-        taken = sets.take(run, to=_target(target), progress=_progress)
+        taken = sets.take(run, to=_target(target), export=export, progress=_progress)
     if as_json:
         _print_json(taken.document())
         return

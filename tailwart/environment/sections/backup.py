@@ -53,6 +53,9 @@ class BackupSettings(BaseModel):
     backup_s3_secret_key: SecretStr | None = _key(
         "Backup", "For s3: secret key of the target.", "change-me-backup-s3", None, secret=True
     )
+    backup_s3_region: str = _key(
+        "Backup", "For s3: region of the target, where its server insists on one (Garage: garage).", "garage", ""
+    )
     drill_time: v.WeekTime = _key(
         "Backup",
         "When the newest backup is restored into an isolated stack on the mailbox host and compared.",

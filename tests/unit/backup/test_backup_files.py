@@ -48,9 +48,11 @@ def test_without_a_target_there_is_no_backup() -> None:
 def test_secrets_stand_in_private_files_and_nowhere_else() -> None:
     found = declared(
         **{**POSTGRES, **SECRETS, "backup_target": "s3:https://s3.example.com/bucket", "backup_s3_access_key": "AK"},
+        backup_s3_region="garage",
         s3_endpoint="http://garage.tail1234.ts.net:3900",
         s3_access_key="AK1",
     )
+    assert "export AWS_DEFAULT_REGION=garage\n" in content(found, "settings")
     everything = [*found.files, *(file for unit in found.units for file in unit.files)]
     for value in SECRETS.values():
         holders = [file for file in everything if value in file.data.decode()]

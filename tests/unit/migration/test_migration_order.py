@@ -12,6 +12,7 @@ from tailwart.errors import TailwartError
 from tailwart.migration import moving
 from tailwart.migration.journal import Journal, Step
 from tailwart.migration.moving import Move
+from tailwart.runner import Completed
 
 ADDRESS = "root@192.0.2.11:22"
 ACCOUNTS = {"alice@example.org": 5}
@@ -91,8 +92,8 @@ class Named:
     def __str__(self) -> str:
         return self._name
 
-    def __call__(self, *_: Any, **__: Any) -> None:
-        return
+    def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        return Completed(True, "", "")
 
 
 @pytest.fixture
