@@ -12,7 +12,7 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
 
-from tailwart.backends import garage_admin
+from tailwart.backends import garage_admin, garage_upgrade
 from tailwart.backends.addresses import own_addresses
 from tailwart.backends.garage_admin import Answer, Change, Desired
 from tailwart.backends.garage_server import ADMIN_TOKEN, GarageServer
@@ -22,8 +22,6 @@ from tailwart.facts.host import observe
 from tailwart.hosts.files import pending
 from tailwart.hosts.project import drift
 from tailwart.hosts.watch import Watch
-from tailwart.operations import hostfiles
-from tailwart.operations.compose import bring_up
 from tailwart.operations.guard import operation
 from tailwart.operations.progress import announce
 from tailwart.operations.remote import HostRunner, command, gather
@@ -80,9 +78,7 @@ def serve(server: GarageServer, watch: Watch) -> Generator[FunctionCommand, None
 
 
 def _serve(run: Runner, server: GarageServer) -> None:
-    project = server.project(own_addresses(gather(run, server.project(()).watch)))
-    hostfiles.write(run, project.files, project.directories)
-    bring_up(run, project)
+    garage_upgrade.serve(run, server.project(own_addresses(gather(run, server.project(()).watch))))
 
 
 def expect(host: Host, api: AdminApi, desired: Desired) -> None:

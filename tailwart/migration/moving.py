@@ -25,7 +25,7 @@ from tailwart.hosts.project import ComposeProject
 from tailwart.mailbox import names
 from tailwart.migration import copying, gate, hosts, journal
 from tailwart.migration.journal import Journal, Step
-from tailwart.operations import engine
+from tailwart.operations import engine, images
 from tailwart.operations.compose import bring_up
 from tailwart.runner import Runner
 from tailwart.stalwart.accounts.directory import entries
@@ -34,7 +34,7 @@ from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
 from tailwart.stalwart.protocol.kinds import KINDS
 from tailwart.stalwart.settings.declaration import administrator_address
-from tailwart.upgrade import proof, upgrading
+from tailwart.upgrade import proof
 
 Log = Callable[[str], None]
 
@@ -119,8 +119,8 @@ class Move:
         self.log("preparing the new host: engine, images, files")
         engine.provide(self.target, ipv6_nat=True)
         hosts.arriving(self.target)
-        for image in (self.environment.tailscale_image, self.environment.stalwart_image):
-            upgrading.fetch(self.target, str(image))
+        images.fetch(self.target, str(self.environment.tailscale_image), "TAILSCALE_IMAGE")
+        images.fetch(self.target, str(self.environment.stalwart_image), "STALWART_IMAGE")
         make_volumes(self.target, self.project)
         data, *_ = copying.folders(self.source, self.target, self.project)
         copying.ahead(self.source, self.target, data, self.log)

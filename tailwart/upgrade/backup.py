@@ -7,9 +7,9 @@ from collections.abc import Callable
 from tailwart.backup import drill, planes, sets
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.operations.images import fetch
 from tailwart.operations.remote import HostRunner
 from tailwart.runner import Runner
-from tailwart.upgrade.upgrading import fetch
 
 
 def configured(environment: Environment) -> bool:
@@ -44,6 +44,6 @@ def rehearse(run: Runner, taken: str, image: str, log: Callable[[str], None]) ->
             expected="a set that the new version can open in isolation",
             remedy="set BACKUP_TARGET (docs/backup.md), or leave out --rehearse",
         )
-    fetch(run, image)
+    fetch(run, image, "STALWART_IMAGE")
     done = drill.run(run, taken, image=image, progress=log)
     log(f"rehearsal: {image} has opened set {done.name} in {done.seconds} s, in isolation")

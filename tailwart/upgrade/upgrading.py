@@ -7,7 +7,6 @@ next run goes on with the proof, or takes them back. An image that failed is not
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from tailwart.hosts.project import ComposeProject
 from tailwart.mailbox import names
 from tailwart.network import Service
 from tailwart.operations import hostfiles
+from tailwart.operations.images import fetch
 from tailwart.runner import Runner
 from tailwart.stalwart.lifecycle import probing, version
 from tailwart.stalwart.lifecycle.queue import Queue, held
@@ -61,7 +61,7 @@ def prepare(run: Runner, mailbox: Mailbox, before: Images, log: Log) -> None:
             log(f"! {remark}")
     log(f"{note.describe}: fetching what is not on the host yet")
     for image in {mailbox.images.stalwart, mailbox.images.sidecar} - {before.stalwart, before.sidecar}:
-        fetch(run, image)
+        fetch(run, image, "STALWART_IMAGE or TAILSCALE_IMAGE")
     _keep_files(run)
     if before.stalwart == mailbox.images.stalwart:
         note = replace(note, copy="")
@@ -172,19 +172,6 @@ def _taken_back(run: Runner, note: Note, mailbox: Mailbox, log: Log, problem: Ex
         expected="a container that becomes healthy, listens on every port, and delivers a message",
         remedy=f"set STALWART_IMAGE to {note.before.stalwart} for now; `tailwart upgrade` tries the other again",
     )
-
-
-def fetch(run: Runner, image: str) -> None:
-    """Have the image on the host; raises `TailwartError` when no registry gives it."""
-    name = shlex.quote(image)
-    done = run(f"docker image inspect {name} >/dev/null 2>&1 || docker pull --quiet {name}", timeout=1800)
-    if not done.ok:
-        raise TailwartError(
-            f"the image {image} cannot be fetched; what serves still does",
-            seen=done.stderr.strip()[-500:] or "no output",
-            expected="a registry that answers and has this tag",
-            remedy="check STALWART_IMAGE and TAILSCALE_IMAGE in .env, and the host's way out, then run this again",
-        )
 
 
 def _keep_files(run: Runner) -> None:

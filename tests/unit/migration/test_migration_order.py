@@ -29,7 +29,7 @@ class Stage:
         for module, name, title in (
             (moving.engine, "provide", "engine"),
             (moving.hosts, "arriving", "arriving"),
-            (moving.upgrading, "fetch", "image"),
+            (moving.images, "fetch", "image"),
             (moving, "make_volumes", "volumes"),
             (moving.copying, "ahead", "ahead"),
             (moving.holding, "hold", "hold edge"),
