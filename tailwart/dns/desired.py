@@ -25,6 +25,9 @@ _ISSUERS = {
 }
 
 
+ACME_LABELS = ("_acme-challenge", "_validation-persist")
+"""Names that only Stalwart writes (lesson 13)."""
+
 _MX_TLSA = (f"_{SMTP.port}._tcp.mail", "TLSA")
 
 
@@ -151,6 +154,7 @@ def desire(intent: Intent) -> Desired:
         missing.append("DKIM, DMARC, SRV, MTA-STS, TLS-RPT and autoconfig records: only the mail server knows them")
     else:
         base = [entry.with_ttl(intent.ttl) for entry in zonefile.parse(intent.zone_text, intent.zone, intent.ttl)]
+        base = [entry for entry in base if not _of_issuance(entry)]
         base = list(_without_ed25519(base, warnings))
     withheld = {entry.rrset for entry in base if not _reachable(intent, entry)}
     base = [entry for entry in base if entry.rrset not in withheld]
@@ -222,6 +226,21 @@ def _reachable(intent: Intent, entry: Record) -> bool:
     if entry.type == "TLSA" and entry.name.startswith("_"):
         return int(entry.name[1:].partition(".")[0]) in intent.reachable_ports
     return True
+
+
+def is_acme(name: str) -> bool:
+    """Whether a name belongs to Stalwart's ACME work."""
+    return any(label in ACME_LABELS for label in name.split("."))
+
+
+def _of_issuance(entry: Record) -> bool:
+    """Whether a record of the server's text is about who may issue certificates: `_caa` decides that.
+
+    The server recommends CAA for its ACME provider by the registrable domain of the directory's host, which is not what
+    every CA calls itself; also before it has an account, as `accounturi` without a value, which no order can meet. Its
+    standing permission (`_validation-persist`) it publishes itself where it uses one (source of 0.16.18).
+    """
+    return entry.type == "CAA" or is_acme(entry.name)
 
 
 def is_dkim(entry: Record) -> bool:

@@ -15,11 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tailwart.dns import marks, spf
-from tailwart.dns.desired import Desired, is_dkim, is_ed25519
+from tailwart.dns.desired import Desired, is_acme, is_dkim, is_ed25519
 from tailwart.providers.record import APEX, GENERATED, Key, Record
-
-ACME_LABELS = ("_acme-challenge", "_validation-persist")
-"""Names that only Stalwart writes (lesson 13)."""
 
 ADDRESS_TYPES = ("A", "AAAA", "CNAME")
 
@@ -93,11 +90,6 @@ def purpose(entry: Record) -> str:
 def is_spf(entry: Record) -> bool:
     """Whether a record is an SPF record (RFC 7208 §4.5)."""
     return entry.type == "TXT" and spf.is_spf(entry.value)
-
-
-def is_acme(name: str) -> bool:
-    """Whether a name belongs to Stalwart's ACME work."""
-    return any(label in ACME_LABELS for label in name.split("."))
 
 
 class Ownership:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tailwart.dns.ownership import is_acme
+from tailwart.dns.desired import is_acme
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
 from tailwart.providers.definition import Notify, Provider

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tailwart.dns.ownership import Ledger, is_acme
+from tailwart.dns.desired import is_acme
+from tailwart.dns.ownership import Ledger
 from tailwart.dns.zoneplan import ZonePlan
 from tailwart.errors import TailwartError
 from tailwart.plan import Action, Change, FieldChange, Plan, to_json

@@ -24,9 +24,9 @@ _TERM = re.compile(r"[^\s\x00-\x1f\x7f]{3,320}")
 _SINCE = re.compile(r"\d{1,4}[smhd]")
 # What a person asks after; reads of TLS policies and the like are on the way and say nothing when they fail.
 _STEPS = re.compile(
-    r"queue\.(message-queued|authenticated-message-queued|rescheduled|dsn-queued|report-queued)"
-    r"|delivery\.(attempt-start|connect|connect-error|delivered|completed|temporary-failure|permanent-failure"
-    r"|dsn-success|dsn-temp-fail|dsn-perm-fail|rate-limit-exceeded|\S*error|\S*fail\S*|\S*reject\S*)"
+    r"queue\.(\S*-queued|rescheduled|\S*-exceeded)"
+    r"|delivery\.(attempt-start|connect|delivered|completed|dsn-success|null-mx|double-bounce"
+    r"|\S*-exceeded|\S*error|\S*fail\S*|\S*reject\S*)"
     r"|message-ingest\..*|smtp\..*|sieve\..*"
 )
 _MOST = 20
@@ -62,7 +62,7 @@ class Trace:
     def outcome(self) -> str:
         """In one word where it ended, or that it waits."""
         events = [step.event for step in self.steps]
-        if any(event.startswith(("delivery.dsn-perm-fail", "delivery.permanent-failure")) for event in events):
+        if "delivery.dsn-perm-fail" in events:
             return "bounced"
         if "delivery.completed" in events:
             return "delivered"

@@ -108,6 +108,34 @@ def test_caa_names_the_ca_and_the_account() -> None:
     ]
 
 
+ACCOUNT = "https://acme-v02.api.letsencrypt.org/acme/acct/1"
+# As a real server writes them once a domain orders its certificate by itself.
+OF_ISSUANCE = f"""example.org. IN CAA 0 issue "letsencrypt.org;accounturi={ACCOUNT}"
+example.org. IN CAA 0 iodef "mailto:postmaster@example.org"
+_validation-persist.example.org. IN TXT "letsencrypt.org; accounturi={ACCOUNT}; policy=wildcard"
+"""
+
+
+@pytest.mark.parametrize("caa", [True, False])
+def test_who_may_issue_is_not_taken_from_the_servers_text(caa: bool) -> None:
+    intent = Intent(
+        ZONE,
+        ZONE,
+        edges=(EDGE,),
+        zone_text=PLAIN + OF_ISSUANCE,
+        acme_directory="https://acme-v02.api.letsencrypt.org/directory",
+        account_uri=ACCOUNT,
+        overrides=from_data({"dns_caa": caa}),
+    )
+    found = desire(intent).records
+    values = {entry.value for entry in found if entry.type == "CAA"}
+    both = {f'0 {tag} "letsencrypt.org; accounturi={ACCOUNT}"' for tag in ("issue", "issuewild")}
+    assert values == (both if caa else set())
+    assert not [entry for entry in found if entry.name == "_validation-persist"]
+    live = record(ZONE, "_validation-persist", "TXT", f"letsencrypt.org; accounturi={ACCOUNT}; policy=wildcard", 60)
+    assert live in compare(desire(intent), [live], Ledger()).foreign, "what the server publishes itself stays"
+
+
 def test_overrides_replace_and_exclude() -> None:
     chosen = from_data({"dns_records": {"_dmarc TXT": "v=DMARC1; p=none"}, "dns_exclude": ["_pop3s._tcp SRV"]})
     wanted = desire(Intent(ZONE, ZONE, edges=(EDGE,), zone_text=PLAIN, overrides=chosen)).records

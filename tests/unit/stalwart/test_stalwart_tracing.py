@@ -56,12 +56,19 @@ def test_the_session_that_brought_it_belongs_to_it_and_no_other() -> None:
 
 @pytest.mark.parametrize(
     ("event", "outcome"),
-    [("delivery.dsn-perm-fail", "bounced"), ("delivery.connect-error", "waits"), ("queue.rescheduled", "waits")],
+    [
+        ("delivery.dsn-perm-fail", "bounced"),
+        ("delivery.connect-error", "waits"),
+        ("queue.rescheduled", "waits"),
+        ("delivery.null-mx", "waits"),
+        ("delivery.rcpt-to-rejected", "waits"),
+        ("queue.rate-limit-exceeded", "waits"),
+    ],
 )
 def test_the_outcome_is_one_word(event: str, outcome: str) -> None:
     line = f'2026-11-21T00:50:00Z INFO Something ({event}) queueId = 341714560396296704, reason = "no"'
     (found,) = tracing.traces([341714560396296704], [*LOG[:4], line])
-    assert found.outcome == outcome
+    assert (found.steps[-1].event, found.outcome) == (event, outcome)
 
 
 @pytest.mark.parametrize("term", ["", "a", "a b", "a\nb", "\x1b[2J", "x" * 400])

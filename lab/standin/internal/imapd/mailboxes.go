@@ -109,6 +109,10 @@ func (x *session) Append(name string, r imap.LiteralReader, options *imap.Append
 	if err == mailstore.ErrNoMailbox {
 		return nil, refuse(imap.ResponseCodeTryCreate, "Mailbox does not exist.")
 	}
+	if err == nil && x.box != nil && x.box.ID == box.ID {
+		// The server does not tell the session that wrote it: it knows.
+		x.view = append(x.view, message)
+	}
 	return &imap.AppendData{UID: message.UID, UIDValidity: box.UIDValidity}, failure(err)
 }
 

@@ -207,11 +207,16 @@ func (q *Queue) settle(m *Message, queue string, recipients []*Recipient, err er
 		if f.permanent || r.Next.After(m.Created.Add(expiry)) {
 			r.Status = "failed"
 		}
-		title, code := "Delivery attempt failed", "delivery.temporary-failure"
-		if r.Status == "failed" {
-			title, code = "Permanent delivery failure", "delivery.permanent-failure"
+		title, code := "SMTP RCPT TO rejected", "delivery.rcpt-to-rejected"
+		if f.kind == "connectionError" {
+			title, code = "Connection error", "delivery.connect-error"
 		}
-		q.Log.Info(title, code, q.fields(m, queue, "to", r.Address, "reason", f.reason, "nextRetry", r.Next)...)
+		q.Log.Info(title, code, q.fields(m, queue, "hostname", f.host, "to", r.Address, "reason", f.reason, "nextRetry", r.Next)...)
+		if r.Status == "failed" {
+			// Logged whether or not there is anybody to be told.
+			q.Log.Info("DSN permanent failure notification", "delivery.dsn-perm-fail",
+				q.fields(m, queue, "to", r.Address, "hostname", f.host, "details", f.reason, "total", r.Attempts)...)
+		}
 	}
 }
 
@@ -224,7 +229,5 @@ func (q *Queue) report(m *Message, body []byte) {
 	dsn := &Message{Source: "dsn", Recipients: []*Recipient{{Address: m.From}}}
 	if err := q.Add(dsn, q.notification(m, failed, body)); err != nil {
 		q.Log.Emit("error", "Data store error", "store.data-write-error", "reason", err.Error())
-		return
 	}
-	q.Log.Info("DSN permanent failure notification", "delivery.dsn-perm-fail", "queueId", m.ID, "from", m.From)
 }

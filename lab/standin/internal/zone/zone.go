@@ -9,8 +9,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/publicsuffix"
 
 	"tailwart.lab/standin/internal/registry"
 	"tailwart.lab/standin/internal/tlscert"
@@ -35,9 +39,11 @@ func (w *Writer) File(domain registry.Object) string {
 	for _, r := range w.Keys(domain) {
 		line("%s", r)
 	}
-	w.tlsa(&b, host)
-	if strings.Contains(host, ".") {
-		line(`%s. IN TXT "v=spf1 a -all"`, host)
+	w.tlsa(&b, name, host)
+	for _, mx := range w.hosts() {
+		if strings.HasSuffix(mx, "."+name) {
+			line(`%s. IN TXT "v=spf1 a -all"`, mx)
+		}
 	}
 	line(`%s. IN TXT "v=spf1 mx -all"`, name)
 	for _, mx := range w.exchangers() {
@@ -47,11 +53,9 @@ func (w *Writer) File(domain registry.Object) string {
 	if report != "" && !strings.Contains(report, "@") {
 		report += "@" + name
 	}
-	dmarc := "v=DMARC1; p=reject"
 	if report != "" {
-		dmarc += "; rua=" + report
+		line(`_dmarc.%s. IN TXT "v=DMARC1; p=reject; rua=%s"`, name, report)
 	}
-	line(`_dmarc.%s. IN TXT "%s"`, name, dmarc)
 	for _, s := range []struct {
 		service string
 		port    int
@@ -63,6 +67,7 @@ func (w *Writer) File(domain registry.Object) string {
 	if report != "" {
 		line(`_smtp._tls.%s. IN TXT "v=TLSRPTv1; rua=%s"`, name, report)
 	}
+	w.issuance(line, domain, name, report)
 	line("ua-auto-config.%s. IN CNAME %s.", name, host)
 	sum := sha256.Sum256([]byte("ua-auto-config " + host))
 	line(`_ua-auto-config.%s. IN TXT "v=UAAC1; a=sha256; d=%s"`, name, base64.StdEncoding.EncodeToString(sum[:]))
@@ -99,23 +104,84 @@ func (w *Writer) Keys(domain registry.Object) []string {
 }
 
 // tlsa writes the records for the served certificate, once there is one that a
-// certificate authority issued.
-func (w *Writer) tlsa(b *strings.Builder, host string) {
-	cert := w.Certificates.Issued(host)
-	if cert == nil {
-		return
+// certificate authority issued: at the server's own name the ports of all that
+// it could offer, at those of MX records that of mail.
+func (w *Writer) tlsa(b *strings.Builder, domain, host string) {
+	ports := map[string][]int{host: {993, 995, 443, 465}}
+	for _, mx := range w.hosts() {
+		ports[mx] = append(ports[mx], 25)
 	}
-	ports := []int{993, 995, 25, 443, 465}
-	write := func(usage int, spki []byte) {
-		sum := sha256.Sum256(spki)
-		for _, port := range ports {
-			fmt.Fprintf(b, "_%d._tcp.%s. IN TLSA %d 1 1 %s\n", port, host, usage, hex.EncodeToString(sum[:]))
+	for _, name := range slices.Sorted(maps.Keys(ports)) {
+		cert := w.Certificates.Issued(name)
+		if cert == nil || (name != domain && !strings.HasSuffix(name, "."+domain)) {
+			continue
+		}
+		write := func(usage int, spki []byte) {
+			sum := sha256.Sum256(spki)
+			for _, port := range ports[name] {
+				fmt.Fprintf(b, "_%d._tcp.%s. IN TLSA %d 1 1 %s\n", port, name, usage, hex.EncodeToString(sum[:]))
+			}
+		}
+		write(3, cert.Leaf.RawSubjectPublicKeyInfo)
+		if issuer := tlscert.Issuer(cert); issuer != nil {
+			write(2, issuer.RawSubjectPublicKeyInfo)
 		}
 	}
-	write(3, cert.Leaf.RawSubjectPublicKeyInfo)
-	if issuer := tlscert.Issuer(cert); issuer != nil {
-		write(2, issuer.RawSubjectPublicKeyInfo)
+}
+
+// issuance writes who may issue certificates: the registrable domain of the
+// host of the provider's directory; nothing where that has none.
+func (w *Writer) issuance(line func(string, ...any), domain registry.Object, name, report string) {
+	managed, _ := domain.Value["certificateManagement"].(map[string]any)
+	id, _ := managed["acmeProviderId"].(string)
+	if managed["@type"] != "Automatic" || id == "" {
+		return
 	}
+	provider := w.Registry.Get("AcmeProvider", id)
+	directory, _ := provider["directory"].(string)
+	where, err := url.Parse(directory)
+	if err != nil {
+		return
+	}
+	issuer := registrable(where.Hostname())
+	if issuer == "" {
+		return
+	}
+	account, _ := provider["accountUri"].(string)
+	parameter := "accounturi"
+	if account != "" {
+		parameter += "=" + account
+	}
+	line(`%s. IN CAA 0 issue "%s;%s"`, name, issuer, parameter)
+	if strings.HasPrefix(report, "mailto:") {
+		line(`%s. IN CAA 0 iodef "%s"`, name, report)
+	}
+	policy := ""
+	if names, _ := managed["subjectAlternativeNames"].(map[string]any); len(names) == 0 {
+		policy = "; policy=wildcard"
+	}
+	line(`_validation-persist.%s. IN TXT "%s; accounturi=%s%s"`, name, issuer, account, policy)
+}
+
+// registrable is the part of a name that somebody registered. The server does
+// not know addresses: of one like 192.0.2.1 it takes the last two numbers.
+func registrable(host string) string {
+	if address, err := netip.ParseAddr(host); err == nil && address.Is4() {
+		return strings.Join(strings.Split(host, ".")[2:], ".")
+	}
+	name, _ := publicsuffix.EffectiveTLDPlusOne(host)
+	return name
+}
+
+// hosts are the names of the MX records.
+func (w *Writer) hosts() []string {
+	var out []string
+	for _, mx := range w.exchangers() {
+		if !slices.Contains(out, mx.host) {
+			out = append(out, mx.host)
+		}
+	}
+	return out
 }
 
 type exchanger struct {
