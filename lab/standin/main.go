@@ -9,19 +9,17 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"tailwart.lab/standin/internal/config"
 	"tailwart.lab/standin/internal/schema"
 	"tailwart.lab/standin/internal/server"
-	"tailwart.lab/standin/internal/store"
 )
 
 func main() {
 	path := flag.String("config", "", "path of config.json, which names the data store")
 	export := flag.String("export", "", "write the data store into a `directory`, one file per subspace, and exit")
-	imported := flag.String("import", "", "read the data store from a `directory` that --export wrote, and exit")
+	imported := flag.String("import", "", "read the data store from a `directory` that --export wrote, or one of its files, and exit")
 	version := flag.Bool("version", false, "print the version and exit")
 	described := flag.Bool("schema", false, "print the schema of all objects, as GET /api/schema serves it, and exit")
 	flag.Parse()
@@ -54,7 +52,7 @@ func run(env server.Environment, path, export, imported string) error {
 		return err
 	}
 	if export != "" || imported != "" {
-		return transfer(cfg, env.Version, export, imported)
+		return server.Transfer(cfg, env, export, imported)
 	}
 	fmt.Fprintf(os.Stderr, "%s: starting; this is not the real server\n", server.Name(env.Version))
 	s, err := server.Start(cfg, env)
@@ -65,24 +63,4 @@ func run(env server.Environment, path, export, imported string) error {
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	<-stop
 	return s.Stop()
-}
-
-// checksImports is the first version that looks for keys in the store that it
-// imports into, after its own start has put one there: it refuses every store.
-var checksImports = schema.ParseVersion("0.16.15")
-
-func transfer(cfg *config.Config, version schema.Version, export, imported string) error {
-	data, err := cfg.Open()
-	if err != nil {
-		return fmt.Errorf("data store: %s", store.Reason(err))
-	}
-	defer data.Close()
-	if export != "" {
-		return store.Export(data, export)
-	}
-	if !version.Before(checksImports) {
-		return fmt.Errorf("Cannot import %s: the target database already contains data in the key range being imported",
-			filepath.Join(imported, "subspace_g"))
-	}
-	return store.Import(data, imported)
 }

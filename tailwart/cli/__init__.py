@@ -41,7 +41,7 @@ _COMMANDS = {
     "remove": ("tailwart.cli.remove", "remove", "Take a role off its host: what the deploy made, not the data."),
     "history": ("tailwart.cli.history", "history", "What deploys changed, when, by whom, from which revision."),
     "diff": ("tailwart.cli.history", "diff", "What one deploy changed, and what differs between then and now."),
-    "store": ("tailwart.cli.store", "store", "The data store: move it, embedded to PostgreSQL or back."),
+    "store": ("tailwart.cli.store", "store", "Data store and message bodies: move them, compared before the change."),
     "migrate-host": (
         "tailwart.cli.migrate_host",
         "migrate_host",

@@ -11,7 +11,7 @@ from tailwart.mailbox import names
 
 LEAVES = "mailbox_leaves_store"
 """The name in group_data/mailbox.py that gives a store up; its value is that store's name, so that it counts once."""
-WATCH = Watch(contents=(names.CONFIG,))
+WATCH = Watch(contents=(names.CONFIG, names.MOVE_STATE))
 """What the deploy needs to know of the host before it writes config.json."""
 
 
@@ -33,6 +33,20 @@ def place(config: str) -> Place:
     if kind == "PostgreSql":
         return Place(kind, f"PostgreSQL {document.get('database')} at {document.get('host')}:{document.get('port')}")
     return Place(kind, f"embedded store {document.get('path', '')}".strip())
+
+
+def refuse_half_moved(state: str) -> None:
+    """Raises `TailwartError` where `tailwart store move` died between two places: ``state`` is what it has noted."""
+    try:
+        noted = json.loads(state)
+    except ValueError:
+        return
+    if isinstance(noted, dict) and names.MOVE_SWITCHED in noted:
+        raise TailwartError(
+            "a move of message bodies was interrupted, and a server that starts now would not find all of them",
+            seen=f"{names.MOVE_STATE}: the settings name {noted.get('target')} already",
+            remedy="run `tailwart store move` again: it goes on where it was",
+        )
 
 
 def leaves(current: Place, desired: Place, given_up: str) -> bool:

@@ -10,6 +10,11 @@ SIDECAR = "ts-stalwart"
 # Where the server answers inside its own namespace.
 BASE = "http://127.0.0.1:8080"
 PROJECT = "tailwart-mailbox"
+# Where `tailwart store move` works, and what it has noted there.
+MOVE = f"{DIRECTORY}/store-move"
+MOVE_STATE = f"{MOVE}/state.json"
+# Its key in that note while the settings name a place to which not all bodies have come yet.
+MOVE_SWITCHED = "switched"
 # Where the sidecar finds its auth key while it joins: a directory, so that the file may come and go. The older file was
 # mounted by itself and stayed.
 JOIN = f"{DIRECTORY}/join"

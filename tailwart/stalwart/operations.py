@@ -63,6 +63,7 @@ def keep_data_store(environment: Environment, watch: Watch) -> Generator[Functio
     """
     host = ctx_host.get()
     report = observe(host, watch)
+    datastore.refuse_half_moved(report.contents.get(names.MOVE_STATE, b"").decode(errors="replace"))
     current = datastore.place(report.contents.get(names.CONFIG, b"").decode(errors="replace"))
     desired = datastore.place(store_config_text(environment))
     given_up = GroupData({LEAVES: host.data.get(LEAVES)}, environment.domain).text(LEAVES)

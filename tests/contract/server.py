@@ -86,10 +86,11 @@ class Server:
             return False
         return True
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The binary's own command line, with the server's config."""
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """The binary's own command line, with the server's config and more environment."""
         command = self.space.command(binary(), "--config", self._config, *arguments)
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=self._environment())
+        variables = {**self._environment(), **environment}
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=variables)
 
     def http(
         self, method: str, path: str, auth: tuple[str, str] | str | None = None, body: bytes | None = None

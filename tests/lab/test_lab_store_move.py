@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,32 +11,15 @@ import pytest
 from lab.emptying import drop_database
 from tailwart.environment import Account, Environment
 from tests.lab import outside
-from tests.lab.deploying import ROOT, deploy, environment_of, variant
+from tests.lab.deploying import deploy, environment_of, variant
 from tests.lab.mailbox import DIRECTORY, shell
+from tests.lab.moving import command, moved
 from tests.lab.state import Installation, make_bare
 from tests.waiting import until
 
 pytestmark = pytest.mark.long
 
 _NO_OTHER_STORES = dict.fromkeys(("REDIS_URL", "S3_ENDPOINT"))
-
-
-def _command(path: Path, log: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [str(Path(sys.executable).parent / "tailwart"), "store", "move", "--yes"],
-        cwd=ROOT,
-        env={**os.environ, "TAILWART_ENV": str(path)},
-        stdin=subprocess.DEVNULL,
-        stdout=log.open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-def _moved(path: Path, log: Path) -> str:
-    code = _command(path, log).wait(400)
-    assert code == 0, log.read_text()[-3000:]
-    return log.read_text()
 
 
 def _all_there(environment: Environment, user: Account, tokens: list[str]) -> None:
@@ -72,15 +53,18 @@ def test_the_data_store_moves_to_postgres_and_back(
 
     for role in ("tailnet", "backends"):
         deploy(postgres, "--limit", role)
+    refused = deploy(postgres, "--limit", "mailbox", expect=1)
+    for said in ("embedded store", "PostgreSQL", "tailwart store move"):
+        assert said in refused.stdout + refused.stderr
     # Killed in the middle: nothing has changed but that the mailbox stands still, and the next run goes on.
-    killed = _command(postgres, log)
+    killed = command(postgres, log)
     try:
         until(lambda: "importing" in log.read_text(), "the import to begin", 120, pause=0.05)
     finally:
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
     assert "RocksDb" in shell("mailbox", f"cat {DIRECTORY}/config/config.json")
-    said = _moved(postgres, log)
+    said = moved(postgres, log)
     assert "equal by SHA-256" in said
     assert "PostgreSql" in shell("mailbox", f"cat {DIRECTORY}/config/config.json")
     _all_there(environment, user, tokens)
@@ -88,7 +72,7 @@ def test_the_data_store_moves_to_postgres_and_back(
     assert not deploy(postgres, "--limit", "mailbox").changes
 
     tokens.append(outside.mail_in(f"{user.name}@{environment.domain}"))
-    said = _moved(embedded, log)
+    said = moved(embedded, log)
     assert "accounts" in said
     assert "RocksDb" in shell("mailbox", f"cat {DIRECTORY}/config/config.json")
     _all_there(environment, user, tokens)

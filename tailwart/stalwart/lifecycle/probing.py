@@ -18,17 +18,17 @@ _START_SECONDS = 120
 _BIND_SECONDS = 60
 
 
-def wait_until_live(run: Runner, base: str = names.BASE) -> None:
+def wait_until_live(run: Runner, base: str = names.BASE, container: str = names.CONTAINER) -> None:
     """Wait until `/healthz/live` answers; raises NotReachable after two minutes, with the end of the server's log."""
     script = (
         f"i=0; while [ $i -lt {_START_SECONDS * 2} ]; do "
-        f"docker exec {names.CONTAINER} curl --silent --fail --max-time 5 --output /dev/null "
+        f"docker exec {container} curl --silent --fail --max-time 5 --output /dev/null "
         f"{base}/healthz/live && exit 0; "
-        f"docker inspect --format '{{{{.State.Status}}}}' {names.CONTAINER} >/dev/null 2>&1 || exit 3; "
+        f"docker inspect --format '{{{{.State.Status}}}}' {container} >/dev/null 2>&1 || exit 3; "
         "i=$((i+1)); sleep 0.5; done; exit 1"
     )
     if not run(script, timeout=_START_SECONDS * 6.0).ok:
-        log = run(f"docker logs --tail 8 {names.CONTAINER} 2>&1", timeout=30).stdout.strip()
+        log = run(f"docker logs --tail 8 {container} 2>&1", timeout=30).stdout.strip()
         raise NotReachable(
             "Stalwart does not come up",
             seen=log[-800:] or "no log at all",

@@ -117,12 +117,14 @@ class ContainerTransport:
         base: str = names.BASE,
         seconds: int = 60,
         before: str = "",
+        container: str = names.CONTAINER,
     ) -> None:
         self._run = run
         self._login = login
         self._base = base
         self._seconds = seconds
         self._before = before
+        self._container = container
 
     def exchange(self, bodies: Sequence[str]) -> list[Response]:
         """See `Transport`."""
@@ -142,7 +144,7 @@ class ContainerTransport:
         variables = f"MARK={mark} BASE={shlex.quote(self._base)} SECONDS_EACH={self._seconds}"
         inside = f"{variables}; {_INSIDE}"
         first = f"{self._login.command}; cat" if self._login.command else "cat"
-        script = f"{{ {first}; }} | docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)}"
+        script = f"{{ {first}; }} | docker exec -i {self._container} sh -c {shlex.quote(inside)}"
         lines = [self._login.text, *bodies] if self._login.text else list(bodies)
         return script, "\n".join(lines) + "\n", mark
 

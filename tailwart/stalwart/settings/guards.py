@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action
@@ -43,25 +44,22 @@ def bodies(settings: MailboxSettings, changes: Sequence[ObjectChange], live: Liv
         raise TailwartError(
             "the blob store would change, and message bodies stay behind in the old one",
             seen=text,
-            expected=f"{blob_store(settings)}, by S3_ENDPOINT, S3_REGION and S3_BUCKET in .env",
-            remedy="keep S3_ENDPOINT and S3_BUCKET, or allow the loss: "
-            "set mailbox_blob_store_may_move = True in group_data/mailbox.py",
+            expected=f"{_desired(changes)}, by S3_ENDPOINT, S3_REGION and S3_BUCKET in .env",
+            remedy="`tailwart store move` takes them along (docs/backends.md); or keep S3_ENDPOINT and S3_BUCKET; or "
+            "allow the loss: set mailbox_blob_store_may_move = True in group_data/mailbox.py",
         )
 
 
-def blob_store(settings: MailboxSettings) -> str:
-    """What people call the blob store that `.env` names."""
-    store = settings.s3
-    return f"bucket {store.bucket} at {store.endpoint}" if store else "the data store"
+def blob_place(store: Mapping[str, Any]) -> str:
+    """What people call the place that an x:BlobStore object names."""
+    if store.get(TYPE) != "S3":
+        return "the data store"
+    region = store.get("region") or {}
+    return f"bucket {store.get('bucket')} at {region.get('customEndpoint') or region.get(TYPE)}"
 
 
-def live_blob_store(live: Live) -> str:
-    """The same of the one that the server has."""
-    for item in live.of("BlobStore"):
-        if item.get(TYPE) == "S3":
-            region = item.get("region") or {}
-            return f"bucket {item.get('bucket')} at {region.get('customEndpoint') or region.get(TYPE)}"
-    return "the data store"
+def _desired(changes: Sequence[ObjectChange]) -> str:
+    return ", ".join(blob_place({**item.live, **item.values}) for item in changes if item.ref.kind == "BlobStore")
 
 
 def before_writing(run: Runner, settings: MailboxSettings, changes: Sequence[ObjectChange], live: Live) -> None:
@@ -87,4 +85,5 @@ def warnings(settings: MailboxSettings, changes: Sequence[ObjectChange], live: L
     used = sum(int(item.get("usedDiskQuota") or 0) for item in live.of("Account"))
     if not moves_blobs(changes) or not used or settings.blob_store_may_move:
         return ()
-    return (f"{used} bytes of mail have their bodies in {live_blob_store(live)} and would become unreadable",)
+    places = [blob_place(item) for item in live.of("BlobStore")]
+    return (f"{used} bytes of mail have their bodies in {', '.join(places)} and would become unreadable",)

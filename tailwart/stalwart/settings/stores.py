@@ -31,8 +31,11 @@ _S3_MEANING = {
 }
 
 
-def probe_s3(run: Runner, store: S3Store) -> None:
-    """List the bucket, then write, read and remove an object; raises TailwartError naming the setting that is wrong."""
+def probe_s3(run: Runner, store: S3Store, shell: str = f"docker exec -i {names.CONTAINER} sh -c") -> None:
+    """List the bucket, then write, read and remove an object; raises TailwartError naming the setting that is wrong.
+
+    ``shell`` begins a command on the host that runs a script where the key's secret is in the environment.
+    """
     url = f"{store.endpoint.rstrip('/')}/{store.bucket}"
     user = quoted(store.access_key, "")
     inside = (
@@ -44,7 +47,7 @@ def probe_s3(run: Runner, store: S3Store) -> None:
         'ask --request PUT --header "Content-Type: application/octet-stream" --data-binary tailwart "$key"\n'
         'ask "$key"; ask --request DELETE "$key"\n'
     )
-    done = run(f"docker exec -i {names.CONTAINER} sh -c {shlex.quote(inside)} 2>&1", stdin=f"{user}\n", timeout=60)
+    done = run(f"{shell} {shlex.quote(inside)} 2>&1", stdin=f"{user}\n", timeout=60)
     codes = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")]
     step, code = next(
         ((step, code) for step, code in zip_longest(_S3_STEPS, codes[:4], fillvalue="000") if code[0] != "2"), ("", "")

@@ -98,23 +98,32 @@ func (b *Blobs) Put(body []byte) (string, error) {
 
 // Get reads a body.
 func (b *Blobs) Get(id string) ([]byte, error) {
+	body, err := b.Find(id)
+	if err == nil && body == nil {
+		err = fmt.Errorf("blob %s not found", id)
+	}
+	return body, err
+}
+
+// Find reads a body; nil when the store does not have it.
+func (b *Blobs) Find(id string) ([]byte, error) {
 	client, object, err := b.s3()
 	if err != nil {
 		return nil, err
 	}
-	if client != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		defer cancel()
-		o, err := client.GetObject(ctx, config.Text(object, "bucket", ""), config.Text(object, "keyPrefix", "")+id, minio.GetObjectOptions{})
-		if err != nil {
-			return nil, err
-		}
-		defer o.Close()
-		return io.ReadAll(o)
+	if client == nil {
+		return b.data.Get("blob", id)
 	}
-	body, err := b.data.Get("blob", id)
-	if err == nil && body == nil {
-		err = fmt.Errorf("blob %s not found", id)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	o, err := client.GetObject(ctx, config.Text(object, "bucket", ""), config.Text(object, "keyPrefix", "")+id, minio.GetObjectOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	body, err := io.ReadAll(o)
+	if minio.ToErrorResponse(err).Code == "NoSuchKey" {
+		return nil, nil
 	}
 	return body, err
 }
