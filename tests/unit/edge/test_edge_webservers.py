@@ -53,19 +53,55 @@ def test_what_could_not_be_put_back_is_refused(http: dict[str, Any], words: str)
         webjson.edit(json.dumps({"apps": {"http": http}}))
 
 
-def test_nginx_and_apache_are_told_their_own_lines() -> None:
-    output = """/etc/nginx/sites-enabled/shop:3:    listen 443 ssl default_server;
-/etc/nginx/sites-enabled/shop:4:    listen [::]:443 ssl;
-/etc/nginx/conf.d/a.conf:9:listen 192.0.2.1:443 ssl proxy_protocol;
-/etc/apache2/ports.conf:7:\tListen 443
-/etc/apache2/sites-enabled/000.conf:1:<VirtualHost *:443>
+REMOVED = "(remove: the edge listens on every address)"
+
+
+def test_nginx_is_told_its_own_lines() -> None:
+    output = """/etc/nginx/nginx.conf:12:http {
+/etc/nginx/sites-enabled/shop:2:server {
+/etc/nginx/sites-enabled/shop:3:    listen [::]:443 ssl http2 ipv6only=on;
+/etc/nginx/sites-enabled/shop:4:    listen 443 ssl http2 default_server reuseport;
+/etc/nginx/sites-enabled/shop:5:    listen 443 quic reuseport;
+/etc/nginx/conf.d/a.conf:8:server
+/etc/nginx/conf.d/a.conf:9:listen 192.0.2.1:443 ssl default_server;
+/etc/nginx/conf.d/b.conf:1:server {
+/etc/nginx/conf.d/b.conf:2:listen [::]:443 ssl ipv6only=off;
 """
     assert webservers.moves(output) == [
-        "/etc/nginx/sites-enabled/shop:3: listen 443 ssl default_server; → "
-        "listen 127.0.0.1:8443 ssl default_server proxy_protocol;",
-        "/etc/nginx/sites-enabled/shop:4: listen [::]:443 ssl; → (remove: the edge listens on IPv6)",
-        "/etc/nginx/conf.d/a.conf:9: listen 192.0.2.1:443 ssl proxy_protocol; → "
+        "/etc/nginx/nginx.conf:12: http { → http { set_real_ip_from 127.0.0.1; real_ip_header proxy_protocol; "
+        "port_in_redirect off;",
+        "/etc/nginx/sites-enabled/shop:4: listen 443 ssl http2 default_server reuseport; → "
+        "listen 127.0.0.1:8443 ssl http2 default_server proxy_protocol;",
+        f"/etc/nginx/sites-enabled/shop:3: listen [::]:443 ssl http2 ipv6only=on; → {REMOVED}",
+        "/etc/nginx/conf.d/a.conf:9: listen 192.0.2.1:443 ssl default_server; → "
         "listen 127.0.0.1:8443 ssl proxy_protocol;",
-        "/etc/apache2/ports.conf:7: Listen 443 → Listen 127.0.0.1:8443",
+        "/etc/nginx/conf.d/b.conf:2: listen [::]:443 ssl ipv6only=off; → listen 127.0.0.1:8443 ssl proxy_protocol;",
+    ]
+
+
+def test_what_nginx_says_of_visitors_and_redirects_already_is_left_to_it() -> None:
+    output = """/etc/nginx/nginx.conf:12:http {
+/etc/nginx/nginx.conf:13:  real_ip_header X-Forwarded-For;
+/etc/nginx/nginx.conf:14:  absolute_redirect off;
+/etc/nginx/nginx.conf:20:server {
+/etc/nginx/nginx.conf:21:listen 443 ssl;
+"""
+    assert len(webservers.moves(output)) == 1
+    assert webservers.moves("/etc/nginx/nginx.conf:12:http {\n/etc/nginx/nginx.conf:20:server {\n") == []
+
+
+def test_apache_is_told_its_own_lines() -> None:
+    output = """/etc/apache2/ports.conf:7:\tListen [::]:443
+/etc/apache2/ports.conf:8:\tListen 443 https
+/etc/apache2/ports.conf:12:\tListen 443 https
+/etc/apache2/sites-enabled/000.conf:1:<VirtualHost *:443>
+/etc/apache2/sites-enabled/one.conf:1:<VirtualHost *:80 192.0.2.1:443 [2001:db8::1]:443>
+"""
+    assert webservers.moves(output) == [
+        f"/etc/apache2/ports.conf:7: Listen [::]:443 → {REMOVED}",
+        "/etc/apache2/ports.conf:8: Listen 443 https → Listen 127.0.0.1:8443 https",
+        "/etc/apache2/ports.conf:12: Listen 443 https → Listen 127.0.0.1:8443 https",
         "/etc/apache2/sites-enabled/000.conf:1: <VirtualHost *:443> → <VirtualHost *:8443>",
+        "/etc/apache2/sites-enabled/one.conf:1: <VirtualHost *:80 192.0.2.1:443 [2001:db8::1]:443> → "
+        "<VirtualHost *:80 *:8443>",
     ]
