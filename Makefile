@@ -34,7 +34,7 @@ setup: $(UV) ## Install the locked dependencies into .venv
 packages:
 	@lab/packages knotd:knot pg_lsclusters:postgresql dash:dash ip:iproute2 iptables:iptables jq:jq nft:nftables unshare:util-linux \
 		systemd-analyze:systemd pdns_server:pdns-server pdns_server:pdns-backend-sqlite3 named:bind9 \
-		chromium:chromium promtool:prometheus nginx:nginx apachectl:apache2
+		chromium:chromium promtool:prometheus nginx:nginx apachectl:apache2 redis-server:redis-server nc:netcat-openbsd
 
 # Before the tests that use them, so that no test's time is a compiler's.
 programs: setup

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from tailwart.errors import TailwartError
 from tailwart.network import TAILNET_V4
 
+_WRONG = "password authentication failed"
 # PostgreSQL's client takes all of it from its environment: a password among arguments would show in process lists.
 _TRY = """
 command -v psql >/dev/null || exit 3
@@ -82,6 +83,11 @@ def problem(endpoint: Endpoint, attempts: Attempts, settings: Mapping[str, str])
     return _refusal(endpoint, attempts.right[1], settings)
 
 
+def refused(attempts: Attempts) -> bool:
+    """Whether the server has refused the right password as a wrong one."""
+    return attempts.right is not None and attempts.right[0] != 0 and _WRONG in attempts.right[1].lower()
+
+
 def trusting(endpoint: Endpoint, trusted: tuple[str, ...]) -> str:
     """A word about addresses that need no password; empty when there are none."""
     if not trusted:
@@ -111,7 +117,7 @@ def _refusal(endpoint: Endpoint, said: str, settings: Mapping[str, str]) -> Tail
         )
     if "connection refused" in text or "timeout expired" in text or "timed out" in text:
         return _unreachable(endpoint, said, settings)
-    if "password authentication failed" in text:
+    if _WRONG in text:
         return TailwartError(
             f"the server at {endpoint.address} refuses the password that this host's PostgreSQL has just been given",
             seen=said,

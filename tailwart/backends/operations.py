@@ -14,7 +14,7 @@ from pyinfra.context import ctx_host
 
 from tailwart.backends import login
 from tailwart.backends.login import Attempts, Endpoint, problem, trusting
-from tailwart.backends.postgres import Current, Desired, parse, plan, query
+from tailwart.backends.postgres import Current, Desired, Step, parse, plan, query
 from tailwart.errors import TailwartError
 from tailwart.facts import ahead
 from tailwart.operations.guard import operation
@@ -54,6 +54,10 @@ class _Found:
     current: Current
     attempts: Attempts
 
+    def steps(self, desired: Desired) -> list[Step]:
+        """What is still to be done."""
+        return plan(desired, self.current, refused=login.refused(self.attempts))
+
 
 def expect(host: Host, database: Database) -> None:
     """`role_and_database` will ask Postgres."""
@@ -69,7 +73,7 @@ def role_and_database(database: Database) -> Generator[FunctionCommand, None, No
     desired = database.desired
     try:
         found = ahead.answer(host, database, lambda: _found(HostRunner(host), database))
-        reasons = [step.description for step in plan(desired, found.current)]
+        reasons = [step.description for step in found.steps(desired)]
         if not reasons and (seen := problem(database.endpoint, found.attempts, found.current.settings)):
             reasons = [seen.what]
         if warning := trusting(database.endpoint, found.current.trusted):
@@ -81,17 +85,18 @@ def role_and_database(database: Database) -> Generator[FunctionCommand, None, No
         host.noop(f"role {desired.role} and database {desired.database} are up to date")
         return
     announce(host, "; ".join(reasons))
-    yield command(host, partial(_ensure, database=database), "role and database")
+    yield command(host, partial(ensure, database=database), "role and database")
 
 
-def _ensure(run: Runner, database: Database) -> None:
+def ensure(run: Runner, database: Database) -> None:
+    """Make what is missing, and prove the password where the mailbox uses it; raises `TailwartError`."""
     desired = database.desired
-    for step in plan(desired, _current(run, database)):
+    for step in _found(run, database).steps(desired):
         _checked(database.sql(run, step.sql, 120), step.description)
     found = _found(run, database)
     if seen := problem(database.endpoint, found.attempts, found.current.settings):
         raise seen
-    if left := plan(desired, found.current):
+    if left := found.steps(desired):
         raise TailwartError(
             "Postgres accepted the statements, and role or database still differ",
             seen="; ".join(step.description for step in left),

@@ -8,16 +8,23 @@ from dataclasses import dataclass, field
 from tailwart.backends import scram
 from tailwart.errors import TailwartError
 
+# What a superuser alone may read is asked by one alone: whoever manages a server for others gives nobody else's rights.
 _QUERY = """\
-SELECT 'role', rolcanlogin, coalesce(rolpassword, '') FROM pg_catalog.pg_authid WHERE rolname = {role};
-SELECT 'rights' FROM pg_catalog.pg_authid WHERE rolname = {role}
+SELECT 'role', rolcanlogin FROM pg_catalog.pg_roles WHERE rolname = {role};
+SELECT 'rights' FROM pg_catalog.pg_roles WHERE rolname = {role}
   AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls);
 SELECT 'database', pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = {database};
 SELECT 'public' FROM pg_catalog.pg_database WHERE datname = {database}
   AND pg_catalog.has_database_privilege('public', datname, 'CONNECT');
 SELECT 'setting', name, setting FROM pg_catalog.pg_settings WHERE name IN ('listen_addresses', 'port');
+SELECT rolsuper AS superuser FROM pg_catalog.pg_roles WHERE rolname = current_user \\gset
+\\if :superuser
+SELECT 'verifier', coalesce(rolpassword, '') FROM pg_catalog.pg_authid WHERE rolname = {role};
 SELECT 'trusted', address FROM pg_catalog.pg_hba_file_rules WHERE auth_method = 'trust'
   AND type LIKE 'host%' AND address IS NOT NULL;
+\\else
+SELECT 'limited';
+\\endif
 """
 
 
@@ -36,6 +43,8 @@ class Current:
 
     ``rights``: the role may more than log in. ``public``: every role may connect to the database. ``settings`` are
     those that say where the server listens, ``trusted`` the addresses that `pg_hba.conf` lets in without a password.
+    ``limited``: the login that asks is no superuser, so that nothing is known of the verifier and of `pg_hba.conf`;
+    whether the password is right, a login says.
     """
 
     can_login: bool | None = None
@@ -45,6 +54,7 @@ class Current:
     public: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     trusted: tuple[str, ...] = ()
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +77,22 @@ def parse(lines: Iterable[str]) -> Current:
     for line in lines:
         kind, _, rest = line.partition("|")
         rows.setdefault(kind, []).append(rest)
-    (login, _, verifier) = (rows.get("role") or [""])[0].partition("|")
     return Current(
-        login == "t" if "role" in rows else None,
-        verifier,
+        rows["role"][0] == "t" if "role" in rows else None,
+        next(iter(rows.get("verifier", ())), ""),
         next(iter(rows.get("database", ())), None),
         rights="rights" in rows,
         public="public" in rows,
         settings=dict(row.partition("|")[::2] for row in rows.get("setting", ())),
         trusted=tuple(rows.get("trusted", ())),
+        limited="limited" in rows,
     )
 
 
-def plan(desired: Desired, current: Current) -> list[Step]:
+def plan(desired: Desired, current: Current, *, refused: bool = False) -> list[Step]:
     """The statements still to run, in order; none when role, password and database are as desired.
+
+    ``refused``: the server has refused the password, which counts where its verifier cannot be read.
 
     Raises `TailwartError` when the database belongs to somebody else: it is left alone.
     """
@@ -95,7 +107,7 @@ def plan(desired: Desired, current: Current) -> list[Step]:
     steps = []
     if current.can_login is None:
         steps.append(Step(f"create role {desired.role}", f"CREATE ROLE {name(desired.role)} {_login(desired)};"))
-    elif not current.can_login or not scram.matches(desired.password, current.verifier):
+    elif not current.can_login or _another_password(desired, current, refused):
         steps.append(
             Step(
                 f"set password and login of role {desired.role}", f"ALTER ROLE {name(desired.role)} {_login(desired)};"
@@ -106,6 +118,9 @@ def plan(desired: Desired, current: Current) -> list[Step]:
         steps.append(
             Step(f"role {desired.role} may log in and nothing else", f"ALTER ROLE {name(desired.role)} {limited};")
         )
+    if current.owner is None and current.limited:
+        # Who is no superuser gives a database only to a role that it is a member of.
+        steps.append(Step(f"be a member of {desired.role}", f"GRANT {name(desired.role)} TO CURRENT_USER;"))
     if current.owner is None:
         options = f"OWNER {name(desired.role)} TEMPLATE template0 ENCODING 'UTF8'"
         steps.append(
@@ -119,6 +134,10 @@ def plan(desired: Desired, current: Current) -> list[Step]:
             )
         )
     return steps
+
+
+def _another_password(desired: Desired, current: Current, refused: bool) -> bool:
+    return refused if current.limited else not scram.matches(desired.password, current.verifier)
 
 
 def literal(value: str) -> str:

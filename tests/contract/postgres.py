@@ -36,8 +36,11 @@ def _programs() -> Path:
 
 
 @contextmanager
-def postgres(space: Namespace) -> Iterator[None]:
-    """A server on 127.0.0.1:5432 of the namespace with the role and the database `stalwart`."""
+def postgres(space: Namespace, superuser: str = "stalwart", database: str = "stalwart") -> Iterator[Path]:
+    """A server on 127.0.0.1:5432 of the namespace with a role and a database; yields the directory of its socket.
+
+    Over TCP it asks for the password of `SECRETS`, at the socket for the operating system's user of the same name.
+    """
     programs = _programs()
     user = pwd.getpwnam("postgres")
     # Not pytest's own directory: only root can enter that one, and PostgreSQL refuses root.
@@ -50,8 +53,8 @@ def postgres(space: Namespace) -> Iterator[None]:
     process: subprocess.Popen[bytes] | None = None
     try:
         subprocess.run(
-            [*as_user, programs / "initdb", "-D", home / "data", "-U", "stalwart", "-A", "scram-sha-256",
-             f"--pwfile={secret}", "--no-sync", "--no-instructions"],
+            [*as_user, programs / "initdb", "-D", home / "data", "-U", superuser, "--auth-local=peer",
+             "--auth-host=scram-sha-256", f"--pwfile={secret}", "--no-sync", "--no-instructions"],
             check=True, capture_output=True, cwd="/",
         )  # fmt: skip
         with (home / "log").open("wb") as log:
@@ -60,13 +63,13 @@ def postgres(space: Namespace) -> Iterator[None]:
             )
             process = subprocess.Popen(serve, stdout=log, stderr=log, cwd="/")
         environment = {**os.environ, "PGPASSWORD": SECRETS["STALWART_DB_PASSWORD"]}
-        create = space.command(programs / "createdb", "-h", "127.0.0.1", "-U", "stalwart", "stalwart")
+        create = space.command(programs / "createdb", "-h", "127.0.0.1", "-U", superuser, database)
 
         def created() -> bool:
             return subprocess.run(create, env=environment, capture_output=True, check=False).returncode == 0
 
         until(created, "PostgreSQL to take the database", pause=0.2)
-        yield
+        yield home
     finally:
         if process is not None:
             process.terminate()

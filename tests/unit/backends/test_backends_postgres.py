@@ -100,13 +100,13 @@ def test_an_empty_server_gets_role_and_database() -> None:
 
 
 def test_a_second_run_has_nothing_to_do() -> None:
-    lines = [f"role|t|{scram.verifier(DESIRED.password)}", "database|stalwart"]
+    lines = ["role|t", f"verifier|{scram.verifier(DESIRED.password)}", "database|stalwart"]
     assert plan(DESIRED, parse(lines)) == []
 
 
-@pytest.mark.parametrize("line", ["role|t|md5abc", "role|t|", f"role|f|{scram.verifier(DESIRED.password)}"])
-def test_drift_of_password_or_login_is_repaired_by_an_alter(line: str) -> None:
-    (step,) = plan(DESIRED, parse([line, "database|stalwart"]))
+@pytest.mark.parametrize(("login", "verifier"), [("t", "md5abc"), ("t", ""), ("f", scram.verifier(DESIRED.password))])
+def test_drift_of_password_or_login_is_repaired_by_an_alter(login: str, verifier: str) -> None:
+    (step,) = plan(DESIRED, parse([f"role|{login}", f"verifier|{verifier}", "database|stalwart"]))
     assert step.sql.startswith('ALTER ROLE "stalwart" LOGIN PASSWORD')
 
 
