@@ -54,6 +54,7 @@ _COMMANDS = {
     "restore": ("tailwart.cli.backup", "restore", "A backup back into the stores, on this host or a bare one."),
     "drill": ("tailwart.cli.backup", "drill", "Prove a backup: restore it into an isolated stack and compare."),
     "init": ("tailwart.cli.init", "init", "The first .env: asks what nobody can find out, checks each answer at once."),
+    "adopt": ("tailwart.cli.adopt", "adopt", "Take over an installation made by hand, and the way back."),
     "env": ("tailwart.cli.env", "env", "The .env file: check it, trust its hosts' keys, or print the example."),
     "images": ("tailwart.cli.images", "images", "The images that hosts run, by digest: lock."),
     "outdated": ("tailwart.cli.images", "outdated", "What has newer versions, known security fixes first."),

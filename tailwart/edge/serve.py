@@ -83,9 +83,7 @@ def activate(
     report = gather(run, plan.project.watch)
     if taken := in_the_way(plan, report):
         raise listeners.refusal(taken)
-    hostfiles.write(run, plan.staged, (*plan.directories, HostDirectory(STAGE)))
-    provide(run, plan.reference, partial(_build, plan=plan))
-    _test(run, plan)
+    stage(run, plan, provide)
     _record_digest(run, plan, trust)
     if passing.begins(plan.routes, report.probes.get("config", NOTHING).output.decode(errors="replace")):
         passing.check(run, plan.routes, f"docker run --rm --network host --entrypoint /usr/bin/curl {plan.reference}")
@@ -101,6 +99,17 @@ def activate(
                 problem.expected += "; the previous edge was put back"
             raise
     _forget_older_images(run)
+
+
+def stage(
+    run: Runner,
+    plan: EdgePlan,
+    provide: Callable[[Runner, str, Callable[[Runner], None]], None] = build_here,
+) -> None:
+    """The new files beside those that serve, the image, and its test; raises `TailwartError`."""
+    hostfiles.write(run, plan.staged, (*plan.directories, HostDirectory(STAGE)))
+    provide(run, plan.reference, partial(_build, plan=plan))
+    _test(run, plan)
 
 
 def _build(run: Runner, plan: EdgePlan) -> None:

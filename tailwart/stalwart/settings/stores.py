@@ -94,6 +94,12 @@ def probe_redis(run: Runner, url: str, owner: str) -> None:
     _redis(run, url, [["SELECT", index], ["SET", OWNER_KEY, owner]])
 
 
+def mark_redis(run: Runner, url: str, owner: str) -> None:
+    """The index is `owner`'s from now on, unless it carries a mark; raises TailwartError when it is not reached."""
+    index = urlsplit(url).path.strip("/") or "0"
+    _redis(run, url, [["SELECT", index], ["SETNX", OWNER_KEY, owner]])
+
+
 def _redis(run: Runner, url: str, commands: list[list[str]]) -> list[str]:
     parts = urlsplit(url)
     login = (
