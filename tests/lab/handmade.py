@@ -7,6 +7,7 @@ Caddy in /srv/edge. The policy's entries and the zone's records are as a hand wo
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from tailwart.dns import archive, marks
@@ -19,7 +20,7 @@ from tests.lab.deploying import ROOT
 from tests.lab.mailbox import shell
 from tests.lab.policy import policy_text, write_policy
 
-FOREIGN_GRANT = '{"src": ["tag:postgres"], "dst": ["tag:mail"], "ip": ["tcp:2525"]}'
+FOREIGN_GRANT = '{"src": ["tag:reverse-proxy"], "dst": ["tag:mail"], "ip": ["tcp:2525"]}'
 FOREIGN_TEXT = "somebody-else=1"
 CONTAINERS = ("stalwart", "vpn")
 _CHECK = "wget -q -T 4 -O /dev/null http://127.0.0.1:9002/healthz"
@@ -123,7 +124,7 @@ def make_zone(environment: Environment, kept: Path) -> tuple[Record, ...]:
     """Records without a mark, and one that is somebody else's; the ledger goes to ``kept``. What is there now."""
     ledger = ROOT / archive.DIRECTORY / environment.domain
     if ledger.exists():
-        ledger.rename(kept)
+        shutil.move(ledger, kept)
     provider = open_provider(environment, lambda _: None)
     marked = [entry for entry in provider.read(environment.domain) if entry.name == marks.NAME]
     foreign = record(environment.domain, "other", "TXT", FOREIGN_TEXT, 3600)
