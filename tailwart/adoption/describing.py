@@ -69,7 +69,7 @@ def of_mailbox(found: Mailbox) -> Description:
     _tailnet(said, found)
     _store(said, found)
     _network(said, found.prefixes)
-    _variables(said, found.stalwart.environment)
+    _variables(said, {k: v for k, v in found.stalwart.environment.items() if k not in found.built})
     for unit in found.starts:
         said.remarks.append(f"{unit} names the old project's folder: disable it, or it may start both at the next boot")
     return said

@@ -48,6 +48,8 @@ class Mailbox:
     prefixes: tuple[Any, ...]
     starts: tuple[str, ...]
     """Units of systemd that name the project's folder: they may start it at boot."""
+    built: frozenset[str] = frozenset()
+    """Variables that the server's image brings along."""
 
     @property
     def embedded(self) -> str:
@@ -134,6 +136,7 @@ def mailbox(look: Look) -> Mailbox:
         ":".join(owner[:2]) if len(owner) >= 2 else "",
         prefixes(look.text("networks")),
         _starts(look.text("units"), stalwart.directory),
+        frozenset(line.partition("=")[0] for line in _lines(look.of("built", stalwart.identifier))),
     )
 
 
@@ -167,6 +170,13 @@ def _starts(text: str, directory: str) -> tuple[str, ...]:
         return ()
     units = (line.partition(" ") for line in text.splitlines())
     return tuple(dict.fromkeys(path.rpartition("/")[2] for path, _, line in units if directory in line))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    try:
+        return _texts(json.loads(text))
+    except (ValueError, RecursionError):
+        return ()
 
 
 def _json(text: str) -> Mapping[str, Any]:

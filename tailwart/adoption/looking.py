@@ -30,6 +30,8 @@ echo "$mark networks"; docker network inspect $(docker network ls -q 2>/dev/null
 for c in $(docker ps -q --no-trunc 2>/dev/null); do
   case $(docker inspect --format '{{.Config.Image}} {{.Path}} {{.Args}} {{json .Mounts}}' "$c") in
     *stalwart*)
+      echo "$mark built $c"
+      docker image inspect --format '{{json .Config.Env}}' "$(docker inspect --format '{{.Image}}' "$c")" 2>/dev/null
       echo "$mark config $c"
       docker exec "$c" sh -c 'cat "${CONFIG_PATH:-/etc/stalwart/config.json}"' 2>/dev/null; echo
       echo "$mark owner $c"; docker exec "$c" sh -c 'id -u; id -g' 2>/dev/null

@@ -59,6 +59,13 @@ def check(host: Host, *, changing: bool = False) -> None:
         turn.changing()
 
 
+def give_back(state: State) -> None:
+    """Others may go on, before this process ends."""
+    for turn in _turns.pop(state, {}).values():
+        if isinstance(turn, HostTurn | PlaneTurn):
+            turn.end()
+
+
 def _take(host: Host, who: str) -> Turn | Exception | None:
     try:
         if isinstance(host.connector, HostConnector):

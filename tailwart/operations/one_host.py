@@ -42,4 +42,6 @@ def one_host(environment: Environment, name: str, target: SshTarget, *, changes:
             turns.check(host, changing=True)
         yield HostRunner(host)
     finally:
+        # A command may go on with a deploy, which is another process.
+        turns.give_back(state)
         disconnect_all(state)
