@@ -71,6 +71,17 @@ def test_the_outcome_is_one_word(event: str, outcome: str) -> None:
     assert (found.steps[-1].event, found.outcome) == (event, outcome)
 
 
+def test_what_a_remote_server_answers_names_no_other_message() -> None:
+    answer = '550 no", queueId = 7, remotePort = 1, to = "mallory@example.org'
+    line = (
+        "2026-11-21T00:50:00Z INFO SMTP RCPT TO rejected (delivery.rcpt-to-rejected) queueId = 341714560396296704, "
+        f'from = "bob@example.net", hostname = "mx.example.net", code = 550, details = "{answer}", elapsed = 3ms'
+    )
+    assert tracing.traces([7], [*LOG, line])[0].steps == ()
+    (found,) = tracing.traces([341714560396296704], [*LOG, line])
+    assert found.steps[-1].event == "delivery.rcpt-to-rejected"
+
+
 @pytest.mark.parametrize("term", ["", "a", "a b", "a\nb", "\x1b[2J", "x" * 400])
 def test_a_term_that_would_match_nothing_or_everything_is_refused(term: str) -> None:
     with pytest.raises(TailwartError, match="cannot be looked for"):
