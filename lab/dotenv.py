@@ -88,6 +88,8 @@ def render(
         "OFFLINE": "true",
         "PROBE_RECIPIENT": f"friend@{topology.OUTSIDE_DOMAIN}",
         "PROBE_IPV6": f"[{topology.WORLD.ipv6}]:25",
+        "PROBE_OUTBOUND": f"{topology.WORLD.ipv4}:25,{topology.edge(1).ipv4}:465,{topology.edge(1).ipv4}:587,"
+        f"{CONTROL.ipv4}:443",
     }
     if "stalwart-earlier" in images:
         # The stand-in's; a real server of that release is for the user to hand over.

@@ -378,6 +378,13 @@ def _socket_v6(value: str) -> str:
     return value
 
 
+def _socket(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]", host) or not re.fullmatch(r"\d{1,5}", port):
+        raise ValueError(f"host:port, several with commas; {value!r} is none")
+    return value
+
+
 def _ttl(value: object) -> int:
     # RFC 2181 §8: 31 bits. Each DNS provider accepts less, and says so itself.
     if not re.fullmatch(r"\d{1,10}", str(value)) or not 0 < int(str(value)) < 2**31:
@@ -406,6 +413,7 @@ Size = Annotated[int, BeforeValidator(_size)]
 IPv4 = Annotated[ipaddress.IPv4Address, _address(4)]
 IPv6 = Annotated[ipaddress.IPv6Address, _address(6)]
 SocketV6 = Annotated[str, AfterValidator(_socket_v6)]
+Sockets = Annotated[tuple[Annotated[str, AfterValidator(_socket)], ...], BeforeValidator(_list)]
 MailServices = Annotated[Services, BeforeValidator(_services)]
 EdgeServices = Annotated[tuple[Service, ...], BeforeValidator(_edge_services)]
 Preference = Annotated[int, _count(1, 65535, "a number from 1 to 65535; the lowest is tried first")]

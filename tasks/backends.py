@@ -36,11 +36,7 @@ def deploy() -> None:
         postgres.expect(host, database)
 
     bucket = backends_plan.bucket(environment)
-    token = environment.garage_admin_token
-    if plan.garage:
-        api = buckets.AdminApi("http://127.0.0.1:3903")
-    else:
-        api = buckets.AdminApi(str(environment.garage_admin_url), token.get_secret_value() if token else "")
+    api = buckets.api_of(environment)
     if bucket:
         buckets.expect(host, api, bucket)
 

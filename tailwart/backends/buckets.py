@@ -16,6 +16,7 @@ from tailwart.backends import garage_admin, garage_upgrade
 from tailwart.backends.addresses import own_addresses
 from tailwart.backends.garage_admin import Answer, Change, Desired
 from tailwart.backends.garage_server import ADMIN_TOKEN, GarageServer
+from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.facts import ahead
 from tailwart.facts.host import observe
@@ -58,6 +59,14 @@ class AdminApi:
         return found + [Answer(0, {})] * (len(paths) - len(found))
 
 
+def api_of(environment: Environment) -> AdminApi:
+    """The admin API of the Garage that the deploy has installed, or of the one that GARAGE_ADMIN_URL names."""
+    if "garage" in environment.backends_install:
+        return AdminApi("http://127.0.0.1:3903")
+    token = environment.garage_admin_token
+    return AdminApi(str(environment.garage_admin_url), token.get_secret_value() if token else "")
+
+
 @operation()
 def serve(server: GarageServer, watch: Watch) -> Generator[FunctionCommand, None, None]:
     """Our own Garage runs, is healthy, and listens on loopback and the tailnet."""
@@ -83,7 +92,7 @@ def _serve(run: Runner, server: GarageServer) -> None:
 
 def expect(host: Host, api: AdminApi, desired: Desired) -> None:
     """`bucket_and_key` will ask Garage."""
-    ahead.announce(host, (api, desired), lambda: _found(HostRunner(host), api, desired))
+    ahead.announce(host, (api, desired), lambda: read(HostRunner(host), api, desired))
 
 
 @operation()
@@ -91,7 +100,7 @@ def bucket_and_key(api: AdminApi, desired: Desired) -> Generator[FunctionCommand
     """The bucket is there, and the key may read and write it; a lost grant is given again."""
     host = ctx_host.get()
     try:
-        found = ahead.answer(host, (api, desired), lambda: _found(HostRunner(host), api, desired))
+        found = ahead.answer(host, (api, desired), lambda: read(HostRunner(host), api, desired))
         change = garage_admin.plan(desired, found)
         reason = change.description if change else ""
     except TailwartError as problem:
@@ -107,7 +116,7 @@ def bucket_and_key(api: AdminApi, desired: Desired) -> Generator[FunctionCommand
 def ensure(run: Runner, api: AdminApi, desired: Desired) -> None:
     """Make what is missing, with the state read again after each step; raises `TailwartError`."""
     done: list[str] = []
-    while change := garage_admin.plan(desired, _found(run, api, desired)):
+    while change := garage_admin.plan(desired, read(run, api, desired)):
         if change.description in done:
             raise TailwartError(
                 "Garage accepted the requests, and something is still missing",
@@ -130,5 +139,6 @@ def _make(run: Runner, api: AdminApi, change: Change) -> None:
         )
 
 
-def _found(run: Runner, api: AdminApi, desired: Desired) -> list[Answer]:
+def read(run: Runner, api: AdminApi, desired: Desired) -> list[Answer]:
+    """What Garage says of cluster, bucket and key; changes nothing."""
     return api.ask(run, *garage_admin.questions(desired))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tailwart.errors import TailwartError
+from tailwart.mailbox.names import PROBE_APPLICATION
 from tailwart.network import TAILNET_V4
 
 _WRONG = "password authentication failed"
@@ -59,6 +60,7 @@ def script(endpoint: Endpoint) -> str:
         "PGDATABASE": endpoint.database,
         "PGUSER": endpoint.role,
         "PGCONNECT_TIMEOUT": "8",
+        "PGAPPNAME": PROBE_APPLICATION,
     }
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     return f"export {exports}\n{_TRY}"

@@ -50,7 +50,9 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
+    """What the server has, and how logins over the tailnet ended."""
+
     current: Current
     attempts: Attempts
 
@@ -61,7 +63,7 @@ class _Found:
 
 def expect(host: Host, database: Database) -> None:
     """`role_and_database` will ask Postgres."""
-    ahead.announce(host, database, lambda: _found(HostRunner(host), database))
+    ahead.announce(host, database, lambda: read(HostRunner(host), database))
 
 
 @operation()
@@ -72,7 +74,7 @@ def role_and_database(database: Database) -> Generator[FunctionCommand, None, No
     host = ctx_host.get()
     desired = database.desired
     try:
-        found = ahead.answer(host, database, lambda: _found(HostRunner(host), database))
+        found = ahead.answer(host, database, lambda: read(HostRunner(host), database))
         reasons = [step.description for step in found.steps(desired)]
         if not reasons and (seen := problem(database.endpoint, found.attempts, found.current.settings)):
             reasons = [seen.what]
@@ -91,9 +93,9 @@ def role_and_database(database: Database) -> Generator[FunctionCommand, None, No
 def ensure(run: Runner, database: Database) -> None:
     """Make what is missing, and prove the password where the mailbox uses it; raises `TailwartError`."""
     desired = database.desired
-    for step in _found(run, database).steps(desired):
+    for step in read(run, database).steps(desired):
         _checked(database.sql(run, step.sql, 120), step.description)
-    found = _found(run, database)
+    found = read(run, database)
     if seen := problem(database.endpoint, found.attempts, found.current.settings):
         raise seen
     if left := found.steps(desired):
@@ -105,9 +107,10 @@ def ensure(run: Runner, database: Database) -> None:
         )
 
 
-def _found(run: Runner, database: Database) -> _Found:
+def read(run: Runner, database: Database) -> Found:
+    """Ask the server, and log in over the tailnet; changes nothing. Raises `TailwartError`."""
     tried = run(login.script(database.endpoint), stdin=f"{database.endpoint.password}\n", timeout=60)
-    return _Found(_current(run, database), login.parse(tried.stdout))
+    return Found(_current(run, database), login.parse(tried.stdout))
 
 
 def _current(run: Runner, database: Database) -> Current:

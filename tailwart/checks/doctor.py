@@ -7,34 +7,36 @@ port is asked more than once (lesson 3).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from tailwart.checks import asking, backends, mailbox_facts, tailnet, zone
 from tailwart.checks import edge as edges
-from tailwart.checks import mailbox_facts, tailnet, zone
+from tailwart.checks.backends import BACKENDS, BackendsFacts
 from tailwart.checks.edge import EDGE, EdgeFacts
+from tailwart.checks.keys import Key
 from tailwart.checks.mailbox import MAILBOX
 from tailwart.checks.mailbox_facts import MailboxFacts
-from tailwart.checks.model import Check, Result, Severity, Verdict
-from tailwart.checks.server import SERVER, ServerFacts
+from tailwart.checks.model import Book, CannotLook, Check, Result, Severity, Verdict
+from tailwart.checks.server import SERVER
+from tailwart.checks.server_facts import ServerFacts
 from tailwart.checks.serving import gather as gather_server
 from tailwart.checks.tailnet import TAILNET
 from tailwart.checks.zone import ZONE
 from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Edge, Environment, SshTarget
 from tailwart.errors import TailwartError, unexpected
-from tailwart.hosts.report import HostReport, ReportError, parse
-from tailwart.hosts.watch import Watch, script
+from tailwart.hosts.report import HostReport
+from tailwart.hosts.watch import Watch
 
 T = TypeVar("T")
 Notify = Callable[[str], None]
 
-_PATIENCE = 60.0
-PLANES = ("mailbox", "server", "edge", "tailnet", "zone")
+PLANES = ("mailbox", "server", "backends", "edge", "tailnet", "zone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Outcome:
     ages: tuple[Age, ...] = ()
     jobs: tuple[Job, ...] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
+    keys: tuple[Key, ...] = ()
 
     def of(self, *verdicts: Verdict) -> list[Result]:
         """The results with one of these verdicts."""
@@ -103,6 +106,7 @@ class Outcome:
                 for job in self.jobs
             ],
             "measures": dict(self.measures),
+            "dkim_keys": [key.document() for key in self.keys],
             "results": [item.document() for item in self.results],
         }
 
@@ -115,6 +119,7 @@ class Looked:
     ages: tuple[Age, ...] = ()
     jobs: tuple[Job, ...] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
+    keys: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,32 +134,39 @@ def catalogue() -> tuple[Check, ...]:
     """Every check with a fixed id, in order; those of `tailwart dns check` come with its findings."""
     return tuple(
         check
-        for checks in (MAILBOX.checks(), SERVER.checks(), EDGE.checks(), TAILNET.checks(), ZONE.checks())
+        for checks in (book.checks() for book in (MAILBOX, SERVER, BACKENDS, EDGE, TAILNET, ZONE))
         for check in checks
     )
 
 
-def chooser(only: Iterable[str]) -> Callable[[Check], bool]:
+def chooser(
+    only: Iterable[str], *, deep: bool = False, among: Sequence[Check] | None = None
+) -> Callable[[Check], bool]:
     """A filter by plane (``edge``) or id (``edge.listens``); everything without a word.
 
-    Raises `TailwartError` for a word that names nothing.
+    A slow check is chosen by its own id, or with ``deep``; ``among`` are other checks than the catalogue's. Raises
+    `TailwartError` for a word that names nothing.
     """
     words = tuple(only)
-    known = {*PLANES, *(check.id for check in catalogue())}
+    checks = catalogue() if among is None else among
+    planes = dict.fromkeys(check.plane for check in checks)
+    known = {*planes, *(check.id for check in checks)}
     for word in words:
-        if word not in known and not word.startswith("zone."):
+        if word not in known and not (word.startswith("zone.") and "zone" in planes):
             raise TailwartError(
                 f"there is no check {word!r}",
-                expected=f"one of {', '.join(PLANES)}, or an id such as {next(iter(catalogue())).id}",
+                expected=f"one of {', '.join(planes)}, or an id such as {checks[0].id}",
                 remedy="tailwart doctor --list",
             )
-    return lambda check: not words or check.plane in words or check.id in words
+    return lambda check: check.id in words or ((not words or check.plane in words) and (deep or not check.deep))
 
 
-def doctor(environment: Environment, only: Iterable[str] = (), notify: Notify = lambda _: None) -> Outcome:
+def doctor(
+    environment: Environment, only: Iterable[str] = (), notify: Notify = lambda _: None, *, deep: bool = False
+) -> Outcome:
     """Look at everything that the installation has, ``only`` at what `chooser` lets through."""
     words = tuple(only)
-    chosen = chooser(words)
+    chosen = chooser(words, deep=deep)
     planes = {word.partition(".")[0] for word in words} or set(PLANES)
     began, started = datetime.now(UTC), time.monotonic()
     tasks = [task for task in _tasks(environment, chosen) if task.name.partition(" ")[0] in planes]
@@ -177,6 +189,7 @@ def doctor(environment: Environment, only: Iterable[str] = (), notify: Notify = 
         tuple(age for found in looked for age in found.ages),
         tuple(job for found in looked for job in found.jobs),
         {name: value for found in looked for name, value in found.measures.items()},
+        tuple(key for found in looked for key in found.keys),
     )
 
 
@@ -184,6 +197,8 @@ def _tasks(environment: Environment, chosen: Callable[[Check], bool]) -> Iterato
     if environment.mailbox_ssh is not None:
         yield Task("mailbox", partial(_mailbox, environment, environment.mailbox_ssh, chosen))
         yield Task("server", partial(_server, environment, environment.mailbox_ssh, chosen))
+    if environment.backends_ssh is not None:
+        yield Task("backends", partial(_backends, environment, environment.backends_ssh, chosen))
     for edge in environment.edges:
         yield Task(f"edge {edge.name}", partial(_edge, environment, edge, chosen))
     if environment.ts_oauth_client_id or environment.ts_api_key:
@@ -194,6 +209,8 @@ def _tasks(environment: Environment, chosen: Callable[[Check], bool]) -> Iterato
 def _absent(environment: Environment) -> Iterator[str]:
     if environment.mailbox_ssh is None:
         yield "mailbox: MAILBOX_SSH is not set"
+    if environment.backends_ssh is None:
+        yield "backends: BACKENDS_SSH is not set"
     if not environment.edges:
         yield "edge: EDGES is not set"
     if not (environment.ts_oauth_client_id or environment.ts_api_key):
@@ -201,8 +218,10 @@ def _absent(environment: Environment) -> Iterator[str]:
 
 
 def _mailbox(environment: Environment, target: SshTarget, chosen: Callable[[Check], bool]) -> Looked:
+    watch = mailbox_facts.watch(environment, deep=_deep(MAILBOX, chosen))
+
     def ask() -> MailboxFacts:
-        return MailboxFacts(environment, *_report(environment, target, mailbox_facts.watch(environment)))
+        return MailboxFacts(environment, *_report(environment, target, watch))
 
     facts = answered(ask)
     jobs = () if isinstance(facts, TailwartError) else tuple(Job(*job) for job in facts.jobs())
@@ -212,18 +231,31 @@ def _mailbox(environment: Environment, target: SshTarget, chosen: Callable[[Chec
 def _server(environment: Environment, target: SshTarget, chosen: Callable[[Check], bool]) -> Looked:
     def ask() -> ServerFacts:
         with SshRunner(environment, target) as run:
-            return gather_server(run, environment)
+            return gather_server(run, environment, deep=_deep(SERVER, chosen))
 
     facts = answered(ask)
     results = tuple(SERVER.run(facts, "mailbox", chosen))
     if isinstance(facts, TailwartError):
         return Looked(results)
-    return Looked(results, tuple(Age(*age) for age in facts.ages()), measures=facts.measures)
+    try:
+        return Looked(results, tuple(Age(*age) for age in facts.ages()), keys=facts.dkim_keys, measures=facts.measures)
+    except CannotLook:
+        return Looked(results, measures=facts.measures)
+
+
+def _backends(environment: Environment, target: SshTarget, chosen: Callable[[Check], bool]) -> Looked:
+    def ask() -> BackendsFacts:
+        with SshRunner(environment, target) as run:
+            return backends.gather(run, environment)
+
+    return Looked(tuple(BACKENDS.run(answered(ask), "backends", chosen)))
 
 
 def _edge(environment: Environment, edge: Edge, chosen: Callable[[Check], bool]) -> Looked:
+    watch = edges.watch(environment, edge, deep=_deep(EDGE, chosen))
+
     def ask() -> EdgeFacts:
-        return EdgeFacts(environment, edge, *_report(environment, edge.ssh, edges.watch(environment, edge)))
+        return EdgeFacts(environment, edge, *_report(environment, edge.ssh, watch))
 
     return Looked(tuple(EDGE.run(answered(ask), edge.name, chosen)))
 
@@ -236,6 +268,11 @@ def _zone(environment: Environment, chosen: Callable[[Check], bool]) -> Looked:
     return Looked(tuple(zone.results(answered(partial(zone.gather, environment)), chosen)))
 
 
+def _deep(book: Book[T], chosen: Callable[[Check], bool]) -> bool:
+    """Whether a slow check of the book is chosen: only then are its facts asked for."""
+    return any(check.deep and chosen(check) for check in book.checks())
+
+
 def answered(ask: Callable[[], T]) -> T | TailwartError:
     """The answer, or the reason why there is none."""
     try:
@@ -243,7 +280,9 @@ def answered(ask: Callable[[], T]) -> T | TailwartError:
     except TailwartError as error:
         return error
     except TimeoutError:
-        return TailwartError("no answer in time", seen=f"none within {_PATIENCE:.0f} s", remedy="look at its load")
+        return TailwartError(
+            "no answer in time", seen=f"none within {asking.PATIENCE:.0f} s", remedy="look at its load"
+        )
     # One look must not end the others.
     except Exception as error:
         return unexpected(error, "report what TAILWART_DEBUG=1 prints")
@@ -251,17 +290,4 @@ def answered(ask: Callable[[], T]) -> T | TailwartError:
 
 def _report(environment: Environment, target: SshTarget, watch: Watch) -> tuple[HostReport, datetime, datetime]:
     with SshRunner(environment, target) as run:
-        # Opened before the clock is read: a slow key exchange says nothing about the host's clock.
-        run("true", timeout=20)
-        asked = datetime.now(UTC)
-        done = run(script(watch), timeout=_PATIENCE)
-        answered_at = datetime.now(UTC)
-    try:
-        return parse(done.stdout.splitlines()), asked, answered_at
-    except ReportError as problem:
-        raise TailwartError(
-            "the host's answer is incomplete",
-            seen="\n".join([str(problem), *done.stderr.strip().splitlines()[-2:]]),
-            expected="root's rights, a POSIX shell and coreutils",
-            remedy="log in on the host and look at its load and disk space",
-        ) from None
+        return asking.report(run, watch)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from tailwart.checks import hosts
+from tailwart.checks import hosts, relaying
 from tailwart.checks.hosts import HostFacts
 from tailwart.checks.model import Book, CannotLook, Found, NotApplicable
 from tailwart.edge import listeners
@@ -58,8 +58,8 @@ class EdgeFacts(HostFacts):
         return self._reached[service.port]
 
 
-def watch(environment: Environment, edge: Edge) -> Watch:
-    """Everything that the checks ask of the host, in one script."""
+def watch(environment: Environment, edge: Edge, *, deep: bool = False) -> Watch:
+    """Everything that the checks ask of the host, in one script; ``deep``: what is slow as well."""
     services = (*environment.mail_services.public, HTTPS)
     closed = (HTTP, *environment.mail_services.tailnet)
     reach = _dial(environment.magic_host, ports((*services, *closed)))
@@ -71,6 +71,7 @@ def watch(environment: Environment, edge: Edge) -> Watch:
         ("valid", f"docker exec {CONTAINER} caddy validate --config /etc/caddy/caddy.json 2>&1"),
         ("reach", reach),
         (hosts.PROBE, hosts.SCRIPT),
+        *(relaying.probes(environment, edge) if deep else ()),
     )
     return edge_plan.of(environment, edge).project.watch | Watch(probes=probes)
 
@@ -203,6 +204,19 @@ def _(facts: EdgeFacts) -> Found:
     for service in environment.mail_services.tailnet:
         if facts.reaches(service):
             yield f"{service} answers"
+
+
+@EDGE.check(
+    "no-open-relay",
+    "Its port 25 takes no mail of strangers for others",
+    cause="A setting of the server lets clients that are not logged in send to anybody: spam leaves in your name.",
+    remedy="tailwart settings plan, then apply; MtaStageRcpt's allowRelaying must ask for a login",
+    deep=True,
+)
+def _(facts: EdgeFacts) -> Found:
+    if not list(relaying.probes(facts.environment, facts.edge)):
+        raise NotApplicable("it takes no mail, or its public address is not in .env")
+    yield from relaying.found(facts.environment, facts.probe(relaying.PROBE))
 
 
 hosts.enter(EDGE)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from tailwart.checks.model import Book, CannotLook, Facts, Found, Severity
+from tailwart.environment import Environment
 from tailwart.hosts.report import HostReport
 
 PROBE = "host"
 SCRIPT = r"""
 echo "clock $(date +%s.%N)"
 awk '/^MemAvailable:/ { print "memory", $2 * 1024 }' /proc/meminfo
-for path in / /var/lib/docker; do
+for path in / /var/lib/docker /var/lib/postgresql; do
   df -Pk "$path" 2>/dev/null | awk -v path="$path" 'NR == 2 { print "disk", path, $4 * 1024, $5 + 0 }'
 done
 [ ! -f /run/reboot-required ] || echo "reboot $(tr '\n' ' ' 2>/dev/null </run/reboot-required.pkgs)"
@@ -30,6 +31,7 @@ _SKEW = 5.0
 class HostFacts:
     """The facts of one host. ``asked`` and ``answered`` are this machine's times around the question."""
 
+    environment: Environment
     report: HostReport
     asked: datetime
     answered: datetime

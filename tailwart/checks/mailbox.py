@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from tailwart.backup.names import LAST_BACKUP, LAST_DRILL
-from tailwart.checks import hosts
+from tailwart.checks import hosts, outgoing
 from tailwart.checks.mailbox_facts import MailboxFacts, endpoints, secret_files
 from tailwart.checks.model import Book, CannotLook, Found, NotApplicable, Severity
 from tailwart.hosts.files import pending
@@ -297,4 +297,5 @@ def _ended(facts: MailboxFacts, path: str, most: timedelta, what: str) -> Found:
         yield f"the last one ended on {document['ended']:%Y-%m-%d at %H:%M} UTC"
 
 
+outgoing.enter(MAILBOX)
 hosts.enter(MAILBOX)

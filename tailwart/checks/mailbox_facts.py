@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tailwart.backup.names import LAST_BACKUP, LAST_DRILL
-from tailwart.checks import hosts
+from tailwart.checks import hosts, outgoing
 from tailwart.checks.hosts import HostFacts
 from tailwart.checks.model import CannotLook
+from tailwart.checks.namespace import dial, dialled
 from tailwart.environment import Environment
 from tailwart.hosts.files import HostFile
 from tailwart.hosts.project import ComposeProject
@@ -26,8 +26,6 @@ from tailwart.mailbox import follower, names
 from tailwart.mailbox.addresses import tailnet_addresses
 from tailwart.mailbox.project import compose_project
 from tailwart.stalwart.lifecycle.probing import listening
-
-_NC_SECONDS = 4
 
 # Of the environment only which variables have a value: a probe's output holds no secret. `.ID` as in `hosts.watch`.
 _VARIABLES = (
@@ -76,19 +74,9 @@ def endpoints(environment: Environment) -> Iterator[Endpoint]:
     yield Endpoint("PROBE_IPV6", address.strip("[]"), int(port))
 
 
-def _dial(targets: Iterator[tuple[str, str, int]]) -> str:
-    """A command that dials all targets at once from the sidecar: `NAME CODE` for each."""
-    lines = "\n".join(
-        f"( timeout {_NC_SECONDS + 1} nc -z -w {_NC_SECONDS} {shlex.quote(host)} {port} >/dev/null 2>&1; "
-        f"echo {shlex.quote(name)} $? ) &"
-        for name, host, port in targets
-    )
-    return f"docker exec {names.SIDECAR} sh -c {shlex.quote(lines + chr(10) + 'wait')}"
-
-
-def watch(environment: Environment) -> Watch:
-    """Everything that the checks ask of the host, in one script."""
-    dialled = _dial((each.what, each.host, each.port) for each in endpoints(environment))
+def watch(environment: Environment, *, deep: bool = False) -> Watch:
+    """Everything that the checks ask of the host, in one script; ``deep``: what is slow as well."""
+    dialled = dial((each.what, each.host, each.port) for each in endpoints(environment))
     compose = f"cd {names.DIRECTORY} && docker compose config --quiet 2>&1"
     network = f"docker network inspect {names.PROJECT}_default"
     probes = (
@@ -102,6 +90,7 @@ def watch(environment: Environment) -> Watch:
         ("node", f"docker exec {names.SIDECAR} tailscale status --json --peers=false"),
         ("dialled", dialled),
         (hosts.PROBE, hosts.SCRIPT),
+        *(outgoing.probes(environment) if deep else ()),
     )
     project = compose_project(environment)
     notes = (f"{names.DIRECTORY}/{name}" for name in (names.RESTART_REQUIRED, names.RELOAD_REQUIRED))
@@ -174,7 +163,7 @@ class MailboxFacts(HostFacts):
     @cached_property
     def dialled(self) -> Mapping[str, bool]:
         """By `Endpoint.what`: whether it was reached from the namespace."""
-        return _dialled(self.probe("dialled"))
+        return dialled(self.probe("dialled"))
 
     def reached(self, endpoint: Endpoint) -> bool:
         """Whether the endpoint answered from the namespace."""
@@ -212,8 +201,3 @@ class MailboxFacts(HostFacts):
     def _text(self, file: HostFile) -> str:
         content = self.report.contents.get(file.path)
         return (file.data if content is None else content).decode(errors="replace")
-
-
-def _dialled(text: str) -> dict[str, bool]:
-    rows = (re.fullmatch(r"(\S+) (\d+)", line.strip()) for line in text.splitlines())
-    return {row[1]: row[2] == "0" for row in rows if row}

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from collections.abc import Iterator
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from tailwart import releases
-from tailwart.checks.measures import QUEUE
+from tailwart.checks import limits
+from tailwart.checks.keys import overdue, unserved
 from tailwart.checks.model import Book, CannotLook, Found, NotApplicable, Severity
+from tailwart.checks.server_facts import ServerFacts, time
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.network import LOOPBACK, TAILNET_RANGES
-from tailwart.stalwart.accounts.bans import Banned
-from tailwart.stalwart.accounts.queued import Queued
-from tailwart.stalwart.lifecycle.second_server import Client as StoreClient
-from tailwart.stalwart.lifecycle.server import Observed
-from tailwart.stalwart.protocol.kinds import Object
-from tailwart.stalwart.protocol.live import Live
 from tailwart.stalwart.protocol.values import TYPE
 
 Network = IPv4Network | IPv6Network
@@ -29,74 +23,6 @@ _STUCK = timedelta(hours=1)
 _LONG = 200
 _SOON = timedelta(days=14)
 _SELF_SIGNED = "rcgen"
-
-
-@dataclass(frozen=True)
-class ServerFacts:
-    """The server as its API shows it. ``others``: who else has queried the store, or why nobody could be asked.
-
-    ``counted`` are its counters by the names of `checks.measures`; empty where it does not publish its metrics.
-    """
-
-    environment: Environment
-    observed: Observed
-    running: str
-    queue_length: int
-    queue: Sequence[Queued]
-    objects: Mapping[str, tuple[Object, ...]]
-    bans: Sequence[Banned]
-    others: Sequence[StoreClient] | TailwartError
-    counted: Mapping[str, float] = field(default_factory=dict)
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    @property
-    def measures(self) -> dict[str, float]:
-        """Numbers that are kept from run to run."""
-        return {QUEUE: float(self.queue_length), **self.counted}
-
-    @cached_property
-    def live(self) -> Live:
-        """The objects that the settings plane reads; raises `CannotLook` where no server runs."""
-        if self.observed.live is None:
-            raise CannotLook("no initialised Stalwart runs on the mailbox host")
-        return self.observed.live
-
-    def of(self, kind: str) -> tuple[Object, ...]:
-        """The objects of a kind."""
-        return self.objects.get(kind) or self.live.of(kind)
-
-    def domain_id(self, domain: str) -> str:
-        """The id of a mail domain; raises `CannotLook` where the server does not know it."""
-        found = [str(item["id"]) for item in self.of("Domain") if item.get("name") == domain]
-        if not found:
-            raise CannotLook(f"the server does not know {domain}")
-        return found[0]
-
-    def keys(self, domain: str) -> list[Object]:
-        """The DKIM keys of a domain."""
-        identifier = self.domain_id(domain)
-        return [item for item in self.of("DkimSignature") if item.get("domainId") == identifier]
-
-    def certificates(self, domain: str) -> list[Object]:
-        """The certificates that name a domain's hosts and are still valid."""
-        names = {f"*.{domain}", f"mail.{domain}"}
-        held = [item for item in self.of("Certificate") if names & set(item.get("subjectAlternativeNames") or {})]
-        return [item for item in held if (end := time(item.get("notValidAfter"))) and end > self.now]
-
-    def ages(self) -> Iterator[tuple[str, datetime]]:
-        """Each mail domain's certificate that is valid longest, and until when."""
-        for domain in self.environment.domains:
-            if ends := [end for item in self.certificates(domain) if (end := time(item.get("notValidAfter")))]:
-                yield domain, max(ends)
-
-
-def time(value: Any) -> datetime | None:
-    """A time of the server's; None for what is none."""
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 SERVER: Book[ServerFacts] = Book("server")
@@ -206,6 +132,23 @@ def _(facts: ServerFacts) -> Found:
             yield f"{domain}: {len(going)} renewals compete"
 
 
+@SERVER.check(
+    "issuances",
+    "The certificate authority's limits are not near",
+    remedy="find out what orders again and again (a store that is lost at each start?); ACME_STAGING=true for trials",
+    lesson=7,
+    deep=True,
+)
+def _(facts: ServerFacts) -> Found:
+    limits.applies(facts.environment)
+    if isinstance(facts.issued, TailwartError):
+        raise facts.issued
+    if facts.issued is None:
+        raise CannotLook("the public logs were not asked")
+    for domain, issued in facts.issued.items():
+        yield from limits.near(domain, issued, facts.now)
+
+
 @SERVER.check("dkim", "Every mail domain signs with RSA, and with nothing else", remedy=_DEPLOY, lesson=15)
 def _(facts: ServerFacts) -> Found:
     for domain in facts.environment.domains:
@@ -215,6 +158,31 @@ def _(facts: ServerFacts) -> Found:
         for item in active:
             if "Rsa" not in str(item.get(TYPE)):
                 yield f"{domain}: {item.get('selector')} is {item.get(TYPE)}"
+
+
+@SERVER.check(
+    "dkim-served",
+    "Every authoritative server serves the keys that sign",
+    cause="A new key signs before its record is everywhere: whoever asks that server fails the mail.",
+    remedy="pyinfra inventory.py deploy.py --limit dns; then wait for the provider's servers",
+)
+def _(facts: ServerFacts) -> Found:
+    if not facts.dkim_keys:
+        raise CannotLook("the server has no DKIM key")
+    yield from unserved(facts.dkim_keys, facts.served, facts.now)
+
+
+@SERVER.check(
+    "dkim-rotation",
+    "No DKIM key is beyond the end of its stage",
+    cause="The server's task that rotates keys does not run or fails.",
+    remedy="tailwart settings plan; `docker logs stalwart` on the mailbox host has the reason (DkimManagement)",
+    severity=Severity.RECOMMENDED,
+)
+def _(facts: ServerFacts) -> Found:
+    if not facts.dkim_keys:
+        raise CannotLook("the server has no DKIM key")
+    yield from overdue(facts.dkim_keys, facts.now)
 
 
 @SERVER.check("ban-allow-list", "The tailnet and the edges are never banned", remedy=_DEPLOY, lesson=3)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tailwart.checks import measures
-from tailwart.checks.server import ServerFacts
+from dataclasses import replace
+
+from tailwart.checks import keys, limits, measures
+from tailwart.checks.model import CannotLook, NotApplicable
+from tailwart.checks.server_facts import ServerFacts
 from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
@@ -17,13 +20,17 @@ from tailwart.stalwart.protocol.container import ContainerTransport, fetch, logi
 from tailwart.stalwart.protocol.jmap import FOUND, MAX_OBJECTS, Call
 from tailwart.stalwart.protocol.values import TYPE
 from tailwart.stalwart.settings.perimeter import METRICS_PATH, METRICS_USER
+from tailwart.supply.issuances import Issuance, issued
 
 _QUEUE_SHOWN = 100
 _TASKS = (Call("Task", "query", {"limit": MAX_OBJECTS}), Call("Task", "get", {"ids": FOUND}))
 
 
-def gather(run: SshRunner, environment: Environment) -> ServerFacts:
-    """Ask the server. Raises `TailwartError` when it does not run, does not answer or refuses the stored login."""
+def gather(run: SshRunner, environment: Environment, *, deep: bool = False) -> ServerFacts:
+    """Ask the server; ``deep``: the public logs of certificates as well.
+
+    Raises `TailwartError` when it does not run, does not answer or refuses the stored login.
+    """
     observed = Server(run, declared(environment), _nothing).observe()
     if observed.live is None or not observed.host.initialised:
         raise TailwartError(
@@ -33,7 +40,7 @@ def gather(run: SshRunner, environment: Environment) -> ServerFacts:
         )
     client = Client(ContainerTransport(run, observed.login))
     *queue, _, tasks = client.call([*queued.reading(_QUEUE_SHOWN), *_TASKS])
-    return ServerFacts(
+    facts = ServerFacts(
         environment,
         observed,
         version.running(run, observed.host.image),
@@ -43,7 +50,13 @@ def gather(run: SshRunner, environment: Environment) -> ServerFacts:
         bans.banned(client),
         _others(run, environment, observed),
         _counted(run, environment, observed),
+        issued=_issued(environment) if deep else None,
     )
+    try:
+        return replace(facts, served=keys.ask(environment, facts.dkim_keys))
+    except CannotLook:
+        # A domain that the server does not know: each check that needs it says so.
+        return facts
 
 
 def _counted(run: SshRunner, environment: Environment, observed: Observed) -> dict[str, float]:
@@ -58,6 +71,16 @@ def _counted(run: SshRunner, environment: Environment, observed: Observed) -> di
 
 def _nothing() -> None:
     """A look recreates nothing."""
+
+
+def _issued(environment: Environment) -> dict[str, list[Issuance]] | TailwartError | None:
+    try:
+        limits.applies(environment)
+        return {domain: issued(environment.certspotter_url, domain) for domain in environment.domains}
+    except NotApplicable:
+        return None
+    except TailwartError as error:
+        return error
 
 
 def _others(run: SshRunner, environment: Environment, observed: Observed) -> list[StoreClient] | TailwartError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tailwart.checks.doctor import PLANES, Outcome
 from tailwart.checks.model import Result, Severity, Verdict
-from tailwart.printing import style
+from tailwart.dns.check.findings import Finding
+from tailwart.printing import printable, style
 
 _SIGNS = {
     Verdict.FAILED: ("FAILED", "red"),
@@ -39,9 +40,33 @@ def render(outcome: Outcome, *, colour: bool = False, everything: bool = False) 
                 + (f": {item.seen[0]}" if item.verdict is Verdict.SKIPPED and item.seen else "")
                 for item in found
             ]
+    if everything:
+        lines += [f"key      {key}" for key in outcome.keys]
     lines += [f"skipped  {text}" for text in outcome.absent]
     lines += ["", _next(outcome)]
     return "\n".join(lines)
+
+
+def table(outcome: Outcome, findings: Sequence[Finding], areas: Callable[[Result], Sequence[str]]) -> str:
+    """What a stranger sees: a row for each test, then everything that was looked at; ``areas`` are those of a test."""
+    width = max(len(_name(item)) for item in outcome.results)
+    lines = [verdict(outcome), ""]
+    lines += [f"{_name(item):<{width}}  {item.verdict.value:<14}  {item.check.title}" for item in outcome.results]
+    for item in outcome.results:
+        found = [each for each in findings if each.area in areas(item)]
+        if found or item.verdict is Verdict.UNKNOWN:
+            lines += ["", f"{_name(item)}: {item.verdict.value}"]
+        lines += [f"  {each.state.value:<8}{each.subject}: {printable(each.detail)}" for each in found]
+        if not found and item.verdict is Verdict.UNKNOWN:
+            lines += _labelled("seen", item.seen)
+        if item.verdict is Verdict.FAILED:
+            lines += [*_labelled("cause", (item.check.why,)), *_labelled("remedy", (item.remedy,))]
+    first = next(iter(_ordered(outcome.of(Verdict.FAILED))), None)
+    return "\n".join([*lines, "", f"Next: {first.remedy}" if first else "Nothing to do."])
+
+
+def _name(item: Result) -> str:
+    return item.check.id.partition(".")[2]
 
 
 def verdict(outcome: Outcome) -> str:

@@ -16,6 +16,7 @@ from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 
 HOST = "zone"
+_CAUSE = "The zone, or what its names lead to, is not what the mail system needs."
 _STATES = {State.OK: Verdict.PASSED, State.WRONG: Verdict.FAILED, State.UNKNOWN: Verdict.UNKNOWN}
 _WORST = (Verdict.FAILED, Verdict.UNKNOWN, Verdict.PASSED)
 
@@ -114,7 +115,8 @@ def _check(area: str, required: bool, findings: Iterable[Finding]) -> Check:
     severity = Severity.REQUIRED if required else Severity.RECOMMENDED
     name = area.replace(" ", "-").lower()
     suffix = "" if required else "-advice"
-    return Check(f"zone.{name}{suffix}", f"tailwart dns check: {area}", "tailwart dns check", "", lesson, severity)
+    cause = "" if lesson else _CAUSE
+    return Check(f"zone.{name}{suffix}", f"tailwart dns check: {area}", "tailwart dns check", cause, lesson, severity)
 
 
 def _result(check: Check, findings: list[Finding]) -> Result:

@@ -9,6 +9,13 @@ import click
 
 @click.command()
 @click.option("--only", multiple=True, metavar="PLANE|ID", help="Only this plane or check; may be repeated.")
+@click.option("--deep", is_flag=True, help="What is slow or seen by others as well: logins, outbound ports, relaying.")
+@click.option(
+    "--public", is_flag=True, help="Only what a stranger sees, from this machine; run it outside the tailnet."
+)
+@click.option(
+    "--resolver", multiple=True, metavar="ADDRESS", help="With --public: resolvers in place of three public ones."
+)
 @click.option("--list", "listing", is_flag=True, help="List the checks and look at nothing.")
 @click.option("--all", "everything", is_flag=True, help="List what passed as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -19,21 +26,39 @@ import click
     help="Write the results for node_exporter's textfile collector.",
 )
 def doctor(
-    only: tuple[str, ...], *, listing: bool, everything: bool, as_json: bool, html: Path | None, prometheus: Path | None
+    only: tuple[str, ...],
+    *,
+    deep: bool,
+    public: bool,
+    resolver: tuple[str, ...],
+    listing: bool,
+    everything: bool,
+    as_json: bool,
+    html: Path | None,
+    prometheus: Path | None,
 ) -> None:
     """Look at hosts, server, tailnet and zone at once; changes nothing.
 
     \b
       tailwart doctor
+      tailwart doctor --deep
+      tailwart doctor --public
       tailwart doctor --only edge --only server.queue
       tailwart doctor --html status.html
 
     Exit code 0: all is well; 1: something required is wrong; 2: something required could not be looked at.
-    Planes: mailbox, server, edge, tailnet, zone.
+    Planes: mailbox, server, backends, edge, tailnet, zone.
     """
     from tailwart.cli.commands import doctor as commands
 
     if listing:
         commands.show_catalogue(as_json=as_json)
         return
-    commands.look(only, everything=everything, as_json=as_json, html=html, prometheus=prometheus)
+    if public:
+        if deep or html or prometheus or everything:
+            raise click.UsageError("--public goes with --only, --resolver and --json")
+        commands.look_from_outside(only, resolver, as_json=as_json)
+        return
+    if resolver:
+        raise click.UsageError("--resolver goes with --public")
+    commands.look(only, deep=deep, everything=everything, as_json=as_json, html=html, prometheus=prometheus)

@@ -47,3 +47,6 @@ OF_THE_SERVER = (INITIALISED, CREDENTIALS, FINGERPRINTS, RESTART_REQUIRED, RELOA
 """What is true of one server's store, and of no other's."""
 MOVED = "moved.json"
 """On a host that the mailbox has left: nothing may start there any more."""
+
+PROBE_APPLICATION = "tailwart-probe"
+"""What logins call themselves that only prove a password: none of them is a second server on the store (lesson 16)."""

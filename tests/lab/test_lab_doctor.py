@@ -131,6 +131,12 @@ def vanished(environment: Environment, name: str, rtype: str) -> Broken:
         provider.change(zone, entries, ())
 
 
+def _dkim_record(environment: Environment) -> str:
+    """The name of the key's record in the zone."""
+    entries = open_provider(environment, lambda _: None).read(environment.domain)
+    return next(each.name for each in entries if each.name.endswith("._domainkey"))
+
+
 def test_all_is_well_and_the_commands_of_every_output_hold_no_secret(
     deployed: Path, environment: Environment, tmp_path: Path
 ) -> None:
@@ -151,6 +157,12 @@ ULA = "FORWARD -o eth+ -s fd00:7a17:600d::/64 -j REJECT"
 COMPOSE = f"{DIRECTORY}/compose.yaml"
 RESTART = f"{DIRECTORY}/restart-required"
 DIGEST = "/opt/tailwart/edge/caddy.sha256"
+PASSWD = "saslpasswd2 -p -u relay.lab.test stalwart"
+EVERYWHERE = "systemd-run --quiet --unit=stranger --socket-property=ListenStream=0.0.0.0:3901 /bin/cat"
+ROLE = "su postgres -c 'psql -q -c \"ALTER ROLE stalwart {}\"'"
+SMARTHOST = f"cp -p /etc/sasldb2 /root/kept; echo another | {PASSWD}"
+DEEP = {"the smarthost has another password"}
+"""Cases that slow checks see."""
 
 CASES: dict[str, tuple[Callable[[Environment], AbstractContextManager[None]], set[str]]] = {
     "a store is unreachable": (
@@ -213,6 +225,22 @@ CASES: dict[str, tuple[Callable[[Environment], AbstractContextManager[None]], se
         lambda environment: added(environment, "v=spf1 -all"),
         {"zone.deployed", "zone.records"},
     ),
+    "a DKIM key's record has vanished": (
+        lambda environment: vanished(environment, _dkim_record(environment), "TXT"),
+        {"server.dkim-served", "zone.deployed", "zone.dkim"},
+    ),
+    "a store listens on every address": (
+        lambda _: on("backends", EVERYWHERE, "systemctl stop stranger.socket"),
+        {"backends.private"},
+    ),
+    "the mailbox's role in PostgreSQL may do more than it should": (
+        lambda _: on("backends", ROLE.format("CREATEDB"), ROLE.format("NOCREATEDB")),
+        {"backends.database"},
+    ),
+    "the smarthost has another password": (
+        lambda _: on("relay", SMARTHOST, "mv /root/kept /etc/sasldb2"),
+        {"mailbox.smarthost-login"},
+    ),
     "the provider refuses the key": (
         lambda _: fault("spaceship", kind="status", status=401),
         {"zone.provider-key"},
@@ -226,7 +254,7 @@ CASES: dict[str, tuple[Callable[[Environment], AbstractContextManager[None]], se
 def test_what_is_broken_is_named_and_nothing_else(deployed: Path, environment: Environment, name: str) -> None:
     broken, expected = CASES[name]
     with broken(environment):
-        document = exactly(deployed, expected)
+        document = exactly(deployed, expected, *(["--deep"] if name in DEEP else []))
     found = {item["id"]: item for item in document["results"] if item["verdict"] == "failed"}
     for identifier in expected:
         assert found[identifier]["seen"] and found[identifier]["cause"] and found[identifier]["remedy"]

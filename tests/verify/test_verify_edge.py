@@ -20,7 +20,9 @@ def facts_of(environment: Environment) -> object:
     @cache
     def ask(name: str) -> EdgeFacts:
         (edge,) = [each for each in environment.edges if each.name == name]
-        return EdgeFacts(environment, edge, *report(connect(environment, edge.ssh), watch(environment, edge)))
+        return EdgeFacts(
+            environment, edge, *report(connect(environment, edge.ssh), watch(environment, edge, deep=True))
+        )
 
     return ask
 

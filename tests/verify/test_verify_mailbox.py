@@ -16,7 +16,7 @@ from tests.verify.holding import holds, named
 
 @pytest.fixture(scope="module")
 def facts(mailbox: Host, environment: Environment) -> MailboxFacts:
-    return MailboxFacts(environment, *report(mailbox, mailbox_facts.watch(environment)))
+    return MailboxFacts(environment, *report(mailbox, mailbox_facts.watch(environment, deep=True)))
 
 
 @pytest.mark.parametrize("check", MAILBOX.checks(), ids=named)

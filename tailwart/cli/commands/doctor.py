@@ -8,6 +8,9 @@ from pathlib import Path
 
 from tailwart.checks import doctor, history, page, prometheus, terminal
 from tailwart.checks.history import Look
+from tailwart.checks.public import book
+from tailwart.checks.public.book import PUBLIC
+from tailwart.dns.check.findings import to_json
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.printing import say
@@ -15,24 +18,37 @@ from tailwart.printing import say
 
 def show_catalogue(*, as_json: bool) -> None:
     """Print every check with its title."""
-    checks = doctor.catalogue()
+    checks = (*doctor.catalogue(), *PUBLIC.checks())
     if as_json:
-        found = [{"id": item.id, "title": item.title, "severity": item.severity.value} for item in checks]
+        found = [
+            {"id": item.id, "title": item.title, "severity": item.severity.value, "deep": item.deep} for item in checks
+        ]
         say(json.dumps(found, indent=2))
         return
     width = max(len(item.id) for item in checks)
     for item in checks:
-        say(f"{item.id:<{width}}  {item.title}")
+        say(
+            f"{item.id:<{width}}  {item.title}"
+            + (" (--deep)" if item.deep else " (--public)" if item.plane == "public" else "")
+        )
     say(f"{len(checks)} checks, and those of `tailwart dns check` as zone.…. Next: tailwart doctor --only ID")
 
 
-def look(only: tuple[str, ...], *, everything: bool, as_json: bool, html: Path | None, prometheus: Path | None) -> None:
+def look(
+    only: tuple[str, ...],
+    *,
+    deep: bool,
+    everything: bool,
+    as_json: bool,
+    html: Path | None,
+    prometheus: Path | None,
+) -> None:
     """Look, print, write the files that are asked for, and exit with the outcome's code."""
     environment = load().environment
     notify = (lambda text: say(text, err=True)) if sys.stderr.isatty() else (lambda _: None)
-    outcome = doctor.doctor(environment, only, notify)
+    outcome = doctor.doctor(environment, only, notify, deep=deep)
     # Only a whole look can be compared with the ones before.
-    looks = [] if only else _kept(environment, outcome)
+    looks = [] if only or deep else _kept(environment, outcome)
     if as_json:
         say(json.dumps(outcome.document(), indent=2, ensure_ascii=False))
     else:
@@ -43,6 +59,18 @@ def look(only: tuple[str, ...], *, everything: bool, as_json: bool, html: Path |
         _write(html, page.render(outcome, environment, looks), as_json)
     if prometheus is not None:
         _export(prometheus, outcome, environment, as_json)
+    sys.exit(outcome.exit_code)
+
+
+def look_from_outside(only: tuple[str, ...], resolvers: tuple[str, ...], *, as_json: bool) -> None:
+    """Look as a stranger does, print the table, and exit with the outcome's code."""
+    environment = load().environment
+    chosen = doctor.chooser(only, among=PUBLIC.checks())
+    outcome, findings = book.doctor(environment, chosen, resolvers)
+    if as_json:
+        say(json.dumps(outcome.document() | {"seen": to_json(findings)["findings"]}, indent=2, ensure_ascii=False))
+    else:
+        say(terminal.table(outcome, findings, book.areas_of))
     sys.exit(outcome.exit_code)
 
 

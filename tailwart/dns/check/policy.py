@@ -17,6 +17,14 @@ _TIMEOUT = 8.0
 _LIMIT = 64 * 1024
 
 
+class StatusError(OSError):
+    """An answer with another status than 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+
+
 def fetch(address: IPv4Address | IPv6Address, host: str, roots: str | None = None) -> str:
     """The policy text from one edge, its certificate verified. Raises `OSError` when it cannot be had."""
     return request(address, host, PATH, roots=roots)
@@ -52,7 +60,7 @@ def request(
         finally:
             connection.close()
     if answer.status != 200:
-        raise OSError(f"HTTP {answer.status}")
+        raise StatusError(answer.status)
     return text
 
 

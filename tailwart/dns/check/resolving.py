@@ -44,6 +44,11 @@ def texts(through: dns.resolver.Resolver, name: str | dns.name.Name, rtype: str)
     return [rdata.to_text() for rdata in answer]
 
 
+def nameservers(through: dns.resolver.Resolver, zone: str) -> tuple[str, ...]:
+    """The servers that a zone's NS records name; none where nobody answers."""
+    return tuple(text.rstrip(".") for text in texts(through, f"{zone}.", "NS") or ())
+
+
 def check_records(desired: Desired, server: Server) -> Finding:
     """Whether a resolver passes our records on; what is cached there may be older than the zone."""
     zone = desired.intent.zone

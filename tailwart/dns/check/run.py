@@ -71,7 +71,7 @@ def prepare(plane: Plane, provider: Provider | None, asked: Asked) -> Prepared:
     for zone in desired:
         names = plane.nameservers(provider, zone) if provider else environment.dns_nameservers
         if not names and through is not None:
-            names = tuple(text.rstrip(".") for text in resolving.texts(through, f"{zone}.", "NS") or ())
+            names = resolving.nameservers(through, zone)
         servers[zone], problems = locate(names)
         findings += [unknown("nameservers", text.split(" ", 1)[0], text) for text in problems]
         if not names:

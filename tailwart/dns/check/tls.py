@@ -6,7 +6,7 @@ import hashlib
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
@@ -37,17 +37,31 @@ def fetch(address: IPv4Address | IPv6Address, port: int, name: str, roots: str |
 
     ``roots`` is a file whose authorities count beside the machine's own (ACME_CA).
     """
+    return _judged(lambda context: _certificate(address, port, name, context), roots)
+
+
+def judged(secured: Callable[[ssl.SSLContext], ssl.SSLSocket], roots: str | None = None) -> Seen:
+    """The certificate of a connection that the caller secures; the connection is closed. Raises `OSError`."""
+
+    def certificate(context: ssl.SSLContext) -> x509.Certificate:
+        with secured(context) as connection:
+            return _parse(connection)
+
+    return _judged(certificate, roots)
+
+
+def _judged(certificate: Callable[[ssl.SSLContext], x509.Certificate], roots: str | None) -> Seen:
     trusting = ssl.create_default_context()
     if roots:
         trusting.load_verify_locations(Path(roots).expanduser())
     try:
-        return Seen(_certificate(address, port, name, trusting), "")
+        return Seen(certificate(trusting), "")
     except ssl.SSLCertVerificationError as error:
         # To judge a certificate that does not verify, it has to be fetched all the same; nothing is sent over it.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        return Seen(_certificate(address, port, name, context), error.verify_message)
+        return Seen(certificate(context), error.verify_message)
 
 
 def meet(address: IPv4Address | IPv6Address, port: int) -> tuple[str, x509.Certificate]:

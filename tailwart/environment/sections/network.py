@@ -10,6 +10,16 @@ from tailwart import fields as v
 from tailwart.fields import key as _key
 from tailwart.webpaths import VHOST
 
+OUTBOUND = (
+    "gmail-smtp-in.l.google.com:25",
+    "mx-aol.mail.gm0.yahoodns.net:25",
+    "smtp.gmail.com:465",
+    "smtp.gmail.com:587",
+    "smtp.sendgrid.net:2525",
+    "www.google.com:443",
+)
+"""Every port on which mail leaves somewhere, and one that is open where mail is not."""
+
 
 class NetworksSettings(BaseModel):
     """The container network, what is served on :443, and what the verification needs."""
@@ -52,4 +62,11 @@ class NetworksSettings(BaseModel):
         "An IPv6 address and port on the internet that the mailbox's namespace must be able to reach (lesson 9).",
         "[2620:fe::fe]:443",
         "[2620:fe::fe]:443",
+    )
+    probe_outbound: v.Sockets = _key(
+        "Verification",
+        "Servers of others, host:port, that `tailwart doctor --deep` connects to from the mailbox's namespace; it says "
+        "nothing to them. A port that none of its servers answers on counts as blocked (lesson 10).",
+        "gmail-smtp-in.l.google.com:25,www.google.com:443",
+        OUTBOUND,
     )

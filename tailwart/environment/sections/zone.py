@@ -55,6 +55,12 @@ class ZoneSettings(BaseModel):
     acme_staging: v.Boolean = _key(
         "Certificates", "Use Let's Encrypt's staging directory, for trials (lesson 7).", "false", False
     )
+    certspotter_url: v.Url = _key(
+        "Certificates",
+        "Where `tailwart doctor --deep` counts the certificates that were issued: Cert Spotter's API.",
+        "https://api.certspotter.com",
+        "https://api.certspotter.com",
+    )
     acme_ca: str | None = _key(
         "Certificates",
         "PEM file here with the roots of ACME_DIRECTORY, where machines do not trust them: `make verify` does.",

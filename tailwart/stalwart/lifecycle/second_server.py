@@ -29,7 +29,7 @@ _QUERY = """
 select coalesce(host(client_addr), 'local'), count(*),
        extract(epoch from now() - max(greatest(state_change, backend_start)))::int
 from pg_stat_activity
-where usename = :user and datname = :name and pid <> pg_backend_pid()
+where usename = :user and datname = :name and pid <> pg_backend_pid() and application_name <> :probe
 group by 1 order by 1
 """
 
@@ -74,7 +74,11 @@ def sessions(host: Host) -> Callable[[], Any] | None:
 
 def ask(open_session: Callable[[], Any], environment: Environment) -> list[Client]:
     """The same over channels of an SSH connection to the mailbox host."""
-    values = {"user": environment.stalwart_db_user, "name": environment.stalwart_db_name}
+    values = {
+        "user": environment.stalwart_db_user,
+        "name": environment.stalwart_db_name,
+        "probe": names.PROBE_APPLICATION,
+    }
     found = rows(open_session, environment, _QUERY, **values)
     return [Client(str(address), int(count), int(idle or 0)) for address, count, idle in found]
 

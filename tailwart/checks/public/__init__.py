@@ -1,0 +1,1 @@
+"""The installation as a stranger meets it: `tailwart doctor --public`."""
