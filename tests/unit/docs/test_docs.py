@@ -15,8 +15,8 @@ from tests import documentation
 from tests.documentation import FILES, ROOT, Command
 
 COMMANDS = [command for file in FILES for command in documentation.commands(file)]
-# Written by the program in the operator's checkout, not part of it.
-MADE = ("_backup/", ".env")
+# Written by the program in the operator's checkout, or by its tests, and not part of it.
+MADE = ("_backup/", ".env", "build/")
 # Not files of the project: the first words of image names, inventory hosts, paths inside the lab's image contexts.
 FOREIGN = re.compile(r"@plane/.*|tailwart-lab/.*|compose\.yaml|caddy\.json|rootfs/|programs/|control/")
 
