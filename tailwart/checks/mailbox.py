@@ -216,7 +216,12 @@ def _(facts: MailboxFacts) -> Found:
             yield f"PROBE_IPV6={facts.environment.probe_ipv6} is not reached"
 
 
-@MAILBOX.check("store-errors", "The server's log has no store errors since its start", remedy=_DEPLOY, lesson=1)
+@MAILBOX.check(
+    "store-errors",
+    "The server's log has no store errors since its start",
+    remedy=_DEPLOY + "; after an outage that is over: docker restart stalwart (on the host)",
+    lesson=1,
+)
 def _(facts: MailboxFacts) -> Found:
     facts.container(names.CONTAINER)
     yield from facts.probe("store-errors").splitlines()
