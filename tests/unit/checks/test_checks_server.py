@@ -105,8 +105,8 @@ def test_each_check_fails_for_what_it_is_about(identifier: str, found: ServerFac
 @pytest.mark.parametrize(
     ("identifier", "found", "seen"),
     [
-        ("certificate", facts(environment(acme_directory=None)), "ACME_DIRECTORY"),
-        ("dns-01", facts(environment(acme_directory=None)), "ACME_DIRECTORY"),
+        ("certificate", facts(SETTINGS.model_copy(update={"acme_directory": None})), "ACME_DIRECTORY"),
+        ("dns-01", facts(SETTINGS.model_copy(update={"acme_directory": None})), "ACME_DIRECTORY"),
         ("one-instance", facts(environment(stalwart_store="rocksdb")), "embedded"),
     ],
 )
