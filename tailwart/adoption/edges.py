@@ -1,7 +1,7 @@
 """An edge host changes hands: who serves the mail ports there now, how it stops, and how it comes back.
 
-The new edge's image is built before. What the deploy then does is its own runbook; an old server that stopped for
-nothing is started again.
+The new edge's image is built before. It serves at once; resolver, limits and packet filter come with the deploy after
+it. An old server that stopped for nothing is started again.
 """
 
 from __future__ import annotations
@@ -163,12 +163,12 @@ def _published(item: Listener, every: Collection[Container]) -> Old | None:
 
 @dataclass(slots=True)
 class EdgeHandover:
-    """One edge host. ``prepare`` builds the new image, ``deploy`` runs the role, ``remove`` takes it off the host."""
+    """One edge host. ``prepare`` builds the new image, ``activate`` lets it serve, ``remove`` takes it off the host."""
 
     run: Runner
     journal: Journal
     prepare: Callable[[], None]
-    deploy: Callable[[], bool]
+    activate: Callable[[], None]
     remove: Callable[[], None]
     log: Callable[[str], None]
     seconds: int = field(default=0, init=False)
@@ -189,17 +189,16 @@ class EdgeHandover:
             self._note(replace(self.journal, stopped_at=self.journal.stopped_at or self._clock()))
             self._checked(stop(self.journal.old), "stop the old edge")
             self._note(self.journal.at(Step.STOPPED))
-        if not self.deploy():
+        try:
+            self.activate()
+        except TailwartError as problem:
             self.log(f"{host}: the new edge does not serve: the old one is started again")
             self.back()
-            raise TailwartError(
-                f"{host} was not taken over; its old edge serves again",
-                seen="the last lines of the deploy, above",
-                remedy="fix the error, then run tailwart adopt again",
-            )
+            problem.expected = f"{problem.expected or 'an edge that serves'}; the old edge serves again"
+            raise
         self.seconds = self._clock() - self.journal.stopped_at
         self._note(self.journal.at(Step.SERVING))
-        self.log(f"{host}: the edge serves: at most {self.seconds} s after the old one stopped")
+        self.log(f"{host}: the edge serves: {self.seconds} s after the old one stopped")
 
     def adopted(self) -> None:
         """After a whole deploy."""

@@ -14,8 +14,8 @@ from tailwart.adoption.journal import Journal, Step
 from tailwart.cli.commands.deploying import deploy
 from tailwart.connectors.shell import SshRunner
 from tailwart.edge import plan as edge_plan
-from tailwart.edge.serve import stage
-from tailwart.environment import Environment, SshTarget
+from tailwart.edge.serve import activate, stage
+from tailwart.environment import Environment, SshTarget, lock, selected_path
 from tailwart.errors import TailwartError
 from tailwart.mailbox.login import SIDECAR_KEY
 from tailwart.mailbox.project import compose_project
@@ -111,15 +111,22 @@ def _handover(environment: Environment, run: Runner, journal: Journal) -> Handov
 def _edge(environment: Environment, run: Runner, journal: Journal) -> EdgeHandover:
     edge = next(one for one in environment.edges if one.name == journal.host)
 
-    def prepare() -> None:
-        if run("docker info >/dev/null 2>&1", timeout=60).ok:
-            stage(run, edge_plan.of(environment, edge))
+    plan = edge_plan.of(environment, edge)
+
+    def trust(kind: str, binary: lock.Binary) -> None:
+        lock.trust(lock.beside(selected_path()), kind, binary, accepted=binary.sha256 == environment.caddy_sha256)
+
+    def activate_plan() -> None:
+        if not run("docker info >/dev/null 2>&1", timeout=60).ok and not deploy("--limit", edge.name, command=_COMMAND):
+            raise TailwartError(f"{edge.name} was not deployed", seen="the last lines of the deploy, above")
+        activate(run, plan, trust)
 
     return EdgeHandover(
         run,
         journal,
-        prepare,
-        deploy=lambda: deploy("--limit", edge.name, command=_COMMAND),
+        # A host without an engine gets it with the whole role, while nothing serves there.
+        lambda: stage(run, plan) if run("docker info >/dev/null 2>&1", timeout=60).ok else None,
+        activate_plan,
         remove=lambda: hosts.remove(run, hosts.EDGE, with_data=False),
         log=_log,
     )

@@ -260,8 +260,13 @@ def test_a_source_that_is_gone_fails_and_empties_nothing(host: Host) -> None:
 
 def _edge(rig: Rig, *, serves: bool, journal: Journal | None = None) -> EdgeHandover:
     fresh = Journal("edge-1", old=(Old("mail", "b" * 64, "always"), Old("caddy-l4.service", unit=True)))
+
+    def activate() -> None:
+        if not serves:
+            raise TailwartError("it does not listen")
+
     return EdgeHandover(
-        rig, journal or fresh, lambda: None, lambda: serves, lambda: rig.set("ours", on=False), rig.scripts.append
+        rig, journal or fresh, lambda: None, activate, lambda: rig.set("ours", on=False), rig.scripts.append
     )
 
 
@@ -280,7 +285,8 @@ def test_an_old_edge_stops_and_is_kept(tmp_path: Path) -> None:
 
 def test_an_old_edge_serves_again_where_the_new_one_does_not(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
-    with pytest.raises(TailwartError, match="its old edge serves again"):
+    with pytest.raises(TailwartError, match="does not listen") as problem:
         _edge(rig, serves=False).execute()
+    assert "the old edge serves again" in problem.value.expected
     assert rig.named("mail")[0]
     assert journals.read(rig, "edge-1") is None
