@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -87,12 +89,15 @@ def listening(space: Namespace) -> str:
 
 @contextmanager
 def serving(space: Namespace, *words: str | Path) -> Iterator[None]:
-    process = subprocess.Popen(space.command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        space.command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         until(lambda: ":8443 " in listening(space), "the web server to listen on 8443", 60, pause=0.1)
         yield
     finally:
-        process.terminate()
+        # All of the group: the program may be a child of a script that does not hand a signal on.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 
