@@ -63,7 +63,6 @@ class Move:
                 remedy=f"finish it with the same command for {found.target}, or give it up with --give-up; "
                 "when it was finished long ago, MAILBOX_SSH is wrong",
             )
-        hosts.refuse_the_same(self.source, self.target)
         if found is None:
             hosts.refuse_unready(self.source, self.project)
             hosts.refuse_foreign(self.target, hosts.size(self.source))

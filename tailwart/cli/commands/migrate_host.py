@@ -81,9 +81,11 @@ def _move(environment: Environment, target: SshTarget) -> Iterator[Move]:
     with ExitStack() as stack:
         # Their turns: no deploy and no other command is at work on either host meanwhile.
         stack.enter_context(mailbox_host(environment, changes=True))
-        stack.enter_context(one_host(environment, "new-mailbox", target, changes=True))
         assert environment.mailbox_ssh is not None, "there is a connection to it"
         source, new = (stack.enter_context(SshRunner(environment, host)) for host in (environment.mailbox_ssh, target))
+        # Before its turn is taken: on one machine, this run would wait for itself.
+        hosts.refuse_the_same(source, new)
+        stack.enter_context(one_host(environment, "new-mailbox", target, changes=True))
         edges = {edge.name: stack.enter_context(SshRunner(environment, edge.ssh)) for edge in environment.edges}
         project = compose_project(environment)
         yield Move(environment, project, source, new, str(target), edges, lambda line: say(f"… {line}", err=True))
