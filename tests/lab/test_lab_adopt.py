@@ -22,7 +22,8 @@ from tests.lab.policy import policy_text, write_policy
 from tests.lab.state import Installation, make_bare
 from tests.waiting import until
 
-pytestmark = pytest.mark.long
+# Two deploys for the old installation, and one or two for each time that it is interrupted.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 # What `adopt` cannot find out: keys of APIs, and what makes a lab of it.
 GIVEN = (
