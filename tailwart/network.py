@@ -76,6 +76,8 @@ HTTPS = Service("https", 443, "http", implicit_tls=True, needed=True)
 HTTP = Service("http", 8080, "http", clear=True, needed=True)
 """JMAP and administration, for `TS_ADMIN_SRC` alone: no edge reaches it."""
 
+STATUS_PORT = 8090
+"""The status page (STATUS_PAGE), for `TS_ADMIN_SRC` alone; it has a listener on the tailnet's address only."""
 SSH_PORT = 22
 
 DISABLED_BY_WORD = ("exim4", "postfix", "sendmail", "dovecot")

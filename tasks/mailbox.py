@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 from pyinfra import host
@@ -10,6 +11,7 @@ from pyinfra import host
 from tailwart.backup import operations as backups
 from tailwart.backup.files import backup as declared_backup
 from tailwart.backup.files import off as backup_off
+from tailwart.checks import operations as pages
 from tailwart.connectors.shell import prove_login
 from tailwart.environment import Environment
 from tailwart.facts.host import expect
@@ -22,6 +24,9 @@ from tailwart.stalwart import operations as stalwart
 from tailwart.stalwart.lifecycle import bootstrap
 from tailwart.upgrade import operations as upgrade
 
+if TYPE_CHECKING:
+    from tailwart.checks.published import Published
+
 
 def deploy() -> None:
     """Nothing here is reachable from outside: no port is published, the edges come in over the tailnet."""
@@ -32,6 +37,8 @@ def deploy() -> None:
     backup = declared_backup(environment)
     watch = project.watch | datastore.WATCH | bootstrap.WATCH | follower.WATCH | upgrade.WATCH | role.watch
     watch |= backup.watch if backup else backup_off()
+    page = _status_page(environment)
+    watch |= page.watch if page else pages.off()
     expect(host, watch)
     stalwart.expect(host, environment)
 
@@ -89,6 +96,16 @@ def deploy() -> None:
         for unit in host.loop(backup.units):
             systemd.activate(name=f"Mailbox: {unit.name}", unit=unit, watch=watch)
 
+    if page is None:
+        pages.remove(name="Mailbox: no status page", watch=watch)
+    else:
+        pages.install(name="Mailbox: program of the status page", watch=watch)
+        hostfiles.put(
+            name="Mailbox: files of the status page", files=page.files, directories=page.directories, watch=watch
+        )
+        for unit in host.loop(page.units):
+            systemd.activate(name=f"Mailbox: {unit.name}", unit=unit, watch=watch)
+
     # Last: a host that does not let the operator in under the new rules has a mailbox all the same.
     hardening.harden(
         name="Mailbox: packet filter, SSH and security updates",
@@ -97,3 +114,12 @@ def deploy() -> None:
         prove=partial(prove_login, environment, environment.mailbox_ssh),
         wanted=environment.hardens("mailbox"),
     )
+
+
+def _status_page(environment: Environment) -> Published | None:
+    if not environment.status_page:
+        return None
+    # Only where it is wanted: the checks know the whole installation, and a run loads what its roles need.
+    from tailwart.checks.published import published  # noqa: PLC0415 - see above
+
+    return published(environment)

@@ -22,9 +22,9 @@ done
 """
 """The output of the probe: a word and its values in each line; bytes, and per cent in use."""
 
-_LEAST_DISK = 512 * 1024**2
-_FULL = 90
-_LEAST_MEMORY = 64 * 1024**2
+LEAST_DISK = 512 * 1024**2
+FULL = 90
+LEAST_MEMORY = 64 * 1024**2
 _SKEW = 5.0
 
 
@@ -86,7 +86,7 @@ def _disk(book: Book[Facts]) -> None:
     def _(facts: Facts) -> Found:
         assert isinstance(facts, HostFacts)
         for path, free, used in facts.lines("disk", "how full its disks are"):
-            if int(used) >= _FULL or int(free) < _LEAST_DISK:
+            if int(used) >= FULL or int(free) < LEAST_DISK:
                 yield f"{path} is {used} % full, {int(free) // 1024**2} MiB are free"
 
 
@@ -101,7 +101,7 @@ def _memory(book: Book[Facts]) -> None:
     def _(facts: Facts) -> Found:
         assert isinstance(facts, HostFacts)
         available = int(facts.lines("memory", "how much memory it has")[0][0])
-        if available < _LEAST_MEMORY:
+        if available < LEAST_MEMORY:
             yield f"{available // 1024**2} MiB are available"
 
 

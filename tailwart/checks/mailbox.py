@@ -18,6 +18,8 @@ MAILBOX: Book[MailboxFacts] = Book("mailbox")
 
 _DEPLOY = "pyinfra inventory.py deploy.py --limit mailbox"
 _WEB = {HTTPS.port, HTTP.port}
+BACKUP_AGE = timedelta(days=2)
+DRILL_AGE = timedelta(days=10)
 
 
 @MAILBOX.check(
@@ -275,7 +277,7 @@ def _(facts: MailboxFacts) -> Found:
     remedy="tailwart backup, which says what keeps it; docs/backup.md",
 )
 def _(facts: MailboxFacts) -> Found:
-    yield from _ended(facts, LAST_BACKUP, timedelta(days=2), "backup")
+    yield from _ended(facts, LAST_BACKUP, BACKUP_AGE, "backup")
 
 
 @MAILBOX.check(
@@ -286,7 +288,7 @@ def _(facts: MailboxFacts) -> Found:
     severity=Severity.RECOMMENDED,
 )
 def _(facts: MailboxFacts) -> Found:
-    yield from _ended(facts, LAST_DRILL, timedelta(days=10), "drill")
+    yield from _ended(facts, LAST_DRILL, DRILL_AGE, "drill")
 
 
 def _ended(facts: MailboxFacts, path: str, most: timedelta, what: str) -> Found:

@@ -15,21 +15,25 @@ from tailwart.checks.history import Look
 from tailwart.checks.measures import QUEUE
 from tailwart.checks.model import Result, Severity, Verdict
 from tailwart.checks.picture import SIGNS, STATES, WORDS
+from tailwart.checks.server import SOON
 from tailwart.checks.terminal import verdict
 from tailwart.environment import Environment
 from tailwart.hosts import templates
 from tailwart.printing import duration
 
 _TALLEST = 40
-_SOON = 14  # days: as long as the check of the certificate leaves
 
 
-def render(outcome: Outcome, environment: Environment, looks: Sequence[Look] = ()) -> str:
-    """The page of one look, with the bars and graphs of earlier ones."""
+def render(outcome: Outcome, environment: Environment, looks: Sequence[Look] = (), *, served: bool = False) -> str:
+    """The page of one look, with the bars and graphs of earlier ones.
+
+    ``served``: as the mailbox host gets it, which puts in what it sees itself (`templates/status/refresh.sh`).
+    """
     way = picture.way(outcome, environment)
     state = "failed" if outcome.failed else "unknown" if outcome.blind else "passed"
     return templates.page(
         "status/page.html.j2",
+        served=served,
         domain=environment.domain,
         verdict=verdict(outcome),
         state=state,
@@ -92,7 +96,7 @@ def _tiles(outcome: Outcome) -> Iterator[dict[str, str]]:
 
 def _certificate(age: Age, now: datetime) -> dict[str, str]:
     days = (age.until - now).days
-    state = "failed" if days < 0 else "unknown" if days < _SOON else "passed"
+    state = "failed" if days < 0 else "unknown" if days < SOON.days else "passed"
     return {
         "name": f"certificate of {age.name}",
         "value": "1 day left" if days == 1 else f"{days} days left" if days >= 0 else "expired",

@@ -19,9 +19,9 @@ from tailwart.stalwart.protocol.values import TYPE
 
 Network = IPv4Network | IPv6Network
 
-_STUCK = timedelta(hours=1)
-_LONG = 200
-_SOON = timedelta(days=14)
+STUCK = timedelta(hours=1)
+LONG = 200
+SOON = timedelta(days=14)
 _SELF_SIGNED = "rcgen"
 
 
@@ -63,10 +63,10 @@ def _(facts: ServerFacts) -> Found:
     remedy="tailwart queue list, which has every answer; tailwart queue retry when the cause is gone",
 )
 def _(facts: ServerFacts) -> Found:
-    if facts.queue_length > _LONG:
+    if facts.queue_length > LONG:
         yield f"{facts.queue_length} messages wait"
     for message in facts.queue:
-        if message.waits(facts.now) > _STUCK.total_seconds():
+        if message.waits(facts.now) > STUCK.total_seconds():
             for item in message.failing:
                 yield f"{message.identifier} to {item.domain}, {item.tries} tries: {item.answer}"
 
@@ -101,7 +101,7 @@ def _(facts: ServerFacts) -> Found:
         end = time(best.get("notValidAfter"))
         if _SELF_SIGNED in str(best.get("issuer")):
             yield f"{domain}: self-signed by {best.get('issuer')}"
-        elif end is not None and end - facts.now < _SOON and not facts.environment.offline:
+        elif end is not None and end - facts.now < SOON and not facts.environment.offline:
             yield f"{domain}: valid until {end:%Y-%m-%d}, {(end - facts.now).days} days"
 
 

@@ -20,6 +20,7 @@ import click
 @click.option("--all", "everything", is_flag=True, help="List what passed as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the status page to this file.")
+@click.option("--publish", is_flag=True, help="Put the page on the mailbox host, which serves it (STATUS_PAGE=on).")
 @click.option(
     "--prometheus",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -35,6 +36,7 @@ def doctor(
     everything: bool,
     as_json: bool,
     html: Path | None,
+    publish: bool,
     prometheus: Path | None,
 ) -> None:
     """Look at hosts, server, tailnet and zone at once; changes nothing.
@@ -45,6 +47,7 @@ def doctor(
       tailwart doctor --public
       tailwart doctor --only edge --only server.queue
       tailwart doctor --html status.html
+      tailwart doctor --publish
 
     Exit code 0: all is well; 1: something required is wrong; 2: something required could not be looked at.
     Planes: mailbox, server, backends, edge, tailnet, zone.
@@ -55,10 +58,12 @@ def doctor(
         commands.show_catalogue(as_json=as_json)
         return
     if public:
-        if deep or html or prometheus or everything:
+        if deep or html or publish or prometheus or everything:
             raise click.UsageError("--public goes with --only, --resolver and --json")
         commands.look_from_outside(only, resolver, as_json=as_json)
         return
     if resolver:
         raise click.UsageError("--resolver goes with --public")
-    commands.look(only, deep=deep, everything=everything, as_json=as_json, html=html, prometheus=prometheus)
+    commands.look(
+        only, deep=deep, everything=everything, as_json=as_json, html=html, publish=publish, prometheus=prometheus
+    )

@@ -60,6 +60,8 @@ def _mailbox(env: Environment) -> Iterator[Problem]:
             "false, or a reusable key in TS_AUTHKEY: a one-time key cannot bring an ephemeral node back",
             "true",
         )
+    if env.status_page and not env.ts_admin_src:
+        yield Problem("TS_ADMIN_SRC", "who may read the page of STATUS_PAGE", "empty")
     if env.smarthost_address is not None and (env.smarthost_username is None) != (env.smarthost_password is None):
         missing = "smarthost_username" if env.smarthost_username is None else "smarthost_password"
         yield from _demand(env, "SMTP AUTH needs both user name and password", missing)

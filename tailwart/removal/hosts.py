@@ -12,7 +12,7 @@ from tailwart.edge.plan import WEB_PATH
 from tailwart.edge.share import put_back
 from tailwart.errors import TailwartError
 from tailwart.hosts.hardening import texts
-from tailwart.mailbox import follower, names, project
+from tailwart.mailbox import follower, names, project, status
 from tailwart.operations import hardening
 from tailwart.runner import Runner
 
@@ -52,12 +52,19 @@ _TIMERS = (backup.BACKUP, backup.DRILL)
 MAILBOX = HostRole(
     project=names.PROJECT,
     directory=names.DIRECTORY,
-    units=(*follower.UNIT.names, *(f"{name}.timer" for name in _TIMERS), *(f"{name}.service" for name in _TIMERS)),
+    units=(
+        *status.UNITS,
+        *follower.UNIT.names,
+        *(f"{name}.timer" for name in _TIMERS),
+        *(f"{name}.service" for name in _TIMERS),
+    ),
     unit_files=(
         *(file.path for file in follower.UNIT.files if file.path.startswith("/etc/")),
+        *status.UNIT_FILES,
         *(f"/etc/systemd/system/{name}.{kind}" for name in _TIMERS for kind in ("timer", "service")),
     ),
-    files=(project.MODULES, backup.DIRECTORY),
+    images=status.REPOSITORY,
+    files=(project.MODULES, backup.DIRECTORY, status.DIRECTORY),
     volumes=tuple(f"{names.PROJECT}_{volume}" for volume in ("stalwart-data", "stalwart-etc", "ts-state")),
     kept=("the container engine and its settings", "database and bucket, where the store is elsewhere"),
 )

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tailwart.environment import Environment
-from tailwart.network import HTTP, HTTPS, SMTP, SSH_PORT, ports
+from tailwart.network import HTTP, HTTPS, SMTP, SSH_PORT, STATUS_PORT, ports
 
 _DEFAULT_PORTS = {"redis": 6379, "http": 80, "https": 443}
 
@@ -116,7 +116,8 @@ def _grants(env: Environment) -> Iterator[Grant]:
         inside = ports(env.mail_services.tailnet)
         yield Grant("tailnet-to-mailbox", tuple(env.ts_mail_src), env.tag_stalwart, inside, "MAIL_SERVICES :tailnet")
     if env.ts_admin_src:
-        yield Grant("administration", tuple(env.ts_admin_src), env.tag_stalwart, (HTTP.port,), "TS_ADMIN_SRC")
+        inner = (HTTP.port, STATUS_PORT) if env.status_page else (HTTP.port,)
+        yield Grant("administration", tuple(env.ts_admin_src), env.tag_stalwart, inner, "TS_ADMIN_SRC")
     without_store = "the mailbox cannot reach its store (lesson 1)"
     if env.stalwart_store == "postgres":
         yield _from_mailbox(env, "postgres", env.tag_postgres, env.stalwart_db_port, without_store)
@@ -146,9 +147,10 @@ def _tests(env: Environment, grants: tuple[Grant, ...]) -> Iterator[PolicyTest]:
     )
     tags_behind = list(dict.fromkeys(tag for tag, _ in behind))
     not_public = ports(env.mail_services.tailnet)
+    status = (STATUS_PORT,) if env.status_page else ()
     # A mailbox that was broken into must not become a stepping stone, and neither must an edge.
     closed = {
-        edge: [(mailbox, port) for port in (SSH_PORT, HTTP.port, *not_public)] + behind,
+        edge: [(mailbox, port) for port in (SSH_PORT, HTTP.port, *status, *not_public)] + behind,
         mailbox: [(edge, SSH_PORT), (edge, SMTP.port), *((tag, SSH_PORT) for tag in tags_behind)],
     } | {tag: [(mailbox, SMTP.port), (mailbox, HTTP.port)] for tag in tags_behind if tag not in (mailbox, edge)}
     for source in (source for grant in grants for source in grant.sources if source.startswith("tag:")):

@@ -6,14 +6,16 @@ import json
 import sys
 from pathlib import Path
 
-from tailwart.checks import doctor, history, page, prometheus, terminal
+from tailwart.checks import doctor, history, operations, page, prometheus, terminal
 from tailwart.checks.history import Look
 from tailwart.checks.public import book
 from tailwart.checks.public.book import PUBLIC
 from tailwart.dns.check.findings import to_json
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
+from tailwart.network import STATUS_PORT
 from tailwart.printing import say
+from tailwart.stalwart.mailbox_host import mailbox_host
 
 
 def show_catalogue(*, as_json: bool) -> None:
@@ -41,9 +43,16 @@ def look(
     everything: bool,
     as_json: bool,
     html: Path | None,
+    publish: bool,
     prometheus: Path | None,
 ) -> None:
     """Look, print, write the files that are asked for, and exit with the outcome's code."""
+    if publish and (only or deep):
+        raise TailwartError(
+            "only the usual whole run is published",
+            seen="--publish beside --only or --deep",
+            remedy="tailwart doctor --publish",
+        )
     environment = load().environment
     notify = (lambda text: say(text, err=True)) if sys.stderr.isatty() else (lambda _: None)
     outcome = doctor.doctor(environment, only, notify, deep=deep)
@@ -57,6 +66,8 @@ def look(
             say(f"Since the last look: {change.name} was {change.before}, now {change.now}")
     if html is not None:
         _write(html, page.render(outcome, environment, looks), as_json)
+    if publish:
+        _publish(environment, page.render(outcome, environment, looks, served=True), as_json)
     if prometheus is not None:
         _export(prometheus, outcome, environment, as_json)
     sys.exit(outcome.exit_code)
@@ -81,6 +92,13 @@ def _kept(environment: Environment, outcome: doctor.Outcome) -> list[Look]:
     except OSError as error:
         say(f"The history is not kept: {file}: {error.strerror}", err=True)
         return [*history.read(file), history.of(outcome)]
+
+
+def _publish(environment: Environment, html: str, quiet: bool) -> None:
+    with mailbox_host(environment, changes=True) as run:
+        operations.publish(run, html)
+    if not quiet:
+        say(f"Published: http://{environment.magic_host}:{STATUS_PORT}/ (for TS_ADMIN_SRC)")
 
 
 def _export(file: Path, outcome: doctor.Outcome, environment: Environment, quiet: bool) -> None:

@@ -81,6 +81,13 @@ class TailnetSettings(BaseModel):
     ts_admin_src: v.Texts = _key(
         "Tailnet", "Who may reach the mailbox's own HTTP port 8080 for administration.", "group:admins", ()
     )
+    status_page: v.Boolean = _key(
+        "Tailnet",
+        "The mailbox serves its status page to TS_ADMIN_SRC, over the tailnet alone, and mails the administrator what "
+        "changes there (docs/checks.md).",
+        "on",
+        False,
+    )
     ts_mail_src: v.Texts = _key(
         "Tailnet",
         "Who may reach the mail services that MAIL_SERVICES keeps for the tailnet.",

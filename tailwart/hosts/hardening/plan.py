@@ -180,11 +180,10 @@ def _digest(text: str) -> str:
 
 
 def _foreign_containers(role: HostRole, rows: list[list[str]]) -> list[str]:
-    # Those of a backup or a drill come and go, and publish nothing.
+    # Those of a backup, a drill or the status page are ours, and publish nothing.
+    own = ("tailwart-backup", "tailwart-drill", "tailwart-status")
     return [
-        f"the container {row[0]}"
-        for row in rows
-        if row and row[1:] != [role.project] and not row[0].startswith(("tailwart-backup", "tailwart-drill"))
+        f"the container {row[0]}" for row in rows if row and row[1:] != [role.project] and not row[0].startswith(own)
     ]
 
 

@@ -138,9 +138,9 @@ class ContainerTransport:
             done = self._run(script, stdin=stdin, timeout=seconds)
         return parse(done.stdout, done.stderr, mark, len(bodies))
 
-    def command(self, bodies: Sequence[str]) -> tuple[str, str, str]:
-        """The shell command, its standard input, and the mark that ends each answer."""
-        mark = secrets.token_hex(12)
+    def command(self, bodies: Sequence[str], mark: str = "") -> tuple[str, str, str]:
+        """The shell command, its standard input, and the mark that ends each answer: a new one unless it is given."""
+        mark = mark or secrets.token_hex(12)
         variables = f"MARK={mark} BASE={shlex.quote(self._base)} SECONDS_EACH={self._seconds}"
         inside = f"{variables}; {_INSIDE}"
         first = f"{self._login.command}; cat" if self._login.command else "cat"

@@ -47,10 +47,11 @@ RUNBOOK = [
     "Mailbox: what the host restarted by itself",
     "Mailbox: settings of Stalwart",
     "Mailbox: no backup by timer",
+    "Mailbox: no status page",
     "Mailbox: packet filter, SSH and security updates",
 ]
 STORE, BODIES, ENGINE, FETCH, FILES = RUNBOOK[:5]
-KEY, ALONE, BRING_UP, FORGET, PROVE, FOLLOW, TOLD, SETTINGS, NO_BACKUP = RUNBOOK[6:15]
+KEY, ALONE, BRING_UP, FORGET, PROVE, FOLLOW, TOLD, SETTINGS, NO_BACKUP, NO_PAGE = RUNBOOK[6:16]
 
 
 @operation()
@@ -82,7 +83,9 @@ def test_a_bare_host_has_a_plan_for_everything_and_only_facts_were_gathered() ->
     with fake_run([], ENVIRONMENT) as run:
         run.plan(mailbox.deploy)
         assert changes(run) == [
-            name for name in RUNBOOK if name not in (STORE, BODIES, FETCH, PROVE, FORGET, TOLD, SETTINGS, NO_BACKUP)
+            name
+            for name in RUNBOOK
+            if name not in (STORE, BODIES, FETCH, PROVE, FORGET, TOLD, SETTINGS, NO_BACKUP, NO_PAGE)
         ]
         assert facts(run.commands) == len(run.commands) == 1
 
@@ -91,7 +94,7 @@ def test_with_a_backup_target_the_host_gets_programs_files_and_both_timers() -> 
     target = {"backup_target": "/srv/backup", "backup_password": "long-enough-for-it"}
     with fake_run([], environment(**POSTGRES, **target, mailbox_ssh="root@192.0.2.10")) as run:
         run.plan(mailbox.deploy)
-        assert changes(run)[-5:-1] == [
+        assert [name for name in changes(run) if "backup" in name or "drill" in name] == [
             "Mailbox: programs of the backup",
             "Mailbox: files of the backup",
             "Mailbox: tailwart-backup.timer",
@@ -109,6 +112,29 @@ def test_without_a_target_any_more_the_timers_go() -> None:
         (removal,) = [command for command in run.commands if "disable --now tailwart-backup.timer" in command]
     assert "rm -f /etc/systemd/system/tailwart-backup.timer" in removal
     assert "/opt/tailwart/backup" not in removal
+
+
+def test_with_a_status_page_the_host_gets_its_program_files_and_units() -> None:
+    served = {"status_page": "on", "ts_admin_src": "group:admins"}
+    with fake_run([], environment(**POSTGRES, **served, mailbox_ssh="root@192.0.2.10")) as run:
+        run.plan(mailbox.deploy)
+        assert changes(run)[-5:-1] == [
+            "Mailbox: program of the status page",
+            "Mailbox: files of the status page",
+            "Mailbox: tailwart-status.timer",
+            "Mailbox: tailwart-status-web.service",
+        ]
+        assert facts(run.commands) == len(run.commands) == 1
+
+
+def test_without_a_status_page_any_more_everything_of_it_goes() -> None:
+    left = "path\tregular file\t644\troot:root\t/etc/systemd/system/tailwart-status-web.service"
+    with fake_run([*UP_TO_DATE, left], ENVIRONMENT) as run:
+        run.plan(mailbox.deploy)
+        assert changes(run) == [NO_PAGE]
+        run.execute()
+        (removal,) = [command for command in run.commands if "disable --now tailwart-status.timer" in command]
+    assert "rm -rf /opt/tailwart/status" in removal and "docker rm -f tailwart-status" in removal
 
 
 def test_the_runbook_is_these_operations_in_this_order() -> None:

@@ -54,7 +54,7 @@ def test_prometheus_reads_the_export(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["tailwart.prom"]
 
 
-class _Page(HTMLParser):
+class Parsed(HTMLParser):
     """Tags, attributes and texts of a page, and whether every element is closed."""
 
     def __init__(self) -> None:
@@ -75,8 +75,8 @@ class _Page(HTMLParser):
         self.text += data
 
 
-def rendered(verdicts: dict[str, Verdict]) -> _Page:
-    parsed = _Page()
+def rendered(verdicts: dict[str, Verdict]) -> Parsed:
+    parsed = Parsed()
     looks = [Look(BEGAN - timedelta(days=days), 50, (("edge.listens edge-1", "failed"),)) for days in (2, 1, 0)]
     parsed.feed(page.render(outcome(verdicts), environment(), looks))
     return parsed

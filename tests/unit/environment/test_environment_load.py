@@ -279,6 +279,11 @@ def test_a_secret_with_a_wrong_name_is_not_said_to_be_missing(tmp_path: Path, na
     assert "hidden-one" not in str(found)
 
 
+def test_a_status_page_that_nobody_may_read_is_a_problem(tmp_path: Path) -> None:
+    (found,) = problems(write(tmp_path, STATUS_PAGE="on")).problems
+    assert (found.key, found.expected) == ("TS_ADMIN_SRC", "who may read the page of STATUS_PAGE")
+
+
 def test_a_short_password_of_the_metrics_is_a_problem(tmp_path: Path) -> None:
     (found,) = problems(write(tmp_path, 0o600, METRICS_PASSWORD="a")).problems
     assert (found.key, found.expected) == ("METRICS_PASSWORD", "10 characters or more")

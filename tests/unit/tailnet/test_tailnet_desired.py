@@ -66,6 +66,13 @@ def test_administration_is_granted_when_it_is_set() -> None:
     assert found == {"src": ["group:admins"], "dst": ["tag:stalwart"], "ip": ["tcp:8080"]}
 
 
+def test_the_status_page_is_granted_with_administration_and_closed_to_the_edges() -> None:
+    state = desired_for(ts_admin_src="group:admins", status_page="on")
+    assert grants(state)["administration"]["ip"] == ["tcp:8080", "tcp:8090"]
+    assert ("tag:stalwart", 8090) in {test.source: test.deny for test in state.tests}["tag:reverse-proxy"]
+    assert "tcp:8090" not in str(grants(desired_for(ts_admin_src="group:admins")))
+
+
 def test_ports_follow_the_settings() -> None:
     state = desired_for(stalwart_db_port="6432", smarthost_port="465", s3_endpoint="https://s3.tail1234.ts.net:443")
     found = grants(state)
@@ -85,6 +92,7 @@ def test_ports_follow_the_settings() -> None:
         {"tag_mail": "tag:reverse-proxy"},
         {"stalwart_store": "rocksdb", "redis_url": None, "s3_endpoint": None},
         {"mail_services": "smtp,imaps:tailnet", "ts_mail_src": "tag:laptop,tag:postgres", "ts_admin_src": "tag:desk"},
+        {"status_page": "on", "ts_admin_src": "tag:desk"},
         {"mail_services": "smtp,imaps:tailnet", "ts_mail_src": "tag:reverse-proxy"},
     ],
 )
