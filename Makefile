@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 # The certificates that the machine trusts, where its owner may have added one.
 export UV_SYSTEM_CERTS := true
 
-.PHONY: help setup packages programs demo lab deploy verify test test-fast test-lab test-long lint format chaos chaos-backup bench down
+.PHONY: help setup packages programs demo recording lab deploy verify test test-fast test-lab test-long lint format chaos chaos-backup bench down
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lab: setup ## Build what is missing and start the lab
 
 demo: lab ## The whole system on this machine: deploy, a mail in, a mail out, verification
 	@$(RUN) python -m lab.demo
+
+recording: lab ## make demo as a recording for asciinema: docs/demo.cast
+	@$(RUN) python -m lab.recording docs/demo.cast python -m lab.demo
 
 deploy: setup ## Deploy the installation of .env (TAILWART_ENV selects another)
 	@$(RUN) pyinfra inventory.py deploy.py

@@ -46,15 +46,18 @@ def looks(count: int = KEPT, every: timedelta = timedelta(hours=6)) -> list[Look
 
 def _look(number: int, count: int, every: timedelta) -> Look:
     bad = number % 7 == 3
-    since_start = number % (count // 2 or 1)
+    # A day has four runs, and its nights are quiet.
+    served = range(count // 2 if number >= count // 2 else 0, number + 1)
+    received = sum(60 + 25 * (each % 4) + each * 37 % 23 for each in served)
+    submitted = sum(9 + 8 * (each % 4) + each * 29 % 7 for each in served)
     values = {
         "queue": float(number * 5 % 13),
-        "received": 40.0 * since_start,
-        "stored": 38.0 * since_start,
-        "submitted": 12.0 * since_start,
-        "delivered": 11.0 * since_start,
-        "deferred": 2.0 * since_start,
-        "bounced": float(since_start // 4),
+        "received": float(received),
+        "stored": float(received - 4 * len(served)),
+        "submitted": float(submitted),
+        "delivered": float(submitted - number % 5),
+        "deferred": float(sum(each * 5 % 3 for each in served)),
+        "bounced": float(len(served) // 4),
     }
     others = (("edge.listens edge-1", "failed"),) if bad else ()
     return Look(BEGAN - every * (count - 1 - number), 72 - bad, others, values)
