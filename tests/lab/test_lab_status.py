@@ -35,7 +35,7 @@ def served(deployed: Path, tmp_path: Path) -> Iterator[Path]:
         deploy(deployed, *ROLES)
 
 
-def page(environment: Environment, host: str = "smarthost") -> str:
+def page(environment: Environment, host: str = "relay") -> str:
     url = f"http://{environment.magic_host}:{STATUS_PORT}/"
     return shell(host, f"curl -fsS -m 5 {url}", check=False)
 
