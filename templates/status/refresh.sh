@@ -108,19 +108,18 @@ column() { awk -F "$tab" -v id="$1" -v column="$2" '$1 == id { print $column }' 
 # Only what two runs in a row have found is told: a restart is no news. What could not be mailed is told the next time.
 tell() {
   text=$here/mail.new
-  : >"$text"
-  cp "$results" "$here/told.new"
+  : >"$here/told.new"
   while IFS=$tab read -r id found seen; do
     before=$(verdict "$here/told" "$id")
-    before=${before:-passed}
+    before=${before:-passed} told=$before
     if [ "$found" = "$(verdict "$here/results" "$id")" ] && [ "$found" != "$before" ]; then
+      told=$found
       printf '%s: %s\r\n  was: %s\r\n  now: %s\r\n' "$id" "$(column "$id" 2)" "$before" "$found"
       [ -z "$seen" ] || printf '  seen: %s\r\n' "$seen"
       [ "$found" = passed ] || printf '  remedy: %s\r\n' "$(column "$id" 3)"
       printf '\r\n'
-    else
-      sed -i "s/^$id$tab[^$tab]*/$id$tab$before/" "$here/told.new"
     fi
+    printf '%s\t%s\t\n' "$id" "$told" >>"$here/told.new"
   done <"$results" >"$text"
   if [ -s "$text" ] && ! send <"$text"; then
     echo "the change could not be mailed; it is tried again" >&2
