@@ -17,13 +17,10 @@ address=$(docker exec "$SIDECAR" tailscale ip -4 2>/dev/null | head -n 1)
 [ -n "$address" ] || { echo "the sidecar has no address on the tailnet" >&2; exit 1; }
 trap 'docker rm -f $name >/dev/null 2>&1; exit 0' TERM INT
 
-# The events begin before the container, so that no end is missed.
+# The events begin before the container, so that no end is missed. The first one ends this script, and systemd starts it again.
 docker events --since "$(date +%s)" --filter "container=$SIDECAR" --filter "container=$name" --filter event=die --format '{{.Action}}' |
-  head -n 1 >/dev/null &
+  { read -r gone && echo "the sidecar or the server of the page ended" >&2; kill $$; } &
 docker run -d --rm --name "$name" --network "container:$SIDECAR" --read-only --user 65534:65534 --cap-drop ALL \
   --security-opt no-new-privileges --memory 32m --pids-limit 32 --log-driver none -v "$here/www:/www:ro" "$IMAGE" \
   "$program" httpd -f -p "$address:$PORT" -h /www >/dev/null || exit 1
 wait
-docker rm -f "$name" >/dev/null 2>&1
-echo "the sidecar or the server of the page ended" >&2
-exit 1
