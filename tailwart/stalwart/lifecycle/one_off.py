@@ -94,7 +94,7 @@ class OneOff:
         content = f"{names.ENV_RECOVERY_MODE}=1\n{names.ENV_RECOVERY_ADMIN}={_ADMINISTRATOR}:{password}\n"
         hostfiles.write(self._run, [HostFile(_RECOVERY, content, "0600", secret=True)])
         try:
-            start = f"{_compose('recovery')} run --detach --rm --no-deps --name {_CONTAINER} stalwart"
+            start = f"{_compose('recovery')} run --detach --no-deps --name {_CONTAINER} stalwart"
             self.checked(self._run(f"{_begin(directory)}{start}", timeout=300), "start Stalwart in recovery mode")
             probing.wait_until_live(self._run, names.BASE, _CONTAINER)
             yield Client(

@@ -120,6 +120,11 @@ def server(caddy: Path, tmp_path: Path, alone: None, request: pytest.FixtureRequ
 
 def greeting(port: int, visitor: str = "") -> str:
     """What the shop says on a port; with ``visitor`` through an edge that passes on that address."""
+    return answer(port, visitor).rpartition("\r\n")[2]
+
+
+def answer(port: int, visitor: str = "") -> str:
+    """The whole answer, with its header."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         if visitor:
             header = ip_address(visitor).packed + ip_address(visitor).packed + bytes.fromhex("c350 01bb")
@@ -129,7 +134,13 @@ def greeting(port: int, visitor: str = "") -> str:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with context.wrap_socket(connection, server_hostname="shop.test") as tls:
             tls.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
-            return b"".join(iter(lambda: tls.recv(4096), b"")).decode().rpartition("\r\n")[2]
+            return b"".join(iter(lambda: tls.recv(4096), b"")).decode()
+
+
+def udp_ports() -> set[int]:
+    """The UDP ports that something on this machine has, by the kernel's table."""
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:] + Path("/proc/net/udp6").read_text().splitlines()[1:]
+    return {int(line.split()[1].rpartition(":")[2], 16) for line in lines}
 
 
 def answers(port: int) -> bool:
@@ -145,6 +156,10 @@ def test_the_web_server_moves_aside_and_comes_back(server: Web) -> None:
     assert SITE.encode() in server.caddyfile.read_bytes()
     assert greeting(WEB_HTTPS_PORT, "203.0.113.9") == "shop for 203.0.113.9"
     assert greeting(WEB_HTTPS_PORT, "2001:db8::9") == "shop for 2001:db8::9"
+    # HTTP/3 is between the visitor and that Caddy alone: it listens on UDP 8443, and says so to whoever comes by TCP.
+    assert f'\r\nAlt-Svc: h3=":{WEB_HTTPS_PORT}"' in answer(WEB_HTTPS_PORT, "203.0.113.9")
+    assert WEB_HTTPS_PORT in udp_ports()
+    assert server.port not in udp_ports()
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)
     connection.request("GET", "/cart", headers={"Host": "shop.test"})
     redirected = connection.getresponse()
