@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 
 import click
@@ -74,4 +75,5 @@ def trust(*, yes: bool) -> None:
 
 def example() -> None:
     """Print `.env.example`."""
-    say(render_example(), nl=False)
+    # As it is: its addresses of stores show the place of a password, which `say` would mask.
+    sys.stdout.write(render_example())

@@ -32,6 +32,11 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
+def test_the_printed_example_is_the_file_of_the_project(tmp_path: Path) -> None:
+    printed = run(write(tmp_path, ""), "tailwart", "env", "example")
+    assert printed.stdout == (ROOT / ".env.example").read_text()
+
+
 def test_check_lists_roles_and_those_without_settings(tmp_path: Path) -> None:
     path = write(tmp_path, "DOMAIN=example.org\nTS_TAILNET=tail1234.ts.net\nEDGES=edge-1\nEDGE_1_SSH=root@192.0.2.1\n")
     checked = run(path, "tailwart", "env", "check")
