@@ -30,7 +30,7 @@ def _noted() -> dict[str, str]:
 
 
 def test_message_bodies_move_to_the_data_store_and_back_to_the_bucket(deployed: Path, tmp_path: Path) -> None:
-    inside = variant(deployed, tmp_path / "inside", S3_ENDPOINT=None)
+    inside = variant(deployed, tmp_path / "inside", S3_ENDPOINT=None, BACKENDS_INSTALL="postgres,redis")
     log = tmp_path / "log"
     environment = environment_of(deployed)
     user = environment.accounts[0]
