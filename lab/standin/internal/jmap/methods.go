@@ -209,12 +209,41 @@ func (c *context) show(kind *schema.Kind, o registry.Object, properties []string
 	return out
 }
 
+// queueFilters look for a part of an address; they are no properties of the object.
+var queueFilters = []string{"text", "to", "returnPath"}
+
+// queued tells whether a message of the queue has this text in its sender, in a recipient, or with "text" in either.
+func queued(message map[string]any, filter, part string) bool {
+	if filter != "to" && strings.Contains(text(message["returnPath"]), part) {
+		return true
+	}
+	if filter == "returnPath" {
+		return false
+	}
+	recipients, _ := message["recipients"].(map[string]any)
+	for address := range recipients {
+		if strings.Contains(address, part) {
+			return true
+		}
+	}
+	return false
+}
+
+func text(value any) string {
+	said, _ := value.(string)
+	return said
+}
+
 func (c *context) query(kind *schema.Kind, args map[string]any) map[string]any {
 	filter, _ := args["filter"].(map[string]any)
 	ids := []string{}
 	for _, o := range c.list(kind) {
 		match := true
 		for name, want := range filter {
+			if kind.Name == "QueuedMessage" && slices.Contains(queueFilters, name) {
+				match = match && queued(o.Value, name, text(want))
+				continue
+			}
 			if name != "@type" && kind.Of(o.Value).Prop(name) == nil {
 				return methodError("unsupportedFilter", "The filter is not supported")
 			}
