@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab import hosts, topology
+from lab.control.server import running
 from tailwart.dns.plane import open_provider
 from tailwart.environment import Environment
 from tailwart.providers.record import APEX, record
@@ -21,7 +24,7 @@ from tailwart.stalwart.mailbox_host import mailbox_host
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
 from tailwart.stalwart.protocol.jmap import Call
-from tests.lab.deploying import secret_values, tailwart
+from tests.lab.deploying import secret_values, tailwart, variant
 from tests.lab.faults import fault
 from tests.lab.mailbox import DIRECTORY, shell
 from tests.lab.policy import drop_grants_to, policy_text, write_policy
@@ -131,6 +134,28 @@ def vanished(environment: Environment, name: str, rtype: str) -> Broken:
         provider.change(zone, entries, ())
 
 
+SECOND = "second-server"
+CLIENT = "while :; do echo SELECT 1\\;; sleep 1; done | exec psql -q -o /dev/null"
+
+
+@contextmanager
+def second_server(environment: Environment) -> Broken:
+    """Somebody else is at work in the store with the server's own role, from another address of the tailnet."""
+    password = environment.stalwart_db_password
+    assert password is not None
+    variables = {
+        "PGHOST": environment.stalwart_db_host,
+        "PGUSER": environment.stalwart_db_user,
+        "PGDATABASE": environment.stalwart_db_name,
+        "PGPASSWORD": password.get_secret_value(),
+    }
+    file = "".join(f"{name}={value}\n" for name, value in variables.items())
+    hosts.exec("backends", ["sh", "-c", f"umask 077; cat > /run/{SECOND}"], stdin=file.encode())
+    unit = f"systemd-run --quiet --unit={SECOND} --property=EnvironmentFile=/run/{SECOND}"
+    with on("backends", f"{unit} sh -c '{CLIENT}'", f"systemctl stop {SECOND}; rm -f /run/{SECOND}"):
+        yield
+
+
 def _dkim_record(environment: Environment) -> str:
     """The name of the key's record in the zone."""
     entries = open_provider(environment, lambda _: None).read(environment.domain)
@@ -160,6 +185,7 @@ DIGEST = "/opt/tailwart/edge/caddy.sha256"
 PASSWD = "saslpasswd2 -p -u relay.lab.test stalwart"
 EVERYWHERE = "systemd-run --quiet --unit=stranger --socket-property=ListenStream=0.0.0.0:3901 /bin/cat"
 ROLE = "su postgres -c 'psql -q -c \"ALTER ROLE stalwart {}\"'"
+REJECT = "table inet doctor { chain in { type filter hook input priority -9; tcp dport 465 reject with tcp reset; }; }"
 SMARTHOST = f"cp -p /etc/sasldb2 /root/kept; echo another | {PASSWD}"
 DEEP = {"the smarthost has another password"}
 """Cases that slow checks see."""
@@ -229,6 +255,7 @@ CASES: dict[str, tuple[Callable[[Environment], AbstractContextManager[None]], se
         lambda environment: vanished(environment, _dkim_record(environment), "TXT"),
         {"server.dkim-served", "zone.deployed", "zone.dkim"},
     ),
+    "a second server on the store": (second_server, {"server.one-instance"}),
     "a store listens on every address": (
         lambda _: on("backends", EVERYWHERE, "systemctl stop stranger.socket"),
         {"backends.private"},
@@ -262,6 +289,34 @@ def test_what_is_broken_is_named_and_nothing_else(deployed: Path, environment: E
 
 def test_all_is_well_again(deployed: Path) -> None:
     exactly(deployed, set())
+
+
+def test_a_stranger_sees_what_is_broken_for_the_world(deployed: Path) -> None:
+    outside = ("--public", "--resolver", topology.RESOLVER)
+    with on("edge-1", f"nft -f - <<'END'\n{REJECT}\nEND", "nft delete table inet doctor"):
+        document = exactly(deployed, {"public.ports"}, *outside)
+    (result,) = [item for item in document["results"] if item["verdict"] == "failed"]
+    assert "submissions (465)" in " ".join(result["seen"]) and result["cause"] and result["remedy"]
+    assert ids(exactly(deployed, set(), *outside), "could not look") == set()
+
+
+def test_certificates_in_the_public_logs_are_counted(deployed: Path, environment: Environment, tmp_path: Path) -> None:
+    names = [environment.domain, f"*.{environment.domain}"]
+    issued = [{"id": str(n), "dns_names": names, "not_before": datetime.now(UTC).isoformat()} for n in range(1, 5)]
+
+    def logs(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps([] if "after=" in environ["QUERY_STRING"] else issued).encode()]
+
+    with running(logs) as url:
+        asking = variant(deployed, tmp_path / ".env", CERTSPOTTER_URL=url)
+        document = look(asking, "--only", "server.issuances", code=1)
+        issued.pop()
+        look(asking, "--only", "server.issuances", code=0)
+    (result,) = document["results"]
+    assert result["lesson"] == 7 and "4 of 5 in seven days" in result["seen"][0] and result["remedy"]
+    unreached = look(variant(deployed, tmp_path / ".env", CERTSPOTTER_URL=url), "--only", "server.issuances", code=2)
+    assert [item["verdict"] for item in unreached["results"]] == ["could not look"]
 
 
 def test_what_cannot_be_looked_at_is_never_green(deployed: Path) -> None:
