@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -157,15 +158,12 @@ def test_it_is_taken_over_again_after_the_way_back(host: Host) -> None:
     assert (host.store / "log").read_text() == "mail 1\nmail 2\nmail 2\n"
 
 
-def _every_command(tmp_path: Path) -> int:
+def _killed_at_every_command(tmp_path: Path) -> Iterator[tuple[int, Host]]:
+    """A host for each command of a hand-over, whose hand-over died at that command."""
+    (tmp_path / "counted").mkdir()
     counted = Host(tmp_path / "counted")
     counted.handover().execute()
-    return counted.rig.commands
-
-
-def test_a_hand_over_that_dies_at_any_command_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "counted").mkdir()
-    for number in range(1, _every_command(tmp_path) + 1):
+    for number in range(1, counted.rig.commands + 1):
         root = tmp_path / f"{number}"
         root.mkdir()
         host = Host(root)
@@ -173,6 +171,11 @@ def test_a_hand_over_that_dies_at_any_command_goes_on(tmp_path: Path) -> None:
         with pytest.raises(Killed):
             host.handover().execute()
         host.rig.kill_after = 0
+        yield number, host
+
+
+def test_a_hand_over_that_dies_at_any_command_goes_on(tmp_path: Path) -> None:
+    for number, host in _killed_at_every_command(tmp_path):
         journal = journals.read(host.rig, HOST)
         if journal is not None and journal.step is Step.FILLED:
             # `up` puts one more message into the store each time that it runs: a second filling would lose the first.
@@ -186,15 +189,7 @@ def test_a_hand_over_that_dies_at_any_command_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_hand_over_that_dies_at_any_command_can_be_taken_back(tmp_path: Path) -> None:
-    (tmp_path / "counted").mkdir()
-    for number in range(1, _every_command(tmp_path) + 1):
-        root = tmp_path / f"{number}"
-        root.mkdir()
-        host = Host(root)
-        host.rig.kill_after = number
-        with pytest.raises(Killed):
-            host.handover().execute()
-        host.rig.kill_after = 0
+    for number, host in _killed_at_every_command(tmp_path):
         taken = (host.store / "log").read_text() if (host.store / "log").exists() else "mail 1\n"
         if journals.read(host.rig, HOST) is None:
             continue  # not even begun
