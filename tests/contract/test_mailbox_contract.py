@@ -89,6 +89,7 @@ def test_what_others_do_is_told(mail: Server, alice: _Session) -> None:
     # Who wrote it into the folder that is open is not told, and reads it all the same.
     alice.noop()
     assert alice.response("EXISTS")[1][-1] == str(before).encode()
+    # imaplib types an answer as bytes or a pair; a fetched message is a pair.
     assert alice.fetch(str(before + 1), "(RFC822)")[1][0][1] == _LETTER  # type: ignore[index]
 
 

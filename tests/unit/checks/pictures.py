@@ -33,6 +33,7 @@ def main() -> None:
         for name, content, width, height, scheme in pictures:
             file = Path(directory) / f"{name}.html"
             file.write_text(content, encoding="utf-8")
+            # Playwright wants literals; the schemes are a table of ours.
             tab = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
             tab.goto(file.as_uri())
             tab.screenshot(path=IMAGES / f"{name}.png")

@@ -89,6 +89,7 @@ def test_an_api_that_never_ends_is_left() -> None:
 
 
 def verdict(found: object, settings: object = LETS_ENCRYPT) -> tuple[Verdict, str]:
+    # The fact is the client's answer or its error; each case gives one of them as an object.
     facts = replace(keys.facts([keys.signature()]), environment=settings, issued=found)  # type: ignore[arg-type]
     return keys.verdict(facts, "issuances")
 

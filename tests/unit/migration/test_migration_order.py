@@ -80,6 +80,7 @@ class Stage:
         )
         old, new, edge = (Named(name) for name in ("old", "new", "edge"))
         project: Any = SimpleNamespace()
+        # These hosts answer as a connection does, without one.
         return Move(settings, project, old, new, ADDRESS, {"edge-1": edge}, lambda _: None)  # type: ignore[arg-type]
 
 
