@@ -20,6 +20,7 @@ from tailwart.checks import asking, hosts
 from tailwart.checks.hosts import HostFacts
 from tailwart.checks.model import Book, CannotLook, NotApplicable, Severity
 from tailwart.checks.model import Found as Lines
+from tailwart.checks.revision import Code
 from tailwart.edge import listeners
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
@@ -56,6 +57,12 @@ class BackendsFacts(HostFacts):
     answered: datetime
     database: Found | TailwartError | None = None
     bucket: Sequence[Answer] | TailwartError | None = None
+    code: Code | None = None
+
+    @property
+    def name(self) -> str:
+        """The host's name in the inventory."""
+        return "backends"
 
     @cached_property
     def plan(self) -> BackendsPlan:
@@ -84,12 +91,12 @@ class BackendsFacts(HostFacts):
 
 def watch(environment: Environment) -> Watch:
     """Everything that the checks ask of the host, in one script."""
-    probes = (("listeners", "ss -Hlntp"), ("replaced", _REPLACED), (hosts.PROBE, hosts.SCRIPT))
+    probes = (("listeners", "ss -Hlntp"), ("replaced", _REPLACED), *hosts.PROBES)
     plan = backends_plan.of(environment)
     return (plan.watch if plan.stores else Watch()) | Watch(probes=probes)
 
 
-def gather(run: Runner, environment: Environment) -> BackendsFacts:
+def gather(run: Runner, environment: Environment, code: Code | None = None) -> BackendsFacts:
     """Ask the host, Postgres over the tailnet, and Garage. Raises `TailwartError` when the host cannot be reached."""
     report, asked, answered = asking.report(run, watch(environment))
     database: Found | TailwartError | None = None
@@ -101,7 +108,7 @@ def gather(run: Runner, environment: Environment) -> BackendsFacts:
     if needed := backends_plan.bucket(environment):
         api = buckets.api_of(environment)
         bucket = _tried(lambda: buckets.read(run, api, needed))
-    return BackendsFacts(environment, report, asked, answered, database, bucket)
+    return BackendsFacts(environment, report, asked, answered, database, bucket, code)
 
 
 def _tried(ask: Callable[[], T]) -> T | TailwartError:

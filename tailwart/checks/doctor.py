@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from tailwart.checks import asking, backends, mailbox_facts, tailnet, zone
+from tailwart.checks import asking, backends, mailbox_facts, revision, tailnet, zone
 from tailwart.checks import edge as edges
 from tailwart.checks.backends import BACKENDS, BackendsFacts
 from tailwart.checks.edge import EDGE, EdgeFacts
@@ -22,6 +22,7 @@ from tailwart.checks.keys import Key
 from tailwart.checks.mailbox import MAILBOX
 from tailwart.checks.mailbox_facts import MailboxFacts
 from tailwart.checks.model import Book, CannotLook, Check, Result, Severity, Verdict
+from tailwart.checks.revision import Code
 from tailwart.checks.server import SERVER
 from tailwart.checks.server_facts import ServerFacts
 from tailwart.checks.serving import gather as gather_server
@@ -194,13 +195,14 @@ def doctor(
 
 
 def _tasks(environment: Environment, chosen: Callable[[Check], bool]) -> Iterator[Task]:
+    code = revision.here(environment.domain)
     if environment.mailbox_ssh is not None:
-        yield Task("mailbox", partial(_mailbox, environment, environment.mailbox_ssh, chosen))
+        yield Task("mailbox", partial(_mailbox, environment, environment.mailbox_ssh, code, chosen))
         yield Task("server", partial(_server, environment, environment.mailbox_ssh, chosen))
     if environment.backends_ssh is not None:
-        yield Task("backends", partial(_backends, environment, environment.backends_ssh, chosen))
+        yield Task("backends", partial(_backends, environment, environment.backends_ssh, code, chosen))
     for edge in environment.edges:
-        yield Task(f"edge {edge.name}", partial(_edge, environment, edge, chosen))
+        yield Task(f"edge {edge.name}", partial(_edge, environment, edge, code, chosen))
     if environment.ts_oauth_client_id or environment.ts_api_key:
         yield Task("tailnet", partial(_tailnet, environment, chosen))
     yield Task("zone", partial(_zone, environment, chosen))
@@ -217,11 +219,11 @@ def _absent(environment: Environment) -> Iterator[str]:
         yield "tailnet: neither TS_OAUTH_CLIENT_ID nor TS_API_KEY is set"
 
 
-def _mailbox(environment: Environment, target: SshTarget, chosen: Callable[[Check], bool]) -> Looked:
+def _mailbox(environment: Environment, target: SshTarget, code: Code, chosen: Callable[[Check], bool]) -> Looked:
     watch = mailbox_facts.watch(environment, deep=_deep(MAILBOX, chosen))
 
     def ask() -> MailboxFacts:
-        return MailboxFacts(environment, *_report(environment, target, watch))
+        return MailboxFacts(environment, *_report(environment, target, watch), code)
 
     facts = answered(ask)
     jobs = () if isinstance(facts, TailwartError) else tuple(Job(*job) for job in facts.jobs())
@@ -243,19 +245,19 @@ def _server(environment: Environment, target: SshTarget, chosen: Callable[[Check
         return Looked(results, measures=facts.measures)
 
 
-def _backends(environment: Environment, target: SshTarget, chosen: Callable[[Check], bool]) -> Looked:
+def _backends(environment: Environment, target: SshTarget, code: Code, chosen: Callable[[Check], bool]) -> Looked:
     def ask() -> BackendsFacts:
         with SshRunner(environment, target) as run:
-            return backends.gather(run, environment)
+            return backends.gather(run, environment, code)
 
     return Looked(tuple(BACKENDS.run(answered(ask), "backends", chosen)))
 
 
-def _edge(environment: Environment, edge: Edge, chosen: Callable[[Check], bool]) -> Looked:
+def _edge(environment: Environment, edge: Edge, code: Code, chosen: Callable[[Check], bool]) -> Looked:
     watch = edges.watch(environment, edge, deep=_deep(EDGE, chosen))
 
     def ask() -> EdgeFacts:
-        return EdgeFacts(environment, edge, *_report(environment, edge.ssh, watch))
+        return EdgeFacts(environment, edge, *_report(environment, edge.ssh, watch), code)
 
     return Looked(tuple(EDGE.run(answered(ask), edge.name, chosen)))
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from tailwart.checks import hosts, relaying
 from tailwart.checks.hosts import HostFacts
 from tailwart.checks.model import Book, CannotLook, Found, NotApplicable
+from tailwart.checks.revision import Code
 from tailwart.edge import listeners
 from tailwart.edge import plan as edge_plan
 from tailwart.edge.image import CONTAINER
@@ -35,6 +36,12 @@ class EdgeFacts(HostFacts):
     report: HostReport
     asked: datetime
     answered: datetime
+    code: Code | None = None
+
+    @property
+    def name(self) -> str:
+        """The host's name in the inventory."""
+        return self.edge.name
 
     @cached_property
     def plan(self) -> EdgePlan:
@@ -70,7 +77,7 @@ def watch(environment: Environment, edge: Edge, *, deep: bool = False) -> Watch:
         ("modules", f"docker exec {CONTAINER} caddy list-modules"),
         ("valid", f"docker exec {CONTAINER} caddy validate --config /etc/caddy/caddy.json 2>&1"),
         ("reach", reach),
-        (hosts.PROBE, hosts.SCRIPT),
+        *hosts.PROBES,
         *(relaying.probes(environment, edge) if deep else ()),
     )
     return edge_plan.of(environment, edge).project.watch | Watch(probes=probes)

@@ -1,4 +1,4 @@
-"""What every host has beside its role: clock, disks, memory, a reboot that is due. Pure.
+"""What every host has beside its role: the code of its deploy, clock, disks, memory, a reboot that is due. Pure.
 
 The checks of a role's book call these; each role enters them under its own name.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tailwart.checks import revision
 from tailwart.checks.model import Book, CannotLook, Facts, Found, Severity
+from tailwart.checks.revision import Code
 from tailwart.environment import Environment
 from tailwart.hosts.report import HostReport
 
@@ -22,6 +24,9 @@ done
 """
 """The output of the probe: a word and its values in each line; bytes, and per cent in use."""
 
+PROBES = ((PROBE, SCRIPT), (revision.PROBE, revision.SCRIPT))
+"""What is asked of every host."""
+
 LEAST_DISK = 512 * 1024**2
 FULL = 90
 LEAST_MEMORY = 64 * 1024**2
@@ -35,6 +40,12 @@ class HostFacts:
     report: HostReport
     asked: datetime
     answered: datetime
+    code: Code | None
+
+    @property
+    def name(self) -> str:
+        """The host's name in the inventory."""
+        raise NotImplementedError
 
     def probe(self, name: str) -> str:
         """The output of one probe; raises `CannotLook` where it was not run or failed."""
@@ -57,8 +68,23 @@ class HostFacts:
 
 def enter(book: Book[Facts]) -> None:
     """Enter the checks of a host into the book of its role, whose facts are `HostFacts`."""
-    for add in (_clock, _disk, _memory, _reboot):
+    for add in (_revision, _clock, _disk, _memory, _reboot):
         add(book)
+
+
+def _revision(book: Book[Facts]) -> None:
+    @book.check(
+        "revision",
+        "The code of this checkout is deployed",
+        cause="It was changed, pulled or switched since the last deploy; or another checkout has deployed.",
+        remedy="git status; then pyinfra inventory.py deploy.py",
+        severity=Severity.RECOMMENDED,
+    )
+    def _(facts: Facts) -> Found:
+        assert isinstance(facts, HostFacts)
+        if facts.code is None:
+            raise CannotLook("the checkout was not looked at")
+        yield from revision.found(facts.code, facts.name, facts.probe(revision.PROBE))
 
 
 def _clock(book: Book[Facts]) -> None:

@@ -17,6 +17,7 @@ from tailwart.checks import hosts, outgoing
 from tailwart.checks.hosts import HostFacts
 from tailwart.checks.model import CannotLook
 from tailwart.checks.namespace import dial, dialled
+from tailwart.checks.revision import Code
 from tailwart.environment import Environment
 from tailwart.hosts.files import HostFile
 from tailwart.hosts.project import ComposeProject
@@ -89,7 +90,7 @@ def watch(environment: Environment, *, deep: bool = False) -> Watch:
         ("store-errors", _STORE_ERRORS),
         ("node", f"docker exec {names.SIDECAR} tailscale status --json --peers=false"),
         ("dialled", dialled),
-        (hosts.PROBE, hosts.SCRIPT),
+        *hosts.PROBES,
         *(outgoing.probes(environment) if deep else ()),
     )
     project = compose_project(environment)
@@ -119,6 +120,12 @@ class MailboxFacts(HostFacts):
     report: HostReport
     asked: datetime
     answered: datetime
+    code: Code | None = None
+
+    @property
+    def name(self) -> str:
+        """The host's name in the inventory."""
+        return "mailbox"
 
     @cached_property
     def project(self) -> ComposeProject:

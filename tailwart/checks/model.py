@@ -57,7 +57,8 @@ class Check:
     """One thing that must hold. ``title`` says it as a sentence; ``remedy`` is a command, or the edit to make.
 
     ``lesson`` is a number of `tailwart.lessons`; a check without one has its ``cause`` instead. ``deep`` checks take
-    longer or put something on the system, so they run only when they are asked for.
+    longer or put something on the system, so they run only when they are asked for. An error of the type ``caught``,
+    which leaves everything else unknown, is what this check is about: it has failed then.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Check:
     lesson: int | None = None
     severity: Severity = Severity.REQUIRED
     deep: bool = False
+    caught: type[TailwartError] | None = None
 
     @property
     def plane(self) -> str:
@@ -140,13 +142,14 @@ class Book(Generic[Facts]):
         lesson: int | None = None,
         severity: Severity = Severity.REQUIRED,
         deep: bool = False,
+        caught: type[TailwartError] | None = None,
     ) -> Callable[[Look[Facts]], Look[Facts]]:
         """Enter the decorated function under ``PLANE.name``."""
 
         def enter(look: Look[Facts]) -> Look[Facts]:
             identifier = f"{self.plane}.{name}"
             assert identifier not in self.entries, f"{identifier} is entered twice"
-            self.entries[identifier] = Check(identifier, title, remedy, cause, lesson, severity, deep), look
+            self.entries[identifier] = Check(identifier, title, remedy, cause, lesson, severity, deep, caught), look
             return look
 
         return enter
@@ -156,7 +159,10 @@ class Book(Generic[Facts]):
         return tuple(check for check, _ in self.entries.values())
 
     def run(self, facts: Facts | TailwartError, host: str, chosen: Callable[[Check], bool]) -> list[Result]:
-        """The results of the chosen checks on one host; all of them `UNKNOWN` where the facts are an error."""
+        """The results of the chosen checks on one host; all of them `UNKNOWN` where the facts are an error.
+
+        One that is about that very error has failed.
+        """
         return [
             _failed_look(check, host, facts) if isinstance(facts, TailwartError) else _result(check, host, look, facts)
             for check, look in self.entries.values()
@@ -166,6 +172,8 @@ class Book(Generic[Facts]):
 
 def _failed_look(check: Check, host: str, error: TailwartError) -> Result:
     seen = (error.what, *error.seen.splitlines()[:2])
+    if check.caught is not None and isinstance(error, check.caught):
+        return Result(check, host, Verdict.FAILED, seen)
     return Result(check, host, Verdict.UNKNOWN, seen, error.remedy)
 
 

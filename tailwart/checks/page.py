@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from tailwart.checks import charts, picture
+from tailwart.checks.certificates import SOON
 from tailwart.checks.doctor import PLANES, Age, Job, Outcome
 from tailwart.checks.history import Look
 from tailwart.checks.measures import QUEUE
 from tailwart.checks.model import Result, Severity, Verdict
 from tailwart.checks.picture import SIGNS, STATES, WORDS
-from tailwart.checks.server import SOON
 from tailwart.checks.terminal import verdict
 from tailwart.environment import Environment
 from tailwart.hosts import templates

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tailwart.backup.names import LAST_BACKUP, LAST_DRILL
-from tailwart.checks import hosts, mailbox, server
+from tailwart.checks import certificates, hosts, mailbox, server
 from tailwart.checks.mailbox import MAILBOX
 from tailwart.checks.mailbox_facts import endpoints
 from tailwart.checks.model import Check
 from tailwart.checks.namespace import dial
 from tailwart.checks.server import SERVER
+from tailwart.checks.server_facts import served_names
 from tailwart.environment import Environment
 from tailwart.hosts import templates, units
 from tailwart.hosts.files import HostDirectory, HostFile, paths
@@ -149,8 +150,9 @@ def _settings(environment: Environment) -> str:
         "LEAST_MEMORY": str(hosts.LEAST_MEMORY),
         "QUEUE_LONG": str(server.LONG),
         "QUEUE_STUCK": f"{server.STUCK.total_seconds():.0f}",
+        "SERVED": " ".join(names for domain in environment.domains for names in served_names(domain)),
         # An authority of one's own may sign for hours.
-        "CERTIFICATE_SOON": "0" if environment.offline else f"{server.SOON.total_seconds():.0f}",
+        "CERTIFICATE_SOON": "0" if environment.offline else f"{certificates.SOON.total_seconds():.0f}",
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
 

@@ -8,25 +8,36 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from tailwart import releases
-from tailwart.checks import limits
+from tailwart.checks import certificates
 from tailwart.checks.keys import overdue, unserved
 from tailwart.checks.model import Book, CannotLook, Found, NotApplicable, Severity
-from tailwart.checks.server_facts import ServerFacts, time
+from tailwart.checks.server_facts import ServerFacts, prefers_ipv6
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.network import LOOPBACK, TAILNET_RANGES
+from tailwart.stalwart.protocol.failures import LoginRefused
 from tailwart.stalwart.protocol.values import TYPE
 
 Network = IPv4Network | IPv6Network
 
 STUCK = timedelta(hours=1)
 LONG = 200
-SOON = timedelta(days=14)
-_SELF_SIGNED = "rcgen"
-
 
 SERVER: Book[ServerFacts] = Book("server")
 _DEPLOY = "pyinfra inventory.py deploy.py --limit mailbox"
+
+
+@SERVER.check(
+    "login",
+    "The administrator's login is accepted",
+    remedy="if the password was changed on purpose, put it into .env (STALWART_ADMIN_PASSWORD); else: tailwart recover",
+    lesson=17,
+    caught=LoginRefused,
+)
+def _(facts: ServerFacts) -> Found:
+    # Facts came by it; a refused one leaves none.
+    assert facts.observed.login
+    return ()
 
 
 @SERVER.check(
@@ -84,69 +95,23 @@ def _(facts: ServerFacts) -> Found:
             yield f"{task.get(TYPE)}: {status.get('failureReason')}"
 
 
-@SERVER.check(
-    "certificate",
-    "Every mail domain has a certificate with days left",
-    remedy=_DEPLOY,
-    lesson=1,
-)
-def _(facts: ServerFacts) -> Found:
-    _need_acme(facts)
-    for domain in facts.environment.domains:
-        held = facts.certificates(domain)
-        if not held:
-            yield f"{domain}: none; the server shows its own self-signed one"
-            continue
-        best = max(held, key=lambda item: str(item.get("notValidAfter")))
-        end = time(best.get("notValidAfter"))
-        if _SELF_SIGNED in str(best.get("issuer")):
-            yield f"{domain}: self-signed by {best.get('issuer')}"
-        elif end is not None and end - facts.now < SOON and not facts.environment.offline:
-            yield f"{domain}: valid until {end:%Y-%m-%d}, {(end - facts.now).days} days"
+certificates.enter(SERVER)
 
 
 @SERVER.check(
-    "renewal",
-    "Renewals are planned and do not fail",
-    remedy="put a valid key of the DNS provider into .env, then " + _DEPLOY,
-    lesson=2,
+    "ipv6-first",
+    "Mail to others does not wait for an IPv6 that is not there",
+    remedy=f'mailbox_ip_lookup = "v4ThenV6" in group_data/mailbox.py, then {_DEPLOY}; or the way out by IPv6',
+    lesson=8,
 )
 def _(facts: ServerFacts) -> Found:
-    _need_acme(facts)
-    yield from (text for item in facts.observed.certificates if (text := item.message()))
-
-
-@SERVER.check("dns-01", "Certificates come by DNS-01, with one renewal per domain", remedy=_DEPLOY, lesson=4)
-def _(facts: ServerFacts) -> Found:
-    _need_acme(facts)
-    for provider in facts.of("AcmeProvider"):
-        if (kind := provider.get("challengeType")) != "Dns01":
-            yield f"{provider.get('directory')}: challenge {kind}"
-    for domain in facts.environment.domains:
-        identifier = facts.domain_id(domain)
-        planned = [
-            item for item in facts.of("Task") if item.get(TYPE) == "AcmeRenewal" and item.get("domainId") == identifier
-        ]
-        going = [item for item in planned if (item.get("status") or {}).get(TYPE) != "Failed"]
-        if len(going) > 1:
-            yield f"{domain}: {len(going)} renewals compete"
-
-
-@SERVER.check(
-    "issuances",
-    "The certificate authority's limits are not near",
-    remedy="find out what orders again and again (a store that is lost at each start?); ACME_STAGING=true for trials",
-    lesson=7,
-    deep=True,
-)
-def _(facts: ServerFacts) -> Found:
-    limits.applies(facts.environment)
-    if isinstance(facts.issued, TailwartError):
-        raise facts.issued
-    if facts.issued is None:
-        raise CannotLook("the public logs were not asked")
-    for domain, issued in facts.issued.items():
-        yield from limits.near(domain, issued, facts.now)
+    first = [str(item.get("name")) for item in facts.of("MtaRoute") if prefers_ipv6(item)]
+    if not first:
+        return
+    if facts.ipv6_egress is None:
+        raise CannotLook("whether the namespace reaches the IPv6 internet is not known")
+    if not facts.ipv6_egress:
+        yield f"route {', '.join(first)} asks for IPv6 first, and the namespace does not reach the IPv6 internet"
 
 
 @SERVER.check("dkim", "Every mail domain signs with RSA, and with nothing else", remedy=_DEPLOY, lesson=15)
@@ -231,11 +196,6 @@ def _(facts: ServerFacts) -> Found:
     if isinstance(facts.others, TailwartError):
         raise facts.others
     yield from (f"{item.address} has {item.connections} connections" for item in facts.others)
-
-
-def _need_acme(facts: ServerFacts) -> None:
-    if facts.environment.acme_directory is None:
-        raise NotApplicable("ACME_DIRECTORY is not set")
 
 
 def _never_banned(environment: Environment) -> Iterator[str]:

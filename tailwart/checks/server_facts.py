@@ -13,6 +13,7 @@ from tailwart.checks.measures import QUEUE
 from tailwart.checks.model import CannotLook
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.network import HTTPS_LABELS
 from tailwart.stalwart.accounts.bans import Banned
 from tailwart.stalwart.accounts.queued import Queued
 from tailwart.stalwart.lifecycle.second_server import Client as StoreClient
@@ -28,7 +29,7 @@ class ServerFacts:
 
     ``counted`` are its counters by the names of `checks.measures`; empty where it does not publish its metrics.
     ``served`` is what the name servers say of its keys, ``issued`` the certificates in the public logs, by domain; None
-    when nobody asked.
+    when nobody asked. ``ipv6_egress`` is whether the namespace reaches the IPv6 internet, None where it was not asked.
     """
 
     environment: Environment
@@ -42,6 +43,7 @@ class ServerFacts:
     counted: Mapping[str, float] = field(default_factory=dict)
     served: Mapping[str, Served] = field(default_factory=dict)
     issued: Mapping[str, Sequence[Issuance]] | TailwartError | None = None
+    ipv6_egress: bool | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -88,16 +90,35 @@ class ServerFacts:
         )
 
     def certificates(self, domain: str) -> list[Object]:
-        """The certificates that name a domain's hosts and are still valid."""
-        names = {f"*.{domain}", f"mail.{domain}"}
-        held = [item for item in self.of("Certificate") if names & set(item.get("subjectAlternativeNames") or {})]
-        return [item for item in held if (end := time(item.get("notValidAfter"))) and end > self.now]
+        """The valid certificates that a domain's names are served with: for each name the one that lasts longest.
+
+        One that names a host itself is served before a wildcard.
+        """
+        valid = [item for item in self.of("Certificate") if (end := time(item.get("notValidAfter"))) and end > self.now]
+        found: list[Object] = []
+        for name in served_names(domain):
+            own = [item for item in valid if name in (item.get("subjectAlternativeNames") or {})]
+            wild = [item for item in valid if f"*.{domain}" in (item.get("subjectAlternativeNames") or {})]
+            best = max(own or wild, key=lambda item: str(item.get("notValidAfter")), default=None)
+            if best is not None and best not in found:
+                found.append(best)
+        return found
 
     def ages(self) -> Iterator[tuple[str, datetime]]:
-        """Each mail domain's certificate that is valid longest, and until when."""
+        """Each mail domain, and until when the first of its certificates is valid."""
         for domain in self.environment.domains:
             if ends := [end for item in self.certificates(domain) if (end := time(item.get("notValidAfter")))]:
-                yield domain, max(ends)
+                yield domain, min(ends)
+
+
+def served_names(domain: str) -> list[str]:
+    """The names of a mail domain that the server shows a certificate for."""
+    return [f"{label}.{domain}" for label in ("mail", *HTTPS_LABELS)]
+
+
+def prefers_ipv6(route: Object) -> bool:
+    """Whether a route to mail exchangers dials IPv6 first, or nothing else (lesson 8)."""
+    return str(route.get("ipLookupStrategy")).startswith("v6")
 
 
 def time(value: Any) -> datetime | None:

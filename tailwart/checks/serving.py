@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tailwart.checks import keys, limits, measures
+from tailwart.checks.mailbox_facts import endpoints
 from tailwart.checks.model import CannotLook, NotApplicable
-from tailwart.checks.server_facts import ServerFacts
+from tailwart.checks.namespace import dial, dialled
+from tailwart.checks.server_facts import ServerFacts, prefers_ipv6
 from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
@@ -51,6 +53,7 @@ def gather(run: SshRunner, environment: Environment, *, deep: bool = False) -> S
         _others(run, environment, observed),
         _counted(run, environment, observed),
         issued=_issued(environment) if deep else None,
+        ipv6_egress=_ipv6_egress(run, environment, observed),
     )
     try:
         return replace(facts, served=keys.ask(environment, facts.dkim_keys))
@@ -67,6 +70,14 @@ def _counted(run: SshRunner, environment: Environment, observed: Observed) -> di
         return {}
     answer = fetch(run, login(METRICS_USER, password.get_secret_value()), METRICS_PATH)
     return measures.counters(measures.parse(answer)) if answer else {}
+
+
+def _ipv6_egress(run: SshRunner, environment: Environment, observed: Observed) -> bool | None:
+    """Whether PROBE_IPV6 is reached from the namespace; not asked where no route cares."""
+    if observed.live is None or not any(map(prefers_ipv6, observed.live.of("MtaRoute"))):
+        return None
+    probe = next(each for each in endpoints(environment) if each.what == "PROBE_IPV6")
+    return dialled(run(dial([(probe.what, probe.host, probe.port)]), timeout=30).stdout).get(probe.what)
 
 
 def _nothing() -> None:

@@ -23,7 +23,7 @@ def render(outcome: Outcome, *, colour: bool = False, everything: bool = False) 
     for item in _ordered(outcome.of(Verdict.FAILED, Verdict.UNKNOWN)):
         lines += ["", *_entry(item, colour)]
     lines.append("")
-    for plane in PLANES:
+    for plane in dict.fromkeys([*PLANES, *(item.check.plane for item in outcome.results)]):
         found = [item for item in outcome.results if item.check.plane == plane]
         if not found:
             continue

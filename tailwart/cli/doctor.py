@@ -16,6 +16,12 @@ import click
 @click.option(
     "--resolver", multiple=True, metavar="ADDRESS", help="With --public: resolvers in place of three public ones."
 )
+@click.option(
+    "--message",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Only SPF, DKIM and DMARC of a message of yours, as its receiver has it (- for standard input).",
+)
 @click.option("--list", "listing", is_flag=True, help="List the checks and look at nothing.")
 @click.option("--all", "everything", is_flag=True, help="List what passed as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -32,6 +38,7 @@ def doctor(
     deep: bool,
     public: bool,
     resolver: tuple[str, ...],
+    message: Path | None,
     listing: bool,
     everything: bool,
     as_json: bool,
@@ -45,6 +52,7 @@ def doctor(
       tailwart doctor
       tailwart doctor --deep
       tailwart doctor --public
+      tailwart doctor --message received.eml
       tailwart doctor --only edge --only server.queue
       tailwart doctor --html status.html
       tailwart doctor --publish
@@ -56,6 +64,11 @@ def doctor(
 
     if listing:
         commands.show_catalogue(as_json=as_json)
+        return
+    if message is not None:
+        if deep or public or resolver or html or publish or prometheus:
+            raise click.UsageError("--message goes with --only and --json")
+        commands.look_at_message(message, only, as_json=as_json)
         return
     if public:
         if deep or html or publish or prometheus or everything:

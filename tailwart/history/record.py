@@ -39,7 +39,8 @@ class Deploy:
     """One run that changed something or failed.
 
     ``revision`` is that of the checkout, ``modified`` says that files differed from it; ``stalwart`` is the image.
-    ``number`` counts on the machine that the deploys ran on; 0 as long as it is not stored.
+    ``number`` counts on the machine that the deploys ran on; 0 as long as it is not stored. ``tree`` is the digest of
+    the code (`tailwart.history.working`), empty where it is not known.
     """
 
     revision: str
@@ -51,6 +52,7 @@ class Deploy:
     stalwart: str
     hosts: Mapping[str, HostChanges] = field(default_factory=dict)
     number: int = 0
+    tree: str = ""
 
     @property
     def good(self) -> bool:
@@ -89,6 +91,7 @@ def to_json(deploy: Deploy) -> dict[str, Any]:
         "number": deploy.number,
         "revision": deploy.revision,
         "modified": deploy.modified,
+        "tree": deploy.tree,
         "who": deploy.who,
         "began": deploy.began.isoformat(),
         "seconds": deploy.seconds,
@@ -128,6 +131,7 @@ def parse(document: Mapping[str, Any]) -> Deploy:
             stalwart=str(document["stalwart"]),
             hosts=hosts,
             number=int(document["number"]),
+            tree=str(document.get("tree", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TailwartError("a record of the history cannot be understood", seen=type(error).__name__) from None

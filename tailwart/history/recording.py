@@ -1,6 +1,7 @@
 """A run is recorded when it ends: on each host that it changed, and on the operator's machine.
 
-A run that changes nothing and fails nowhere writes nothing. Nothing here can make a run fail.
+A run that changes nothing and fails nowhere leaves a note on the operator's machine and nothing else. Nothing here can
+make a run fail.
 """
 
 from __future__ import annotations
@@ -8,11 +9,9 @@ from __future__ import annotations
 import atexit
 import os
 import shlex
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from weakref import WeakSet
 
 from pyinfra import logger
@@ -22,11 +21,12 @@ from pyinfra.api.state import BaseStateCallback, State
 from tailwart import report
 from tailwart.connectors.turn import operator
 from tailwart.environment import Environment, selected_path
+from tailwart.history import latest, working
+from tailwart.history.latest import ON_HOST, Latest
 from tailwart.history.record import HOST_LINES, Deploy, HostChanges, bounded, host_line
 
 COMMAND_VARIABLE = "TAILWART_COMMAND"
 """What the operator has called, where a command of ours started the run."""
-ON_HOST = "/opt/tailwart/history.jsonl"
 
 _APPEND = f"""
 set -eu; umask 077; f={ON_HOST}; mkdir -p -m 0755 {ON_HOST.rpartition("/")[0]}
@@ -67,6 +67,7 @@ class Recording(BaseStateCallback):
         state = self._state
         if not state.initialised or not state.is_executing:
             return
+        self._note()
         if not (state.failed_hosts or any(_operations(state, host) for host in state.inventory)):
             return
         from tailwart.history import inputs, rendered  # noqa: PLC0415 - as above
@@ -79,9 +80,19 @@ class Recording(BaseStateCallback):
         except Exception as error:
             logger.warning(f"the deploy is not in the history of this machine: {error or type(error).__name__}")
 
+    def _note(self) -> None:
+        """Note the code that the hosts are up to date with, also where the run had nothing to change."""
+        done = self._state.activated_hosts - self._state.failed_hosts
+        here = working.working()
+        noted = Latest(here.revision, bool(here.edited), here.tree, datetime.now(UTC))
+        try:
+            latest.add(self._environment.domain, {host.name: noted for host in done})
+        except OSError as error:
+            logger.warning(f"the deploy is not noted on this machine: {error.strerror}")
+
     def _record(self) -> Deploy:
         if self._deploy is None:
-            revision, modified = checkout()
+            revision, modified = working.checkout()
             failures = {one.host: f"{one.operation}: {one.cause}" for one in report.failures(self._state)}
             hosts = {}
             for host in self._state.inventory:
@@ -98,6 +109,7 @@ class Recording(BaseStateCallback):
                 command=os.environ.get(COMMAND_VARIABLE) or _command(sys.argv),
                 stalwart=str(self._environment.stalwart_image),
                 hosts=hosts,
+                tree=working.working().tree,
             )
         return self._deploy
 
@@ -111,23 +123,6 @@ def follow(host: Host) -> None:
     recording = Recording(host.state, environment)
     host.state.add_callback_handler(recording)
     atexit.register(recording.store)
-
-
-def checkout(directory: Path | None = None) -> tuple[str, bool]:
-    """The revision of the checkout that is used, and whether tracked files differ from it; empty without git."""
-    try:
-        revision = _git(directory, "rev-parse", "--short=10", "HEAD")
-        return revision, bool(_git(directory, "status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return "", False
-
-
-def _git(directory: Path | None, *words: str) -> str:
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    done = subprocess.run(
-        ["git", *words], cwd=directory, env=environment, capture_output=True, text=True, check=True, timeout=20
-    )
-    return done.stdout.strip()
 
 
 def _operations(state: State, host: Host) -> tuple[str, ...]:

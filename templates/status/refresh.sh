@@ -92,14 +92,34 @@ server() {
   judged server.queue "$wrong"
   judged server.tasks "$(printf '%s\n' "$answer" | grep -o '{[^{}]*"@type" *: *"Failed"[^{}]*}' |
     each failureReason | grep -v 'still valid' | head -n 1)"
-  ends=$(printf '%s\n' "$answer" | each notValidAfter | sort | tail -n 1)
-  if ! at=$(date +%s -d "$ends" 2>/dev/null) || [ -z "$ends" ]; then
-    said server.certificate failed "there is none"
-  elif [ $((at - now)) -lt "$CERTIFICATE_SOON" ]; then
-    said server.certificate failed "valid until $ends"
-  else
-    said server.certificate passed
-  fi
+  certificates
+}
+
+# Each name that the server shows a certificate for: that of the name itself goes before a wildcard, and the longest counts.
+certificates() {
+  wrong='' rows=$(printf '%s\n' "$answer" | sed 's/.*"x:Certificate\/get"//' | held)
+  for name in $SERVED; do
+    ends=$(printf '%s\n' "$rows" | awk -v own="$name" -v wild="*.${name#*.}" '
+      { for (i = 2; i <= NF; i++) { if ($i == own && $1 > o) o = $1; if ($i == wild && $1 > w) w = $1 } }
+      END { print o ? o : w }')
+    if [ -z "$ends" ]; then
+      case $name in mail.*) wrong="$wrong$name has none; " ;; esac
+    elif at=$(date +%s -d "$ends" 2>/dev/null) && [ $((at - now)) -ge "$CERTIFICATE_SOON" ]; then
+      :
+    else
+      case $wrong in *"$ends"*) ;; *) wrong="$wrong$name: valid until $ends; " ;; esac
+    fi
+  done
+  judged server.certificate "${wrong%; }"
+}
+
+# A line for each certificate: until when it is valid, and its names. Its values are texts, and objects without others in them.
+held() {
+  grep -oE '[{][^{}]*([{][^{}]*[}][^{}]*)+[}]' | while read -r one; do
+    printf '%s %s\n' "$(printf '%s\n' "$one" | each notValidAfter | head -n 1)" \
+      "$(printf '%s\n' "$one" | grep -o '"subjectAlternativeNames" *: *{[^{}]*}' | sed 's/[^{]*{//' |
+        grep -o '"[^"]*" *: *true' | sed 's/^"//; s/".*//' | tr '\n' ' ')"
+  done
 }
 
 verdict() { awk -F "$tab" -v id="$2" '$1 == id { print $2 }' "$1" 2>/dev/null; }

@@ -6,6 +6,7 @@ import pytest
 
 from tailwart.checks.backends import BACKENDS, BackendsFacts, gather
 from tailwart.checks.model import Check
+from tailwart.checks.revision import here
 from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment
 from tests.verify.holding import holds, named
@@ -16,7 +17,7 @@ def facts(environment: Environment) -> BackendsFacts:
     if environment.backends_ssh is None:
         pytest.skip("role backends is not configured: BACKENDS_SSH is not set")
     with SshRunner(environment, environment.backends_ssh) as run:
-        return gather(run, environment)
+        return gather(run, environment, here(environment.domain))
 
 
 @pytest.mark.parametrize("check", BACKENDS.checks(), ids=named)

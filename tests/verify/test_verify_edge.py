@@ -8,6 +8,7 @@ import pytest
 
 from tailwart.checks.edge import EDGE, EdgeFacts, watch
 from tailwart.checks.model import Check
+from tailwart.checks.revision import here
 from tailwart.environment import Edge, Environment
 from tests.verify.conftest import connect, report
 from tests.verify.holding import holds, named
@@ -20,9 +21,8 @@ def facts_of(environment: Environment) -> object:
     @cache
     def ask(name: str) -> EdgeFacts:
         (edge,) = [each for each in environment.edges if each.name == name]
-        return EdgeFacts(
-            environment, edge, *report(connect(environment, edge.ssh), watch(environment, edge, deep=True))
-        )
+        found = report(connect(environment, edge.ssh), watch(environment, edge, deep=True))
+        return EdgeFacts(environment, edge, *found, here(environment.domain))
 
     return ask
 

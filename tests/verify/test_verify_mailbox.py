@@ -9,6 +9,7 @@ from tailwart.checks import mailbox_facts
 from tailwart.checks.mailbox import MAILBOX
 from tailwart.checks.mailbox_facts import MailboxFacts
 from tailwart.checks.model import Check
+from tailwart.checks.revision import here
 from tailwart.environment import Environment
 from tests.verify.conftest import report
 from tests.verify.holding import holds, named
@@ -16,7 +17,9 @@ from tests.verify.holding import holds, named
 
 @pytest.fixture(scope="module")
 def facts(mailbox: Host, environment: Environment) -> MailboxFacts:
-    return MailboxFacts(environment, *report(mailbox, mailbox_facts.watch(environment, deep=True)))
+    return MailboxFacts(
+        environment, *report(mailbox, mailbox_facts.watch(environment, deep=True)), here(environment.domain)
+    )
 
 
 @pytest.mark.parametrize("check", MAILBOX.checks(), ids=named)

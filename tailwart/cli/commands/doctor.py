@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from tailwart.checks import doctor, history, operations, page, prometheus, terminal
+from tailwart.checks import doctor, history, message, operations, page, prometheus, terminal
 from tailwart.checks.history import Look
 from tailwart.checks.public import book
 from tailwart.checks.public.book import PUBLIC
@@ -20,7 +20,7 @@ from tailwart.stalwart.mailbox_host import mailbox_host
 
 def show_catalogue(*, as_json: bool) -> None:
     """Print every check with its title."""
-    checks = (*doctor.catalogue(), *PUBLIC.checks())
+    checks = (*doctor.catalogue(), *PUBLIC.checks(), *message.MESSAGE.checks())
     if as_json:
         found = [
             {"id": item.id, "title": item.title, "severity": item.severity.value, "deep": item.deep} for item in checks
@@ -31,7 +31,7 @@ def show_catalogue(*, as_json: bool) -> None:
     for item in checks:
         say(
             f"{item.id:<{width}}  {item.title}"
-            + (" (--deep)" if item.deep else " (--public)" if item.plane == "public" else "")
+            + (" (--deep)" if item.deep else f" (--{item.plane})" if item.plane in ("public", "message") else "")
         )
     say(f"{len(checks)} checks, and those of `tailwart dns check` as zone.…. Next: tailwart doctor --only ID")
 
@@ -82,6 +82,25 @@ def look_from_outside(only: tuple[str, ...], resolvers: tuple[str, ...], *, as_j
         say(json.dumps(outcome.document() | {"seen": to_json(findings)["findings"]}, indent=2, ensure_ascii=False))
     else:
         say(terminal.table(outcome, findings, book.areas_of))
+    sys.exit(outcome.exit_code)
+
+
+def look_at_message(file: Path, only: tuple[str, ...], *, as_json: bool) -> None:
+    """Judge a message as its receiver has it, and exit with the outcome's code."""
+    environment = load().environment
+    chosen = doctor.chooser(only, among=message.MESSAGE.checks())
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise TailwartError(
+            f"{file} cannot be read", seen=error.strerror or "", remedy="save the message as its receiver has it"
+        ) from None
+    outcome = message.judge(environment, raw, chosen)
+    say(
+        json.dumps(outcome.document(), indent=2, ensure_ascii=False)
+        if as_json
+        else terminal.render(outcome, colour=sys.stdout.isatty(), everything=True)
+    )
     sys.exit(outcome.exit_code)
 
 

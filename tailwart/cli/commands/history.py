@@ -12,9 +12,10 @@ from tailwart.connectors.shell import SshRunner
 from tailwart.environment import Environment, SshTarget, load, selected_path
 from tailwart.errors import TailwartError
 from tailwart.history import inputs, rendered
+from tailwart.history.latest import ON_HOST
 from tailwart.history.record import Deploy, to_json
-from tailwart.history.recording import ON_HOST, checkout
 from tailwart.history.store import Store
+from tailwart.history.working import checkout
 from tailwart.inventory import roles
 from tailwart.printing import say, style
 

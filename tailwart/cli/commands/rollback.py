@@ -16,8 +16,8 @@ from tailwart.environment import load, selected_path
 from tailwart.errors import TailwartError
 from tailwart.history import inputs, rendered
 from tailwart.history import rollback as ways
-from tailwart.history.recording import checkout
 from tailwart.history.store import Store
+from tailwart.history.working import checkout
 from tailwart.plan import render
 from tailwart.printing import say
 from tailwart.stalwart.lifecycle.assembly import server

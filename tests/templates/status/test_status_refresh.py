@@ -34,12 +34,30 @@ esac
 ANSWER = (
     '{"methodResponses":[["x:QueuedMessage/query",{"ids":[],"total":%d},"0"],["x:QueuedMessage/get",{"list":[%s]},"1"],'
     '["x:Task/query",{"ids":["t"]},"2"],["x:Task/get",{"list":[{"createdAt":"2020-01-01T00:00:00Z","status":%s}]},"3"],'
-    '["x:Certificate/get",{"list":[{"notValidAfter":"%s","issuer":"an authority"}]},"4"]]}\n200\nanswered exit 0\n'
+    '["x:Certificate/get",{"list":[%s]},"4"]]}\n200\nanswered exit 0\n'
 )
 
 
-def answer(total: int = 0, message: str = "", task: str = '{"@type":"Pending"}', days: int = 60) -> str:
-    return ANSWER % (total, message, task, f"{NOW + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}")
+CERTIFICATE = (
+    '{"certificate":{"@type":"Text","value":"-----BEGIN CERTIFICATE-----\\nMII\\n"},"id":"c1","issuer":"an authority",'
+    '"notValidAfter":"%s","notValidBefore":"2026-01-01T00:00:00Z","privateKey":{"@type":"Text","value":"*"},'
+    '"subjectAlternativeNames":{%s}}'
+)
+WILD = "*.example.org"
+
+
+def certificate(days: int, *names: str) -> str:
+    shown = ",".join(f'"{name}":true' for name in names)
+    return CERTIFICATE % (f"{NOW + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}", shown)
+
+
+def answer(
+    total: int = 0,
+    message: str = "",
+    task: str = '{"@type":"Pending"}',
+    held: str = certificate(60, WILD, "example.org"),
+) -> str:
+    return ANSWER % (total, message, task, held)
 
 
 def job(ok: bool, hours: int) -> str:
@@ -137,7 +155,15 @@ BROKEN = (
         ("answer", answer(201), "server.queue", "201 messages wait"),
         ("answer", answer(1, '{"createdAt":"2026-01-01T00:00:00Z"}'), "server.queue", "since 2026-01-01"),
         ("answer", answer(task='{"@type":"Failed","failureReason":"no <b>key</b>"}'), "server.tasks", "no <b>key"),
-        ("answer", answer(days=3), "server.certificate", "valid until"),
+        ("answer", answer(held=certificate(3, WILD)), "server.certificate", "mail.example.org: valid until"),
+        ("answer", answer(held=""), "server.certificate", "mail.example.org has none"),
+        ("answer", answer(held=certificate(60, "*.other.example")), "server.certificate", "mail.example.org has none"),
+        (
+            "answer",
+            answer(held=f"{certificate(60, WILD)},{certificate(3, 'mta-sts.example.org')}"),
+            "server.certificate",
+            "mta-sts.example.org: valid until",
+        ),
 )  # fmt: skip
 
 
@@ -153,6 +179,12 @@ def test_each_check_fails_for_what_it_is_about_and_no_other_does(
     failed = {each: said for each, (found, said) in host.results().items() if found != "passed"}
     assert list(failed) == [identifier] and seen in failed[identifier]
     assert "1 of 13 checks of the mailbox host fail" in shown and "<b>key" not in shown
+
+
+def test_an_old_certificate_beside_its_successor_is_no_failure(host: Host) -> None:
+    host.set("answer", answer(held=f"{certificate(3, WILD)},{certificate(60, WILD)}"))
+    host.refresh()
+    assert host.results()["server.certificate"] == ("passed", "")
 
 
 def test_what_cannot_be_looked_at_is_never_green(host: Host) -> None:

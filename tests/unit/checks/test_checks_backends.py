@@ -23,7 +23,7 @@ from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.hosts.report import HostReport, PathState, Probe
 from tests.unit.checks.sample import environment
-from tests.unit.checks.test_checks_facts import HOST, NOW, probe
+from tests.unit.checks.test_checks_facts import CODE, HOST, NOW, probe
 
 SETTINGS = environment(
     backends_ssh="root@192.0.2.9",
@@ -78,6 +78,7 @@ def healthy(probes: Mapping[str, Probe] = MappingProxyType({}), settings: Enviro
         "listeners": probe(SOCKETS),
         "replaced": probe(""),
         "host": probe(HOST),
+        "history": probe(""),
     }
     report = HostReport(probes={**found, "postgres": probe("cluster|17|main\nmemory|2097152\nup\n")})
     server = backends_plan.of(SETTINGS).postgres
@@ -86,7 +87,7 @@ def healthy(probes: Mapping[str, Probe] = MappingProxyType({}), settings: Enviro
     own = {file.path: PathState("file", file.mode, file.owner, file.sha256) for file in EARLY.files(report)}
     lines = "\n".join(["cluster|17|main", "memory|2097152", *rows, "up"])
     report = replace(report, paths=own, probes={**report.probes, "postgres": probe(lines), **probes})
-    return BackendsFacts(settings, report, NOW, NOW, Found(current(), RIGHT), BUCKET)
+    return BackendsFacts(settings, report, NOW, NOW, Found(current(), RIGHT), BUCKET, CODE)
 
 
 def verdict(facts: BackendsFacts, identifier: str) -> tuple[Verdict, str]:

@@ -16,8 +16,13 @@ from tailwart.checks.edge import EDGE, EdgeFacts
 from tailwart.checks.mailbox import MAILBOX
 from tailwart.checks.mailbox_facts import MailboxFacts, watch
 from tailwart.checks.model import Verdict
+from tailwart.checks.revision import Code
 from tailwart.environment import Environment
+from tailwart.history.latest import Latest
+from tailwart.history.working import Working
 from tailwart.hosts.report import Engine, HostReport, Probe
+from tailwart.mailbox import follower, names
+from tests.unit.checks.sample import environment
 from tests.unit.checks.test_checks_model import SETTINGS
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -34,6 +39,10 @@ STALWART = {
         {"Destination": "/var/lib/stalwart", "Type": "volume", "Name": "tailwart-mailbox_data"},
     ],
 }  # fmt: skip
+
+
+_LATEST = Latest("1a2b3c4d5e", False, "t1", NOW)
+CODE = Code(Working("1a2b3c4d5e", "t1"), {"mailbox": _LATEST, "backends": _LATEST})
 
 
 def probe(text: str, code: int = 0) -> Probe:
@@ -60,9 +69,10 @@ def mailbox(
         "node": probe(json.dumps({"Self": {"DNSName": "stalwart.tail1.ts.net."}})),
         "dialled": probe("SMARTHOST_ADDRESS 0\nPROBE_IPV6 0\n"),
         "host": probe(HOST),
+        "history": probe(""),
     }
     report = HostReport(contents=contents, engine=Engine(present=True, version="27.0"), probes={**healthy, **broken})
-    return MailboxFacts(settings, report, NOW, NOW)
+    return MailboxFacts(settings, report, NOW, NOW, CODE)
 
 
 def verdict(facts: MailboxFacts, identifier: str) -> tuple[Verdict, str]:
@@ -178,6 +188,30 @@ def test_backup_and_drill_are_judged_by_how_the_last_one_ended(
     assert verdict(mailbox(), name)[0] is Verdict.SKIPPED
 
 
+NOTES = {
+    "restart-done": (f"{names.DIRECTORY}/{names.RESTART_REQUIRED}", b"then\n", "a restart was noted"),
+    "nothing-hung": (
+        follower.WATCH.contents[0],
+        f"{NOW.timestamp():.0f} stalwart hung and was restarted\n".encode(),
+        "stalwart hung and was restarted",
+    ),
+    "names-not-addresses": (f"{names.DIRECTORY}/compose.yaml", b"# 100.64.0.9\n", "100.64.0.9"),
+    "deployed": (f"{names.DIRECTORY}/compose.yaml", b"services: {}\n", "differs"),
+}
+
+
+@pytest.mark.parametrize("identifier", NOTES)
+def test_files_of_the_host_that_say_what_is_wrong(identifier: str) -> None:
+    path, content, expected = NOTES[identifier]
+    found, seen = verdict(mailbox(contents={path: content}), identifier)
+    assert found is Verdict.FAILED and expected in seen
+
+
+def test_a_secret_that_others_may_read_or_that_is_missing() -> None:
+    found, seen = verdict(mailbox(), "secrets-private")
+    assert found is Verdict.FAILED and "/.env is missing" in seen
+
+
 def edge(**probes: Probe) -> EdgeFacts:
     digest = "a" * 64
     healthy = {
@@ -190,6 +224,7 @@ def edge(**probes: Probe) -> EdgeFacts:
         "pid": probe("77"),
         "listeners": probe('LISTEN 0 4096 *:25 *:* users:(("caddy",pid=77,fd=8))\n'),
         "host": probe(HOST),
+        "history": probe(""),
     }
     report = HostReport(engine=Engine(present=True, version="27.0"), probes=healthy | probes)
     return EdgeFacts(SETTINGS, SETTINGS.edges[0], report, NOW, NOW)
@@ -217,3 +252,16 @@ def test_each_check_of_an_edge_fails_for_what_it_is_about(identifier: str, probe
     assert run(edge())[0] is Verdict.PASSED
     found, said = run(edge(**probes))
     assert found is Verdict.FAILED and seen in said
+
+
+@pytest.mark.parametrize("identifier", ["deployed", "listens"])
+def test_an_edge_that_was_never_deployed(identifier: str) -> None:
+    (result,) = EDGE.run(edge(), "edge-1", lambda check: check.id == f"edge.{identifier}")
+    assert result.verdict is Verdict.FAILED and result.seen
+
+
+def test_a_service_for_the_tailnet_that_an_edge_reaches() -> None:
+    settings = environment(mail_services="smtp,submissions,imaps:tailnet", stalwart_store="rocksdb")
+    facts = replace(edge(reach=probe("25 0\n465 0\n993 0\n443 0\n8080 124\n")), environment=settings)
+    (result,) = EDGE.run(facts, "edge-1", lambda check: check.id == "edge.tailnet-services-closed")
+    assert result.verdict is Verdict.FAILED and "imaps (993) answers" in result.seen

@@ -50,7 +50,7 @@ def said(*publics: str, server: Server = FIRST, error: str = "") -> Answer:
 def facts(signatures: list[dict[str, Any]], *answers: Answer, problems: tuple[str, ...] = ()) -> ServerFacts:
     """A server with these keys, and what its domain's name servers answer."""
     objects = {"Domain": ({"id": "d1", "name": ZONE},), "DkimSignature": tuple(signatures)}
-    observed = cast(Observed, SimpleNamespace(live=SimpleNamespace(of=lambda _: ())))
+    observed = cast(Observed, SimpleNamespace(live=SimpleNamespace(of=lambda _: ()), login="stored"))
     found = ServerFacts(SETTINGS, observed, "0.16.18", 0, (), objects, (), (), now=NOW)
     return replace(found, served={ZONE: Served(answers, problems)})
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from tailwart.checks.model import Result, Verdict
-from tailwart.checks.tailnet import TAILNET, gather
+from tailwart.checks.tailnet import TAILNET, PolicyFacts, gather
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
+from tailwart.tailnet.client import Verdict as Allowed
+from tailwart.tailnet.push import PolicyPlan
 from tests.unit.tailnet.policy_api import serving
 
 SIDECAR: dict[str, Any] = {"name": "stalwart.tail1234.ts.net", "tags": ["tag:stalwart"], "isEphemeral": False}
@@ -55,6 +58,31 @@ def test_a_credential_that_may_not_see_devices_is_not_asked_for_more() -> None:
     result = look(None)
     assert result.verdict is Verdict.SKIPPED
     assert "devices:core:read" in result.seen[0]
+
+
+CHANGE = SimpleNamespace(kind="grant", name="tag:stalwart to tag:mail", why="")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "facts", "seen"),
+    [
+        ("deployed", {"changes": [CHANGE]}, "grant tag:stalwart to tag:mail"),
+        ("wide-rules", {"wide": ["everybody reaches tag:stalwart"]}, "everybody reaches tag:stalwart"),
+        ("own-tests", {"verdict": Allowed("test(s) failed", (("tag:stalwart", "want: Accept"),))}, "test(s) failed"),
+        ("keys", {"keys": ["TS_API_KEY expired"]}, "TS_API_KEY expired"),
+    ],
+)
+def test_each_check_fails_for_what_it_is_about(identifier: str, facts: dict[str, Any], seen: str) -> None:
+    def run(**given: Any) -> tuple[Verdict, str]:
+        plan = SimpleNamespace(changes=given.get("changes", []))
+        planned = cast(PolicyPlan, SimpleNamespace(plan=plan, unacknowledged=given.get("wide", [])))
+        found = PolicyFacts(planned, given.get("verdict", Allowed()), given.get("keys", []))
+        (result,) = TAILNET.run(found, "tailnet", lambda check: check.id == f"tailnet.{identifier}")
+        return result.verdict, " ".join(result.seen)
+
+    assert run() == (Verdict.PASSED, "")
+    found, said = run(**facts)
+    assert found is Verdict.FAILED and seen in said
 
 
 def test_an_api_that_does_not_answer_is_never_green() -> None:
