@@ -217,7 +217,7 @@ def _(facts: EdgeFacts) -> Found:
     "no-open-relay",
     "Its port 25 takes no mail of strangers for others",
     cause="A setting of the server lets clients that are not logged in send to anybody: spam leaves in your name.",
-    remedy="tailwart settings plan, then apply; MtaStageRcpt's allowRelaying must ask for a login",
+    remedy="let MtaStageRcpt's allowRelaying ask for a login again, as it does by default: docs/objects.md",
     deep=True,
 )
 def _(facts: EdgeFacts) -> Found:
