@@ -40,7 +40,7 @@ def add(domain: str, hosts: Mapping[str, Latest], directory: Path | None = None)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     documents = {
-        name: {**asdict(each), "at": each.at.isoformat()} for name, each in (read(domain, directory) | hosts).items()
+        name: {**asdict(each), "at": each.at.isoformat()} for name, each in {**read(domain, directory), **hosts}.items()
     }
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
         json.dump(documents, stream, indent=1)
