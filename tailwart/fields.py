@@ -184,7 +184,8 @@ def _endpoint(value: str) -> str:
 
 
 def _redis_url(secret: SecretStr) -> SecretStr:
-    value = secret.get_secret_value()
+    # Valkey's own tools write its name; the protocol is the same, and Stalwart knows the one name alone.
+    value = re.sub(r"\Avalkey(s?)://", r"redis\1://", secret.get_secret_value())
     try:
         parts = urlsplit(value)
         complete = parts.scheme in {"redis", "rediss"} and parts.hostname is not None and parts.port is not None
@@ -197,7 +198,7 @@ def _redis_url(secret: SecretStr) -> SecretStr:
     if not _LOGIN.match(parts.netloc.rpartition("@")[0]):
         raise ValueError("a login as in `redis://name:password@host:port/index`, other characters percent-encoded")
     _host_name(parts.hostname or "")
-    return secret
+    return SecretStr(value)
 
 
 def _postgres_url(secret: SecretStr) -> SecretStr:

@@ -131,6 +131,8 @@ def ensure(run: Runner, api: AdminApi, desired: Desired) -> None:
 
 def _make(run: Runner, api: AdminApi, change: Change) -> None:
     (answer,) = api.ask(run, change.path, body=change.body)
+    if refusal := garage_admin.forbidden(answer):
+        raise refusal
     if answer.status not in (200, 204):
         raise TailwartError(
             f"Garage refuses to {change.description}",

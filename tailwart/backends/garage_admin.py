@@ -15,6 +15,9 @@ from urllib.parse import quote
 from tailwart.errors import TailwartError
 
 TOKEN_LINE = "@token"  # noqa: S105 - a mark, not a token
+SCOPE = "GetClusterStatus,GetBucketInfo,GetKeyInfo,ImportKey,CreateBucket,AllowBucketKey"
+"""What a token has to be allowed for a Garage that others run (`garage admin-token create --scope`)."""
+
 _MARK = "--tailwart-status "
 _NAME = "tailwart"
 
@@ -145,14 +148,23 @@ def _granted(desired: Desired, bucket: Mapping[str, Any]) -> bool:
     return False
 
 
+def forbidden(answer: Answer) -> TailwartError | None:
+    """The error for an answer to a token that is wrong or may not do this: Garage has the same words for both."""
+    if answer.status not in (401, 403):
+        return None
+    asked = str(answer.document.get("path") or "").rpartition("/")[2]
+    return TailwartError(
+        "Garage's admin API refuses the token",
+        seen=f"HTTP {answer.status}" + (f" to {asked}" if asked in SCOPE.split(",") else ""),
+        expected="the admin_token of its configuration, or a token for what the deploy asks",
+        remedy=f"correct GARAGE_ADMIN_TOKEN (`garage admin-token create --scope {SCOPE} tailwart`), or leave it empty "
+        "and make bucket, key and grant yourself",
+    )
+
+
 def _refused(answer: Answer) -> TailwartError:
-    if answer.status in (401, 403):
-        return TailwartError(
-            "Garage's admin API refuses the token",
-            seen=f"HTTP {answer.status}",
-            expected="the admin_token of its configuration",
-            remedy="correct GARAGE_ADMIN_TOKEN, or leave it empty and make bucket, key and grant yourself",
-        )
+    if refusal := forbidden(answer):
+        return refusal
     if answer.status == 0:
         return TailwartError(
             "Garage's admin API cannot be reached from the backends host",
@@ -164,7 +176,7 @@ def _refused(answer: Answer) -> TailwartError:
         "Garage's admin API does not answer as version 2 does",
         seen=f"HTTP {answer.status}: {str(answer.document.get('message', ''))[:200]}",
         expected="Garage 2.0 or newer, with a layout and its nodes up",
-        remedy="look at `garage status` and at its log, then run the deploy again",
+        remedy="look at `garage status` and at its log, or correct GARAGE_ADMIN_URL; then run the deploy again",
     )
 
 

@@ -27,6 +27,8 @@ _FOUND = {
     "redis": "/usr/bin/redis-server",
     "valkey": "/usr/bin/valkey-server",
 }
+# Both serve REDIS_URL, on the same port.
+_TWINS = {"redis": "valkey", "valkey": "redis"}
 _NOTHING = Probe(1, b"")
 
 
@@ -39,11 +41,16 @@ def watch(stores: Sequence[str]) -> Watch:
         lines.append(f"[ ! -e {_mark(store)} ] || echo mark {store}")
         if store in _FOUND:
             lines.append(f"for file in {_FOUND[store]}; do [ ! -x $file ] || echo server {store} $file; done")
+        if twin := _TWINS.get(store):
+            lines.append(f"[ ! -x {_FOUND[twin]} ] || echo twin {twin} {_FOUND[twin]}")
+            lines.append(f"[ ! -e {_mark(twin)} ] || echo twin-mark {twin}")
     return Watch(probes=((PROBE, "\n".join([*lines, ":"])),))
 
 
 def missing(stores: Sequence[str], report: HostReport) -> list[str]:
-    """The packages to install. Raises `TailwartError` for a server that somebody else has installed."""
+    """The packages to install. Raises `TailwartError` for a server that somebody else has installed, and for Redis and
+    Valkey beside each other.
+    """
     text = report.probes.get(PROBE, _NOTHING).output.decode(errors="replace")
     rows = [line.split() for line in text.splitlines()]
     for row in rows:
@@ -56,10 +63,27 @@ def missing(stores: Sequence[str], report: HostReport) -> list[str]:
                 f"installation's own is made in it; or let the deploy have it: `touch {_mark(row[1])}` on the host, "
                 "which replaces its configuration",
             )
+        if row[0] == "twin":
+            raise _beside(row[1], row[2], ours=["twin-mark", row[1]] in rows)
     unmarked = [store for store in stores if ["mark", store] not in rows]
     installed = {row[1] for row in rows if row[0] == "installed"}
     needed = [name for name in _names(stores) if name not in installed]
     return needed or _names(unmarked)
+
+
+def _beside(twin: str, path: str, *, ours: bool) -> TailwartError:
+    named = _TWINS[twin]
+    remedy = (
+        f"`apt-get purge {twin}-server && rm {_mark(twin)}` on the host, which costs locks and rates and nothing else"
+        if ours
+        else f"leave {named} out of BACKENDS_INSTALL: {twin} is used as it is"
+    )
+    return TailwartError(
+        f"{twin} is on the backends host, and BACKENDS_INSTALL names {named}: both serve REDIS_URL",
+        seen=path,
+        expected="one of the two",
+        remedy=f"{remedy}; or name {twin} there" if ours else remedy,
+    )
 
 
 def install(stores: Sequence[str], packages: Sequence[str]) -> str:

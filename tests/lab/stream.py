@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from tests.lab.outside import OUTSIDE_USER
 _SEND = """
 import json, os, smtplib, sys, time
 p = json.loads(PARAMETERS)
-deferred, connection, used = 0, None, 0
+deferred, connection, used, door = 0, None, 0, ""
+taken, unsure = {}, []
 begin = time.monotonic()
 for n in range(p["count"]):
     if os.path.exists(p["stop"]): break
@@ -28,23 +29,35 @@ for n in range(p["count"]):
             f"Message-ID: <{n}.{p['token']}@world.lab.test>\\r\\n\\r\\n{n}\\r\\n")
     deadline = time.monotonic() + 400
     while True:
+        said = True
         try:
             if connection is None:
-                connection, used = smtplib.SMTP(p["host"], 25, "world.lab.test", timeout=20), 0
+                # By priority, and the next one where nobody answers.
+                for door in p["doors"]:
+                    try:
+                        connection, used = smtplib.SMTP(door, 25, "world.lab.test", timeout=20), 0
+                        break
+                    except OSError:
+                        if door == p["doors"][-1]: raise
+            said = False
             # The server takes 25 messages an hour from one sender's domain to one recipient, and five a second.
             connection.sendmail(f"friend@sender-{n // 20}.{p['domain']}", [p["recipient"]], text)
             used += 1
+            taken[door] = taken.get(door, 0) + 1
             if used == 5:
                 connection.close(); connection = None
             break
         except (OSError, smtplib.SMTPException) as error:
+            # Broken off before the last answer: it may have been taken, and is sent again all the same (RFC 5321, 6.1).
+            if not said and not isinstance(error, (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused)):
+                unsure.append(n)
             if connection is not None: connection.close()
             connection = None
             deferred += 1
             if time.monotonic() > deadline: raise
             if os.path.exists(p["stop"]): break
             time.sleep(0.5)
-print(json.dumps({"deferred": deferred, "seconds": time.monotonic() - begin}))
+print(json.dumps({"deferred": deferred, "seconds": time.monotonic() - begin, "taken": taken, "unsure": unsure}))
 """
 _COUNT = """
 import imaplib, json, re, ssl
@@ -76,7 +89,9 @@ class Stream:
     sending: Future[Any]
 
     def result(self) -> dict[str, Any]:
-        """How many attempts were deferred, and how long it took."""
+        """How many attempts were deferred, how long it took, how many messages each door has taken, and which ones were
+        broken off before the last answer.
+        """
         found: dict[str, Any] = self.sending.result()
         return found
 
@@ -88,13 +103,16 @@ class Stream:
 
 
 @contextmanager
-def stream(recipient: str, count: int, every: float, edge: str = "198.51.100.11") -> Iterator[Stream]:
-    """Send ``count`` messages to a local user, one ``every`` so many seconds, while the body of the `with` runs."""
+def stream(recipient: str, count: int, every: float, doors: Sequence[str] = ("198.51.100.11",)) -> Iterator[Stream]:
+    """Send ``count`` messages to a local user, one ``every`` so many seconds, while the body of the `with` runs.
+
+    ``doors`` are the addresses of the edges, the preferred one first.
+    """
     token = uuid.uuid4().hex
     stop = f"/run/stream-{token}"
     parameters = {
-        "host": edge, "domain": OUTSIDE_USER.partition("@")[2], "recipient": recipient, "count": count, "every": every,
-        "token": token, "stop": stop,
+        "doors": list(doors), "domain": OUTSIDE_USER.partition("@")[2], "recipient": recipient, "count": count,
+        "every": every, "token": token, "stop": stop,
     }  # fmt: skip
     with ThreadPoolExecutor(1) as pool:
         try:

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from lab import dotenv, issuer, lifecycle, topology
+from lab import containers, dotenv, hosts, issuer, lifecycle, topology
 from tailwart.environment import Environment
 from tests.lab import outside
 from tests.lab.deploying import deploy, environment_of, variant
 from tests.lab.mailbox import shell
+from tests.lab.stream import stream
 from tests.lab.test_lab_edge import SERVE
 from tests.lab.test_lab_guessing import tailwart
 from tests.waiting import until
 
 FIRST, SECOND = topology.edge(1), topology.edge(2)
+MESSAGES = 2000
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +89,38 @@ def test_an_edge_that_is_away_is_skipped_told_and_healed_and_any_edge_goes_back(
     assert {upstream("edge-1"), upstream("edge-2")} == {"stalwart.tailnet.test:25"} != {before}
     assert outside.connects("world", SECOND.ipv4, 25, banner=True, timeout=20).banner.startswith("220 ")
     assert deploy(two_edges, "--limit", "edge").changes == {}, "that is what .env says"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(2400)
+def test_an_edge_dies_in_a_stream_of_mail_and_every_message_arrives(two_edges: Path) -> None:
+    """Its power is cut in the middle of the stream, and comes back: the sender goes on at the other one meanwhile."""
+    environment = environment_of(two_edges)
+    user = environment.accounts[0]
+    address, password = f"{user.name}@{environment.domain}", user.password.get_secret_value()
+    docker = hosts.running_engine()
+
+    # Not faster: the server takes five messages a second from one address.
+    with stream(address, MESSAGES, 0.22, (FIRST.ipv4, SECOND.ipv6)) as sent:
+
+        def arrived() -> list[int]:
+            return sent.arrived(address, password, SECOND.ipv4)
+
+        def reached(number: int) -> None:
+            until(lambda: len(set(arrived())) >= number, f"{number} messages", 600, 3)
+
+        reached(MESSAGES // 4)
+        docker.run("kill", FIRST.container)
+        reached(MESSAGES // 2)
+        containers.start(docker, FIRST)
+        containers.await_ready(docker, FIRST)
+        back = outside.connects("world", FIRST.ipv4, 25, banner=True, timeout=60)
+        assert back.banner.startswith("220 "), "the edge serves again by itself"
+        result = sent.result()
+    found = until(lambda: seen if len(set(seen := arrived())) == MESSAGES else None, "all messages", 180, 3)
+    taken = result["taken"]
+    assert min(taken[FIRST.ipv4], taken[SECOND.ipv6]) > MESSAGES // 5, taken
+    # SMTP knows no other way: what was broken off before the last answer is sent again. All else is there once.
+    twice = {number for number in found if found.count(number) > 1}
+    assert twice <= set(result["unsure"]), result
+    assert deploy(two_edges).changes == {}, "nothing of the edge was lost with the power"

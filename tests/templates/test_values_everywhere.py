@@ -291,7 +291,7 @@ class Shell:
 def test_the_probe_of_a_store_hands_region_and_key_on_as_they_are(tmp_path: Path) -> None:
     """Through two shells: the host's, and the one in the container."""
     (tmp_path / "docker").write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
-    (tmp_path / "curl").write_text('#!/bin/sh\nprintf "<%s>\\n" "$@"\nprintf "code 200\\n"\n')
+    (tmp_path / "curl").write_text('#!/bin/sh\nprintf "<%s>\\n" "$@"\nprintf "code 200\\n" >&2\n')
     for tool in ("docker", "curl"):
         (tmp_path / tool).chmod(0o755)
     for piece in NASTY:

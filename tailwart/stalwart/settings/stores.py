@@ -6,6 +6,7 @@ must be empty or carry this server's mark: two users of one index destroy each o
 
 from __future__ import annotations
 
+import re
 import shlex
 from itertools import zip_longest
 from urllib.parse import unquote, urlsplit
@@ -18,17 +19,29 @@ from tailwart.stalwart.settings.inputs import S3Store
 
 OWNER_KEY = "tailwart:owner"
 
-# What Stalwart will do with a message body, in this order; the code of each is one line of the answer.
-_S3_STEPS = ("list", "put", "get", "delete")
-_S3_MEANING = {
-    "301": ("the region is wrong", "check S3_REGION"),
-    "400": ("the region or the endpoint is wrong", "check S3_REGION and S3_ENDPOINT"),
-    "403": (
-        "the key is refused, or may not read or write this bucket",
-        "check S3_ACCESS_KEY and S3_SECRET_KEY, and their grant",
+# What Stalwart will do with a message body, in this order; the code of each is one line of the answer, and the store's
+# own words are the line before.
+_S3_STEPS = {"list": "list", "put": "write to", "get": "read", "delete": "remove from"}
+# Code and words in the answer (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; Garage says
+# AccessDenied for a wrong key as well, and why in its message) → what is wrong, and what to do.
+_S3_MEANING = (
+    ("301", "", "the region is wrong", "check S3_REGION"),
+    ("400", "AuthorizationHeaderMalformed", "the region is wrong", "check S3_REGION"),
+    ("400", "", "the region or the endpoint is wrong", "check S3_REGION and S3_ENDPOINT"),
+    ("403", "InvalidAccessKeyId", "the store does not know the access key", "check S3_ACCESS_KEY"),
+    ("403", "No such key", "the store does not know the access key", "check S3_ACCESS_KEY"),
+    ("403", "SignatureDoesNotMatch", "the secret is wrong", "check S3_SECRET_KEY"),
+    ("403", "Invalid signature", "the secret is wrong", "check S3_SECRET_KEY"),
+    ("403", "RequestTimeTooSkewed", "the clock of the mailbox host is wrong", "check `timedatectl` on the host"),
+    (
+        "403",
+        "",
+        "the key may not @step this bucket",
+        "give the key the right to list, read, write and remove there, or check S3_ACCESS_KEY and S3_SECRET_KEY",
     ),
-    "404": ("the bucket does not exist", "create it, or check S3_BUCKET"),
-}
+    ("404", "", "the bucket does not exist", "create it, or check S3_BUCKET"),
+)
+_S3_SAID = re.compile(r"<Code>([^<]{1,80})</Code>.*?<Message>([^<]{0,300})</Message>")
 
 
 def probe_s3(run: Runner, store: S3Store, shell: str = f"docker exec -i {names.CONTAINER} sh -c") -> None:
@@ -39,32 +52,49 @@ def probe_s3(run: Runner, store: S3Store, shell: str = f"docker exec -i {names.C
     url = f"{store.endpoint.rstrip('/')}/{store.bucket}"
     user = quoted(store.access_key, "")
     inside = (
+        # The header, because curl before 8 sends none, and stores ask for it. Of an answer, the beginning is enough.
         "IFS= read -r user\nask() {\n"
-        "curl --silent --show-error --max-time 20 --output /dev/null --write-out 'code %{http_code}\\n' "
-        f'--aws-sigv4 {shlex.quote(f"aws:amz:{store.region}:s3")} --config /dev/fd/3 "$@" 3<<END\n'
-        f'user = "$user${names.ENV_S3}"\nEND\n}}\n'
+        "said=$(curl --silent --show-error --max-time 20 --write-out '%{stderr}code %{http_code}\\n' "
+        "--header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "
+        f'--aws-sigv4 {shlex.quote(f"aws:amz:{store.region}:s3")} --config /dev/fd/3 "$@" 3<<END | head -c 2000\n'
+        f'user = "$user${names.ENV_S3}"\nEND\n)\nprintf "said %s\\n" "$said" | tr "\\r\\n" "  "; echo\n}}\n'
         f'url={shlex.quote(url)}; ask "$url?list-type=2&max-keys=1"; key=$url/tailwart-probe\n'
         'ask --request PUT --header "Content-Type: application/octet-stream" --data-binary tailwart "$key"\n'
         'ask "$key"; ask --request DELETE "$key"\n'
     )
     done = run(f"{shell} {shlex.quote(inside)} 2>&1", stdin=f"{user}\n", timeout=60)
-    codes = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("code ")]
+    lines = done.stdout.splitlines()
+    codes = [line.split()[1] for line in lines if line.startswith("code ")]
     step, code = next(
         ((step, code) for step, code in zip_longest(_S3_STEPS, codes[:4], fillvalue="000") if code[0] != "2"), ("", "")
     )
     if not step:
         return
     if code == "000":
-        said = [line for line in done.stdout.splitlines() if line.startswith("curl:")]
+        failed = [line for line in lines if line.startswith("curl:")]
         raise TailwartError(
             f"the blob store at {store.endpoint} cannot be reached from inside the mailbox's namespace",
-            seen=said[-1] if said else "no answer",
+            seen=failed[-1] if failed else "no answer",
             expected="an S3 endpoint with its full MagicDNS name and port",
             remedy="check S3_ENDPOINT, and the grant of the tailnet policy from TAG_STALWART to TAG_S3 (lesson 11)",
         )
-    meaning, fix = _S3_MEANING.get(code, ("the store refuses", "read the store's log"))
-    raise TailwartError(
-        f"the blob store does not serve {store.bucket}", seen=f"{step}: HTTP {code}: {meaning}", remedy=fix
+    said = [line for line in lines if line.startswith("said ")]
+    number = list(_S3_STEPS).index(step)
+    raise _refused(store, step, code, said[number] if number < len(said) else "")
+
+
+def _refused(store: S3Store, step: str, code: str, said: str) -> TailwartError:
+    words = _S3_SAID.search(said)
+    # Stores repeat the key that they do not know.
+    shown = ": ".join(words.groups()).replace(store.access_key, "S3_ACCESS_KEY") if words else ""
+    meaning, remedy = next(
+        ((meaning, remedy) for known, part, meaning, remedy in _S3_MEANING if known == code and part in shown),
+        ("the store refuses", "read the store's log"),
+    )
+    return TailwartError(
+        f"the blob store does not serve {store.bucket}",
+        seen=f"{step}: HTTP {code}: {meaning.replace('@step', _S3_STEPS[step])}" + (f"\n{shown}" if shown else ""),
+        remedy=remedy,
     )
 
 

@@ -53,6 +53,16 @@ def test_a_server_that_was_there_before_is_somebody_elses() -> None:
     assert "BACKENDS_INSTALL" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("found", "remedy"), [("", "used as it is"), ("twin-mark redis\n", "apt-get purge redis-server")]
+)
+def test_valkey_does_not_come_beside_a_redis_on_the_same_port(found: str, remedy: str) -> None:
+    with pytest.raises(TailwartError, match="redis is on the backends host") as caught:
+        missing(("valkey",), report(stores=f"twin redis /usr/bin/redis-server\n{found}"))
+    assert remedy in caught.value.remedy
+    assert "redis-server" in packages.watch(("valkey",)).probes[0][1]
+
+
 def test_marks_are_left_before_anything_is_installed() -> None:
     script = packages.install(("postgres",), ["postgresql"])
     assert script.index("installed-postgres") < script.index("install postgresql")

@@ -40,6 +40,9 @@ def test_one_host_has_one_name_and_the_tags_of_all_its_stores(tmp_path: Path) ->
 
 def test_valkey_serves_the_same_setting(tmp_path: Path) -> None:
     assert read(tmp_path, BACKENDS_INSTALL="valkey").installed_stores == ("redis",)
+    other = read(tmp_path, BACKENDS_INSTALL="", REDIS_URL="valkey://:pa55-Word-9@other.example.net:6379/3").redis_url
+    assert other is not None
+    assert other.get_secret_value() == "redis://:pa55-Word-9@other.example.net:6379/3", "as Stalwart reads it"
 
 
 def test_a_foreign_store_beside_our_own_may_be_anywhere(tmp_path: Path) -> None:
