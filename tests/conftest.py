@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             report.outcome = "failed"
             report.longrepr = f"nothing may be skipped in CI: {reason}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def own_state(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What runs remember stays out of the home directory, but for the tests of the lab, whose state lies there."""
+    if layer(request.node.nodeid) not in NOTHING_SKIPPED[:-1]:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+        yield
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

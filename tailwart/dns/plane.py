@@ -10,7 +10,8 @@ from tailwart import providers
 from tailwart.dns import guards, reports
 from tailwart.dns.applying import WAIT_SECONDS, Applied, apply
 from tailwart.dns.archive import Archive
-from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
+from tailwart.dns.desired import Desired, desire
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.overrides import Overrides
 from tailwart.dns.reachability import Ipv6, Vantage, judge, local_vantage, remote_vantage
 from tailwart.dns.reports import ReportSource

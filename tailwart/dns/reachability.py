@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from tailwart.dns.desired import EdgeAddresses
+from tailwart.dns.intent import EdgeAddresses
 from tailwart.errors import TailwartError
 from tailwart.runner import Runner
 

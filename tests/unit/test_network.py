@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwart.dns import overrides, plane
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.reachability import Ipv6
 from tailwart.dns.source import ServerFacts
 from tailwart.edge import plan as edge_plan

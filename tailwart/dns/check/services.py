@@ -8,7 +8,8 @@ from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 
 from tailwart.dns.check.findings import Finding, ok, wrong
-from tailwart.dns.desired import Desired, EdgeAddresses
+from tailwart.dns.desired import Desired
+from tailwart.dns.intent import EdgeAddresses
 from tailwart.network import BY_PORT, HTTPS, SRV_LABELS
 from tailwart.providers.record import Record
 

@@ -27,8 +27,9 @@ from lab.control.spaceship.items import Item, identity
 from lab.control.spaceship.registry import Registry
 from tailwart.dns.applying import apply
 from tailwart.dns.archive import Archive
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
 from tailwart.dns.guards import check
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.overrides import from_data
 from tailwart.dns.readback import Clock
 from tailwart.dns.restoring import restore

@@ -18,7 +18,8 @@ from tailwart.cli.commands import dns_check
 from tailwart.dns.authority import Server
 from tailwart.dns.check import clients, dkim, policy, records, resolving
 from tailwart.dns.check.findings import Finding, State, exit_code, ok, render, to_json, unknown, wrong
-from tailwart.dns.desired import Intent, desire
+from tailwart.dns.desired import desire
+from tailwart.dns.intent import Intent
 from tailwart.dns.ownership import Ledger
 from tailwart.providers.record import Record
 from tests.daemons import free_port

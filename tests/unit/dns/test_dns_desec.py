@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lab.control import server
-from tailwart.dns.desired import Intent, desire
+from tailwart.dns.desired import desire
+from tailwart.dns.intent import Intent
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.readback import verify

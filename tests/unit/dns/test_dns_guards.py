@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwart.dns import spf, spfcost
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
 from tailwart.dns.guards import check
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.reachability import Attempt, Reach, Vantage, judge

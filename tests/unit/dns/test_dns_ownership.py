@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tailwart.dns.applying import apply
 from tailwart.dns.archive import Archive
-from tailwart.dns.desired import Desired, EdgeAddresses, Intent, desire
+from tailwart.dns.desired import Desired, desire
 from tailwart.dns.guards import check
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger, is_spf
 from tailwart.dns.zonefile import parse, render

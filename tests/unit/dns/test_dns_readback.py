@@ -10,8 +10,9 @@ import pytest
 
 from tailwart.dns.applying import apply
 from tailwart.dns.archive import Archive
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
 from tailwart.dns.guards import check
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.readback import SECONDS, Clock
 from tailwart.dns.zoneplan import ZonePlan, compare

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from tailwart.dns.applying import apply
 from tailwart.dns.archive import Archive
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
 from tailwart.dns.guards import check
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.restoring import restore
 from tailwart.dns.zoneplan import ZonePlan, compare

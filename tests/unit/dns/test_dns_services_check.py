@@ -12,7 +12,8 @@ import pytest
 from tailwart import network
 from tailwart.dns.check import services
 from tailwart.dns.check.findings import Finding, State
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.network import IMAPS, Services
 from tailwart.providers.record import Record, record
 from tests.daemons import free_port

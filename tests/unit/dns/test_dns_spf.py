@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tailwart.cli.dns import dns
 from tailwart.dns import spf, spfcost, spfflat
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
 from tailwart.dns.guards import check
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.zoneplan import ZonePlan, compare

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwart.dns import dmarc
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.overrides import from_data
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.zoneplan import ZonePlan, compare

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from tailwart.dns.desired import EdgeAddresses, Intent, desire
+from tailwart.dns.desired import desire
 from tailwart.dns.guards import check
+from tailwart.dns.intent import EdgeAddresses, Intent
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.zonefile import parse
 from tailwart.dns.zoneplan import compare

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwart.dns import marks
-from tailwart.dns.desired import Intent, desire
+from tailwart.dns.desired import desire
+from tailwart.dns.intent import Intent
 from tailwart.dns.ownership import Ledger
 from tailwart.dns.zoneplan import compare
 from tailwart.providers.record import Record
