@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
 from tailwart.tailnet import session
-from tailwart.tailnet.client import Credentials, PolicyClient
+from tailwart.tailnet.client import PolicyClient
+from tailwart.tailnet.requesting import Credentials
 
 KEY_SECONDS = 900
 """A key's life, in seconds: long enough for the first pull of the sidecar's image over a slow line."""

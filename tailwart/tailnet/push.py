@@ -15,12 +15,13 @@ from pathlib import Path
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action, Plan
 from tailwart.tailnet import external, snapshots
-from tailwart.tailnet.client import Conflict, OutcomeUnknown, PolicyClient, PolicyFile, Verdict
+from tailwart.tailnet.client import Conflict, PolicyClient, PolicyFile, Verdict
 from tailwart.tailnet.desired import Desired, PolicyTest
 from tailwart.tailnet.hujson import value
 from tailwart.tailnet.merge import merge_into
 from tailwart.tailnet.policy import Policy
 from tailwart.tailnet.removal import INSIST, consequences, nothing_marked
+from tailwart.tailnet.requesting import OutcomeUnknown
 from tailwart.tailnet.wide import WideRule, wide_rules, without_broken
 
 MAX_ROUNDS = 3

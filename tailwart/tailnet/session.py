@@ -8,9 +8,10 @@ from pydantic import SecretStr
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.tailnet.client import Credentials, PolicyClient
+from tailwart.tailnet.client import PolicyClient
 from tailwart.tailnet.desired import Desired, desired
 from tailwart.tailnet.push import Push
+from tailwart.tailnet.requesting import Credentials
 
 
 def has_credential(environment: Environment) -> bool:

@@ -19,7 +19,8 @@ _PROGRAM = """
 import sys
 import requests
 from tailwart.providers._spaceship_http import Client
-from tailwart.tailnet.client import Credentials, PolicyClient
+from tailwart.tailnet.client import PolicyClient
+from tailwart.tailnet.requesting import Credentials
 
 url = sys.argv[1]
 try:

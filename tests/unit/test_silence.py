@@ -20,6 +20,7 @@ from tailwart.providers.definition import Provider
 from tailwart.retries import Retries
 from tailwart.supply import http as supply_http
 from tailwart.tailnet import client as policy
+from tailwart.tailnet import requesting
 from tests.unit.dns.test_dns_providers import KEYS
 
 ZONE = "example.org"
@@ -130,13 +131,13 @@ def test_an_answer_begins_the_time_anew_and_what_it_asks_for_is_no_silence() -> 
 
 
 def test_a_write_of_unknown_outcome_and_the_read_after_it_fit_into_a_minute() -> None:
-    assert sum(policy.TIMEOUTS) + policy.SILENCE <= MINUTE
+    assert sum(requesting.TIMEOUTS) + requesting.SILENCE <= MINUTE
 
 
 def test_each_repeats_once_at_least() -> None:
     """A bound that one lost answer uses up would be no repetition. It connected at once, and fell silent."""
     for timeouts, silence, first_pause in (
-        (policy.TIMEOUTS, policy.SILENCE, 0.5),
+        (requesting.TIMEOUTS, requesting.SILENCE, 0.5),
         (_spaceship_http.TIMEOUT, MINUTE, 1.0),
         (supply_http._TIMEOUTS, MINUTE, 0.5),
     ):
@@ -237,7 +238,7 @@ def test_every_dns_provider_gives_up_and_says_what_to_check(
 def test_the_policy_api_is_given_up_and_named(silent: Silent) -> None:
     pauses: list[float] = []
     client = policy.PolicyClient(
-        silent.url, policy.Credentials(api_key="tskey-api-T0K"), timeouts=(1, SHORT), sleep=pauses.append
+        silent.url, requesting.Credentials(api_key="tskey-api-T0K"), timeouts=(1, SHORT), sleep=pauses.append
     )
     with pytest.raises(TailwartError, match="nothing was written") as caught:
         client.read()

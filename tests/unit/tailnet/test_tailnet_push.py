@@ -12,9 +12,9 @@ import pytest
 
 from tailwart.errors import TailwartError
 from tailwart.tailnet import snapshots
-from tailwart.tailnet.client import Credentials
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.push import MAX_ROUNDS, Push
+from tailwart.tailnet.requesting import Credentials
 from tests.unit.tailnet.policies import DESIRED, NOTHING
 from tests.unit.tailnet.policy_api import CREDENTIALS, TOKEN, PolicyApi, serving
 

@@ -11,10 +11,11 @@ import pytest
 
 from tailwart.environment import Environment
 from tailwart.errors import TailwartError
-from tailwart.tailnet.client import Credentials, PolicyClient, PolicyFile
+from tailwart.tailnet.client import PolicyClient, PolicyFile
 from tailwart.tailnet.desired import desired
 from tailwart.tailnet.merge import merge
 from tailwart.tailnet.push import Push, make_plan
+from tailwart.tailnet.requesting import Credentials
 from tests.unit.fake_policy.conftest import API_KEY, Api, api, headscale
 from tests.unit.tailnet.policies import DESIRED, NOTHING, without
 from tests.unit.tailnet.shapes import SHAPES
