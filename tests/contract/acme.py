@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from lab import pki, programs
 from tests.contract.namespace import Namespace
+from tests.daemons import running
 from tests.waiting import until
 
 TSIG = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
@@ -52,17 +52,9 @@ ns A 127.0.0.1
 
 @contextmanager
 def _process(space: Namespace, home: Path, *command: str | Path, **variables: str) -> Iterator[None]:
-    with (home / f"{Path(command[0]).name}.log").open("wb") as log:
-        process = subprocess.Popen(space.command(*command), stdout=log, stderr=log, env={**os.environ, **variables})
-    try:
+    log = home / f"{Path(command[0]).name}.log"
+    with running(space.command(*command), log, {**os.environ, **variables}):
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _listening(space: Namespace, port: int) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from lab import programs
 from tests.contract.namespace import Namespace
 from tests.contract.versions import under_test
+from tests.daemons import running
 from tests.waiting import until
 
 USING = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
@@ -60,20 +61,9 @@ class Server:
     def running(self, environment: Mapping[str, str] | None = None, port: int = 8080) -> Iterator[None]:
         """The server for the time of the block, ready for requests on `port`."""
         variables = {**self._environment(), **(environment or {})}
-        with self.log.open("ab") as output:
-            process = subprocess.Popen(
-                self.space.command(binary(), "--config", self._config), env=variables, stdout=output, stderr=output
-            )
-        try:
+        with running(self.space.command(binary(), "--config", self._config), self.log, variables) as process:
             until(lambda: self._listens(process, port), f"port {port} of the server", seconds=40, pause=0.1)
             yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, **SECRETS, "LAB_STALWART_VERSION": self.version}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from tailwart.environment import Environment
 from tailwart.providers.definition import Provider
 from tailwart.providers.record import APEX, Record, record
 from tests.lab.deploying import Run, deploy, run_pyinfra, tailwart, variant
-from tests.waiting import until
+from tests.waiting import polling, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.leaves_deployed]
 
@@ -66,25 +65,6 @@ def findings(path: Path) -> list[dict[str, Any]]:
     return [finding for finding in document["findings"] if finding["state"] == "wrong"]
 
 
-@contextmanager
-def watching(environment: Environment) -> Iterator[list[list[str]]]:
-    """The SPF records that the server showed at every moment of the block."""
-    seen: list[list[str]] = []
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.is_set():
-            seen.append(senders(environment))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
-
-
 def test_dns_zone_is_complete_and_a_second_run_writes_nothing(complete: Path, environment: Environment) -> None:
     assert served(environment, "", "MX") == [f"10 mail.{environment.domain}."]
     assert served(environment, "mail", "A") == ["198.51.100.11"]
@@ -101,7 +81,7 @@ def test_dns_spf_changes_without_a_moment_of_two_or_none(
     complete: Path, environment: Environment, tmp_path: Path
 ) -> None:
     other = variant(complete, tmp_path / "other.env", SMARTHOST_SPF="ip4:198.51.100.25,ip4:198.51.100.26")
-    with watching(environment) as seen:
+    with polling(lambda: senders(environment)) as seen:
         assert deploy(other, *LIMIT).changes
         assert "198.51.100.26" in senders(environment)[0]
         deploy(complete, *LIMIT)

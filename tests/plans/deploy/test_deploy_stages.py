@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 from tailwart.hosts.report import HEADER, TRAILER
+from tests.plans.through_pyinfra import ROOT, pyinfra
 
-ROOT = Path(__file__).parents[3]
 INVENTORY = f"""
 from tailwart.environment import Edge, Environment
 _edge = Edge.model_validate({{"name": "edge-1", "ssh": "root@192.0.2.7"}})
@@ -30,16 +27,7 @@ backends = [("@fake/backends", _fake)]
 def planned(directory: Path) -> list[str]:
     """The operations in the order in which pyinfra would execute them."""
     (directory / "inventory.py").write_text(INVENTORY)
-    result = subprocess.run(
-        [Path(sys.executable).with_name("pyinfra"), "inventory.py", ROOT / "deploy.py", "--dry"],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYINFRA_PROGRESS": "off", "COLUMNS": "200"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    result = pyinfra(directory, ROOT / "deploy.py", "--dry")
     assert result.returncode == 0, result.stderr
     lines = (result.stdout + result.stderr).splitlines()
     table = [line.strip() for line in lines if line.strip().startswith(("Stage ", "Backends: ", "Mailbox: ", "Edge: "))]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from tailwart.dns.plane import open_provider
 from tailwart.environment import Environment
 from tailwart.providers.record import APEX, record
+from tests.plans.through_pyinfra import pyinfra
 from tests.unit.dns import powerdns
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot, serving
 
@@ -67,16 +66,7 @@ class Project:
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         """pyinfra in that directory."""
-        return subprocess.run(
-            [str(Path(sys.executable).with_name("pyinfra")), "inventory.py", "deploy.py", *options],
-            cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "PYINFRA_PROGRESS": "off"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return pyinfra(self.directory, "deploy.py", *options)
 
     def changed(self) -> list[str]:
         """Hosts on which a run changed something."""

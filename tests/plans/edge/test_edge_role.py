@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tailwart.edge.caddy_config import EdgeRoutes, render
+from tests.plans.through_pyinfra import pyinfra
 from tests.unit.edge.host_report import ON_TAILNET, EdgeHost, up_to_date
 
-ROOT = Path(__file__).parents[3]
 INVENTORY = """
 from tailwart.environment import Edge, Environment
 _edge = Edge.model_validate({"name": "edge-1", "ssh": "root@192.0.2.7", "ipv6": "2001:db8::7"})
@@ -51,16 +48,7 @@ def deploy(directory: Path, host: EdgeHost, *options: str, **responses: str) -> 
     }
     (directory / "inventory.py").write_text(f"_responses = {answers!r}\n{INVENTORY}")
     (directory / "deploy.py").write_text(DEPLOY)
-    result = subprocess.run(
-        [Path(sys.executable).with_name("pyinfra"), "inventory.py", "deploy.py", *options],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYINFRA_PROGRESS": "off", "COLUMNS": "200"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    result = pyinfra(directory, "deploy.py", *options)
     return Outcome(result.returncode, result.stdout + result.stderr)
 
 

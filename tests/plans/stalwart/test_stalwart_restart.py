@@ -48,6 +48,13 @@ def queued(host: StalwartHost) -> int:
     return len(host.call("QueuedMessage", "query")["ids"])
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restart waits two seconds for deliveries."""
+    monkeypatch.setattr(queue, "_ROUNDS", 1)
+    monkeypatch.setattr(queue, "_SECONDS_EACH", 2)
+
+
 def test_a_delivery_that_runs_ends_before_the_restart(host: StalwartHost, relay: SlowRelay) -> None:
     submit(host)
     until(lambda: relay.begun == 1, "the delivery")
@@ -64,11 +71,8 @@ def test_a_delivery_that_runs_ends_before_the_restart(host: StalwartHost, relay:
     assert host.plane(RELAYED).observe().up_to_date
 
 
-def test_a_delivery_that_does_not_end_begins_again_at_once(
-    host: StalwartHost, relay: SlowRelay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(queue, "_ROUNDS", 1)
-    monkeypatch.setattr(queue, "_SECONDS_EACH", 2)
+@pytest.mark.usefixtures("impatient")
+def test_a_delivery_that_does_not_end_begins_again_at_once(host: StalwartHost, relay: SlowRelay) -> None:
     submit(host)
     until(lambda: relay.begun == 1, "the delivery")
     host.plane(RELAYED).restart()
@@ -77,11 +81,8 @@ def test_a_delivery_that_does_not_end_begins_again_at_once(
     until(lambda: queued(host) == 0, "an empty queue", SOON)
 
 
-def test_a_crash_leaves_a_lock_that_a_restart_by_hand_releases(
-    host: StalwartHost, relay: SlowRelay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(queue, "_ROUNDS", 1)
-    monkeypatch.setattr(queue, "_SECONDS_EACH", 2)
+@pytest.mark.usefixtures("impatient")
+def test_a_crash_leaves_a_lock_that_a_restart_by_hand_releases(host: StalwartHost, relay: SlowRelay) -> None:
     submit(host)
     until(lambda: relay.begun == 1, "the delivery")
     host("docker restart stalwart")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.plans.through_pyinfra import pyinfra
 from tests.unit.tailnet.policy_api import CREDENTIALS, TOKEN, PolicyApi, serving
 
 POLICY = '{\n\t// mine\n\t"grants": [\n\t\t{"src": ["group:a"], "dst": ["tag:x"], "ip": ["tcp:22"]},\n\t],\n}\n'
@@ -51,18 +50,7 @@ class Project:
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         """pyinfra in that directory."""
-        pyinfra = Path(sys.executable).with_name("pyinfra")
-        root = Path(__file__).parents[3]
-        return subprocess.run(
-            [str(pyinfra), "inventory.py", "deploy.py", *options],
-            cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": str(root), "PYINFRA_PROGRESS": "off"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return pyinfra(self.directory, "deploy.py", *options)
 
     @property
     def other_role_finished(self) -> bool:

@@ -25,8 +25,8 @@ from tailwart.network import Service
 from tests.daemons import free_port
 from tests.unit.checks.sample import BEGAN, environment
 from tests.unit.dns.names import ADDRESS
-from tests.unit.dns.smtp_host import greeting_host
 from tests.unit.dns.test_dns_check import certificate
+from tests.unit.dns.tls_hosts import greeting_host
 from tests.unit.dns.world import serving_texts, zone_file
 
 SETTINGS = environment()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -97,22 +95,3 @@ def ticking() -> Callable[[], datetime]:
     """A clock that never shows the same moment twice."""
     moments = count()
     return lambda: datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=next(moments))
-
-
-@contextmanager
-def polling(ask: Callable[[], list[str]]) -> Iterator[list[list[str]]]:
-    """Everything that a client of the name server saw during the block."""
-    seen: list[list[str]] = []
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.is_set():
-            seen.append(ask())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()

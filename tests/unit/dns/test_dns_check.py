@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-import ssl
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -26,6 +22,7 @@ from tailwart.dns.reachability import Reach, connect, remote_vantage
 from tailwart.providers.record import Record
 from tailwart.runner import Completed
 from tests.daemons import free_port
+from tests.unit.dns.tls_hosts import tls_server
 
 HERE = IPv4Address("127.0.0.1")
 HOST = "mail.example.org"
@@ -51,34 +48,6 @@ def certificate(directory: Path, *names: str, issuer: str = "Some CA", days: int
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(private + made.public_bytes(Encoding.PEM))
     return path, made
-
-
-@contextmanager
-def tls_server(pem: Path) -> Iterator[int]:
-    """A server that shows the certificate to everybody."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                plain, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                context.wrap_socket(plain, server_side=True).close()
-            except OSError:
-                plain.close()  # the client did not trust it
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield int(listener.getsockname()[1])
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
 
 
 def findings_of(directory: Path, *names: str, issuer: str = "Some CA", days: int = 60) -> list[Finding]:

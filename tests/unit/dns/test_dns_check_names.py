@@ -17,8 +17,8 @@ from tailwart.dns.check.names import Names
 from tailwart.providers.record import record
 from tests.daemons import free_port
 from tests.unit.dns.names import ADDRESS, Served
-from tests.unit.dns.smtp_host import greeting_host
 from tests.unit.dns.test_dns_check import certificate
+from tests.unit.dns.tls_hosts import greeting_host
 from tests.unit.dns.world import server, serving_texts, zone_file
 
 CA, ACCOUNT = "letsencrypt.org", "https://acme.example/acct/1"

@@ -18,9 +18,10 @@ from tailwart.providers import definition
 from tailwart.providers.record import APEX, record
 from tests.daemons import free_port
 from tests.unit.dns import powerdns
-from tests.unit.dns.bench import Bench, Settings, polling
+from tests.unit.dns.bench import Bench, Settings
 from tests.unit.dns.powerdns import API_KEY, PowerDns
 from tests.unit.dns.recorded import WITH_CERTIFICATE, zone_text
+from tests.waiting import polling
 
 _zones = count()
 

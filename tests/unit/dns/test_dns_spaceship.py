@@ -21,8 +21,9 @@ from tailwart.providers._spaceship import Spaceship
 from tailwart.providers._spaceship_http import Client
 from tailwart.providers._spaceship_items import from_item, to_item, without_metadata
 from tailwart.providers.record import APEX, Record, record
-from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, FakeApi, Settings, polling, spaceship_settings
+from tests.unit.dns.bench import API_KEY, API_SECRET, Bench, FakeApi, Settings, spaceship_settings
 from tests.unit.dns.names import ADDRESS, KEY_ALGORITHM, KEY_NAME, KEY_SECRET, Knot
+from tests.waiting import polling
 
 STATUSES = [401, 403, 404, 422, 500]
 

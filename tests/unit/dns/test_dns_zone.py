@@ -7,9 +7,10 @@ import pytest
 from tailwart.errors import TailwartError
 from tailwart.plan.model import Action
 from tailwart.providers.record import APEX, record
-from tests.unit.dns.bench import Bench, FakeApi, polling
+from tests.unit.dns.bench import Bench, FakeApi
 from tests.unit.dns.names import Knot
 from tests.unit.dns.recorded import zone_text
+from tests.waiting import polling
 
 Provided = pytest.mark.parametrize("bench", ["spaceship", "rfc2136"], indirect=True)
 

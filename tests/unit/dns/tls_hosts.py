@@ -1,18 +1,30 @@
-"""A server that greets with a name and shows a certificate by STARTTLS, for the checks of an address."""
+"""Servers with a certificate, for the checks of an address: one that greets with a name, one that speaks TLS alone."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+
+Talk = Callable[[socket.socket, ssl.SSLContext], None]
+
+
+def greeting_host(name: str, pem: Path) -> AbstractContextManager[int]:
+    """The port on 127.0.0.1 of a mail server that greets with ``name`` and shows its certificate by STARTTLS."""
+    return _serving(pem, partial(_greet, name))
+
+
+def tls_server(pem: Path) -> AbstractContextManager[int]:
+    """The port on 127.0.0.1 of a server that shows its certificate to everybody."""
+    return _serving(pem, lambda plain, context: context.wrap_socket(plain, server_side=True).close())
 
 
 @contextmanager
-def greeting_host(name: str, pem: Path) -> Iterator[int]:
-    """The port on 127.0.0.1 where it answers."""
+def _serving(pem: Path, talk: Talk) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -24,9 +36,9 @@ def greeting_host(name: str, pem: Path) -> Iterator[int]:
             except OSError:
                 return
             try:
-                _talk(plain, name, context)
+                talk(plain, context)
             except OSError:
-                plain.close()
+                plain.close()  # the client did not trust the certificate, or has seen enough
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -38,7 +50,7 @@ def greeting_host(name: str, pem: Path) -> Iterator[int]:
         thread.join()
 
 
-def _talk(plain: socket.socket, name: str, context: ssl.SSLContext) -> None:
+def _greet(name: str, plain: socket.socket, context: ssl.SSLContext) -> None:
     plain.sendall(f"220 {name} ESMTP\r\n".encode())
     while line := plain.recv(1000):
         if line.upper().startswith(b"EHLO"):
