@@ -115,7 +115,13 @@ _MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", [*_MOMENTS, "edit"])
+# `make chaos` kills at random moments; these two between packages and initialised store come with the long tests.
+_LONG = ("compose.yaml", "credentials")
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(each, marks=pytest.mark.long if each in _LONG else ()) for each in (*_MOMENTS, "edit")]
+)
 @pytest.mark.leaves_deployed
 def test_a_deploy_killed_at_any_moment_is_healed_by_the_next(
     lab_environment: Path, installation: Installation, tmp_path: Path, moment: str
