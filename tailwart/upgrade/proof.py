@@ -1,6 +1,6 @@
 """Whether a new server does its work: it answers, listens, trusts the edges, and a message arrives in a mailbox.
 
-And how long nobody was there: a watch on the host tries a port five times a second, inside the sidecar's network.
+And how long nobody was there: a port is watched meanwhile, inside the sidecar's network.
 """
 
 from __future__ import annotations
@@ -17,52 +17,24 @@ from tailwart.stalwart.lifecycle import probing
 from tailwart.stalwart.protocol.client import Client
 from tailwart.stalwart.protocol.container import ContainerTransport, stored_login
 from tailwart.stalwart.protocol.jmap import Call
+from tailwart.upgrade import watching
 
 MAIL_SECONDS = 60
 _SMTP = 25
 _ADMIN = 8080
-_DIRECTORY = "/run/tailwart-upgrade"
 _ACCEPTED = re.compile(r"< 250 .*queued with id ([0-9a-f]+)", re.IGNORECASE)
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz792013"
 
-_WATCH = f"""
-set -eu; umask 077; d={_DIRECTORY}; rm -rf $d; mkdir $d; : >$d/gaps; : >$d/run
-cat >$d/watch.sh <<'END'
-d={_DIRECTORY}; down=; pid=
-while [ -e $d/run ]; do
-  now=$(date +%s%3N)
-  if nsenter --target "${{pid:-0}}" --net timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/@port@' 2>/dev/null; then
-    [ -z "$down" ] || echo $((now - down)) >>$d/gaps; down=
-  else
-    pid=$(docker inspect --format '{{{{.State.Pid}}}}' {names.SIDECAR} 2>/dev/null) || pid=
-    [ -z "$first" ] || [ -n "$down" ] || down=$now
-  fi
-  first=no; sleep 0.2
-done
-[ -z "$down" ] || echo $(($(date +%s%3N) - down)) >>$d/gaps
-: >$d/done
-END
-setsid timeout 3600 bash $d/watch.sh >/dev/null 2>&1 </dev/null &
-"""
-_END = f"""
-d={_DIRECTORY}; rm -f $d/run; i=0
-while [ $i -lt 40 ] && [ -d $d ] && [ ! -e $d/done ]; do sleep 0.1; i=$((i+1)); done
-cat $d/gaps 2>/dev/null; rm -rf $d
-"""
+_ANSWERS = "nsenter --target \"${pid:-0}\" --net timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/@port@'"
+_LOOK_AGAIN = f"pid=$(docker inspect --format '{{{{.State.Pid}}}}' {names.SIDECAR} 2>/dev/null) || pid="
 
 
 def begin_watch(run: Runner, services: Iterable[Service]) -> None:
     """Watch a port from now on; where that is not possible, the downtime stays unknown."""
     ports = [service.port for service in services]
     port = _SMTP if _SMTP in ports else next(iter(ports), _ADMIN)
-    run(_WATCH.replace("@port@", str(port)), timeout=60)
-
-
-def end_watch(run: Runner) -> float:
-    """The seconds in which nobody answered since the watch began."""
-    gaps = run(_END, timeout=60).stdout.split()
-    return sum(int(gap) for gap in gaps if gap.isdecimal()) / 1000
+    watching.begin(run, _ANSWERS.replace("@port@", str(port)), _LOOK_AGAIN)
 
 
 def prove(run: Runner, services: Iterable[Service], recipient: str, subject: str) -> None:

@@ -22,7 +22,7 @@ from tailwart.operations.images import fetch
 from tailwart.runner import Runner
 from tailwart.stalwart.lifecycle import probing, version
 from tailwart.stalwart.lifecycle.queue import Queue, held
-from tailwart.upgrade import copies, proof, step
+from tailwart.upgrade import copies, proof, step, watching
 from tailwart.upgrade.copies import Database
 from tailwart.upgrade.step import Images, Note
 
@@ -111,7 +111,7 @@ def conclude(run: Runner, mailbox: Mailbox, log: Log) -> None:
         proof.prove(run, mailbox.services, mailbox.recipient, f"{note.describe} on {_now():%Y-%m-%d at %H:%M} UTC")
     except (TailwartError, TimeoutError) as problem:
         raise _taken_back(run, note, mailbox, log, problem) from problem
-    seconds = proof.end_watch(run)
+    seconds = watching.end(run)
     run(f"rm -f {step.NOTE} {step.REFUSED}", timeout=60)
     log(f"{note.describe}: healthy, and a message has arrived; nobody answered for {seconds:.1f} s")
     if note.copy:
@@ -153,7 +153,7 @@ def take_back(run: Runner, note: Note, mailbox: Mailbox, log: Log, *, data: bool
 
 def _taken_back(run: Runner, note: Note, mailbox: Mailbox, log: Log, problem: Exception) -> TailwartError:
     kept = take_back(run, note, mailbox, log)
-    seconds = proof.end_watch(run)
+    seconds = watching.end(run)
     cause = problem.what if isinstance(problem, TailwartError) else f"no end in time: {problem}"
     # What the operator needs to know first is on the last lines of the run: they hold a few lines of the cause only.
     seen = "\n".join(problem.seen.splitlines()[-3:]) if isinstance(problem, TailwartError) else ""

@@ -60,6 +60,7 @@ def test_a_set_restores_into_another_host_than_the_one_that_died(
     engine.run("stop", "--time", "5", "tailwart-lab-mailbox")
     try:
         drop_database()
+        deploy(path, "--limit", "tailnet", "--limit", "backends")
         restored = document(path, "restore", "latest", "--into", ssh(spare), "--yes", cwd=tmp_path)
         assert len(containers("spare")) == 2
         new = variant(path, tmp_path / "new", MAILBOX_SSH=ssh(spare))
