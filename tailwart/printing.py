@@ -68,6 +68,11 @@ def say(
     _echo(text, file, nl, err, color)
 
 
+def overwrite(text: str) -> None:
+    """Replace the line that the cursor is on by a printable text of one line, on the terminal of standard error."""
+    _echo(f"\r\x1b[K{printable(text).replace(chr(10), ' ')}", nl=False, err=True, color=True)
+
+
 def workflow_command(kind: str, message: str, **properties: str | int | None) -> None:
     """A command of ours to GitHub Actions, on standard error: `::error file=policy.hujson,line=3::what is wrong`.
 

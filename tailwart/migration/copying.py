@@ -59,11 +59,10 @@ def ahead(source: SshRunner, target: SshRunner, tree: Tree, log: Log) -> None:
     )
     settled = set(aged.stdout.split("\0"))
     chosen = [path for path in differing if path in settled]
-    log(f"copying {tree.title} ahead, while the mailbox serves: {_megabytes(trees.octets(there, chosen))}")
-    streams.send(
-        source, target, (tree.source, tree.target), chosen, count=_counter(log, trees.octets(there, chosen)),
-        vanishing=True,
-    )  # fmt: skip
+    what, octets = f"copying {tree.title} ahead, while the mailbox serves", trees.octets(there, chosen)
+    log(what)
+    count = _counter(log, what, octets)
+    streams.send(source, target, (tree.source, tree.target), chosen, count=count, vanishing=True)
 
 
 def whole(source: SshRunner, target: SshRunner, tree: Tree, log: Log) -> int:
@@ -114,15 +113,16 @@ def _list(run: SshRunner, root: str, skip: tuple[str, ...], *, hashed: bool) -> 
     return trees.parse(done.stdout)
 
 
-def _counter(log: Log, total: int) -> Callable[[int], None]:
+def _counter(log: Log, what: str, total: int) -> Callable[[int], None]:
+    """Tells how far a copy is, whenever that is one percent more."""
     said = 0
 
     def count(sent: int) -> None:
         nonlocal said
-        tenth = min(sent * 10 // max(total, 1), 10)
-        if tenth > said:
-            said = tenth
-            log(f"{tenth * 10} % of {_megabytes(total)}")
+        percent = min(sent * 100 // max(total, 1), 100)
+        if percent > said:
+            said = percent
+            log(f"{what}: {percent} % ({_megabytes(min(sent, total))} of {_megabytes(total)})")
 
     return count
 

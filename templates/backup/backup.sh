@@ -48,9 +48,8 @@ make_programs || fail "the backup's own container image cannot be made" "docker 
 # Bodies are written before what refers to them, and removed after it. So what the bucket no longer has is dropped before
 # the database is dumped, and what is new is fetched once more afterwards.
 if [ -n "$BUCKET" ]; then
-  stage "fetching message bodies"
   mkdir -p $here/blobs
-  said bucket sync --size-only "mail:$BUCKET" /blobs || fail "the message bodies cannot be read" "$why" \
+  transfer "fetching message bodies" sync --size-only "mail:$BUCKET" /blobs || fail "the message bodies cannot be read" "$why" \
     "the bucket $BUCKET, readable from the mailbox's namespace" "check S3_ENDPOINT and its keys: tailwart settings plan"
 fi
 
@@ -69,7 +68,9 @@ case $STORE in
   postgres)
     [ -z "${EXPORT:-}" ] || export_store || fail "the server's own export failed" "$(tail -n 3 $here/stderr)" \
       "\`stalwart --export\` to end well" "take the backup without --export: a restore does not need it"
-    stage "dumping the database"
+    # About as much as its tables take: indexes are not dumped, and what they hold compressed is.
+    about=$(database psql -XAtqc "select sum(pg_table_size(oid)) from pg_class where relkind = 'r'" 2>/dev/null)
+    growing "dumping the database" $here/set/database.dump "${about:-0}"
     # One snapshot for the dump and the counts of its rows: the session that holds it stays open meanwhile.
     dump=$(postgres_program pg_dump)
     psql=$(postgres_program psql)
@@ -92,6 +93,7 @@ END
       --port "$DATABASE_PORT" --username "$DATABASE_USER" --no-password --dbname "$DATABASE_NAME" >$here/dump.out ||
       fail "the database cannot be dumped" "$why" "PostgreSQL, no newer than $dump, and free space on the mailbox host" \
         "check \`df -h $here\`; a newer PostgreSQL needs its own postgresql-client on the mailbox host"
+    grown
     server=$(sed -n 2p $here/dump.out)
     tables=$(sed 1,2d $here/dump.out | counts_json)
     rm -f $here/dump.out $here/dump.sh ;;
@@ -133,8 +135,7 @@ END
 esac
 counted=$(objects_json stalwart $mailbox/credentials 2>/dev/null) || counted='{}'
 if [ -n "$BUCKET" ]; then
-  stage "fetching message bodies that came meanwhile"
-  said bucket copy --size-only "mail:$BUCKET" /blobs || fail "the message bodies cannot be read" "$why" "" "run it again"
+  transfer "fetching message bodies that came meanwhile" copy --size-only "mail:$BUCKET" /blobs || fail "the message bodies cannot be read" "$why" "" "run it again"
   list_blobs
   cp $here/blobs.sha256 $here/set/blobs.sha256
 fi

@@ -42,8 +42,42 @@ fail() {
   echo "$1: $2" >&2
   jq -n --arg what "$1" --arg seen "$2" --arg expected "${3:-}" --arg remedy "${4:-}" \
     '{ok: false, what: $what, seen: $seen, expected: $expected, remedy: $remedy}' | result kept
+  [ -z "${watcher:-}" ] || kill "$watcher" 2>/dev/null
   command -v clean_up >/dev/null && clean_up
   exit 1
+}
+
+# progress WHAT DONE TOTAL [bytes|UNIT]: how far it is, as the stage; without a total, WHAT alone stays.
+progress() {
+  [ "${3:-0}" -gt 0 ] 2>/dev/null || return 0
+  stage "$1: $(awk -v d="$2" -v t="$3" -v unit="${4:-bytes}" '
+    function size(n,  i) { for (i = 1; n >= 1000 && i < 5; i++) n /= 1000
+      return i == 1 ? sprintf("%d B", n) : sprintf("%.1f %sB", n, substr("-KMGT", i, 1)) }
+    BEGIN { if (d > t) d = t; printf "%d %% (", d * 100 / t
+      if (unit == "bytes") printf "%s of %s)", size(d), size(t); else printf "%d of %d %s)", d, t, unit }')"
+}
+
+# growing WHAT FILE TOTAL: until `grown`, the size of a file that is being written becomes the stage.
+growing() {
+  stage "$1"
+  (while sleep 1; do progress "$1" "$(stat -c %s "$2" 2>/dev/null || echo 0)" "$3"; done) 9>&- >/dev/null 2>&1 &
+  watcher=$!
+}
+grown() { kill "$watcher" 2>/dev/null; wait "$watcher" 2>/dev/null; watcher=; }
+
+# reading WHAT FILE COMMAND...: as `said`, with the file as its input; how far it has been read becomes the stage.
+reading() {
+  what=$1 file=$2; shift 2
+  stage "$what"
+  (said "$@"; echo $? >$here/code; printf '%s\n' "${why:-}" >$here/why) <"$file" >/dev/null &
+  reader=$! watcher=$!
+  while kill -0 $reader 2>/dev/null; do
+    progress "$what" "$(sed -n 's/^pos:[^0-9]*//p' /proc/$reader/fdinfo/0 2>/dev/null)" "$(stat -c %s "$file")"
+    sleep 0.5
+  done
+  wait $reader; watcher=
+  why=$(cat $here/why); code=$(cat $here/code); rm -f $here/why $here/code
+  return "$code"
 }
 
 # said COMMAND...: runs it; its standard error is in $why when it fails.
@@ -88,6 +122,9 @@ open_repository() {
 
 note_repository() { grep -qxF "$REPOSITORY" $here/repositories 2>/dev/null || echo "$REPOSITORY" >>$here/repositories; }
 
+# number LINE FIELD: the number in a line of JSON; 0 where it has none.
+number() { found=$(printf %s "$1" | sed -nE 's/.*"('"$2"')":([0-9]+).*/\2/p'); echo "${found:-0}"; }
+
 # percent COMMAND...: restic with --json; its progress becomes the stage. Succeeds only with exit code 0: restic keeps a
 # snapshot also where a file could not be read (3).
 percent() {
@@ -97,14 +134,13 @@ percent() {
     case $line in
       exit\ *) echo "${line#exit }" >$here/code ;;
       *'"message_type":"status"'*)
-        done=$(printf %s "$line" | sed -n 's/.*"percent_done":\([0-9.]*\).*/\1/p')
-        stage "$what: $(awk -v d="${done:-0}" 'BEGIN {printf "%d", d * 100}') %" ;;
+        progress "$what" "$(number "$line" 'bytes_done|bytes_restored')" "$(number "$line" total_bytes)" ;;
       *'"message_type":"summary"'*) printf '%s\n' "$line" >$here/summary ;;
     esac
   done
   code=$(cat $here/code)
   [ "$code" = 0 ] && return 0
-  why=$(grep . $here/stderr | sed -n 's/.*"message":"\([^"]*\)".*/\1/p; /^[^{]/p' | tail -n 3)
+  why=$(grep . $here/stderr | sed -n 's/.*"message":"\([^"]*\)".*/\1/p; t; /^[^{]/p' | tail -n 3)
   return 1
 }
 
@@ -141,6 +177,28 @@ database() {
 bucket() {
   inside container:ts-stalwart -v $here/rclone.conf:/rclone.conf:ro -v $here/blobs:/blobs -e RCLONE_CONFIG=/rclone.conf \
     -e RCLONE_CACHE_DIR=/tmp -- rclone --fast-list --transfers 8 --checkers 8 --retries 3 --stats 0 "$@"
+}
+
+# transfer WHAT ARGUMENT...: rclone with the bucket; how far it is becomes the stage.
+transfer() {
+  what=$1; shift
+  stage "$what"
+  : >$here/stderr
+  { bucket --use-json-log --stats 1s --stats-log-level NOTICE "$@" 2>&1 >/dev/null; echo "exit $?"; } |
+    while IFS= read -r line; do
+      case $line in
+        exit\ *) echo "${line#exit }" >$here/code ;;
+        *'"stats":{'*)
+          line=${line#*\"stats\":}
+          line=$(printf %s "$line" | sed 's/"transferring":\[[^]]*\],*//')
+          progress "$what" "$(number "$line" bytes)" "$(number "$line" totalBytes)" ;;
+        *) printf '%s\n' "$line" >>$here/stderr ;;
+      esac
+    done
+  code=$(cat $here/code)
+  [ "$code" = 0 ] && return 0
+  why=$(sed -n 's/.*"msg":"\([^"]*\)".*/\1/p; t; /^[^{]/p' $here/stderr | grep . | tail -n 3)
+  return 1
 }
 
 # Rows of every table, as JSON: {"a": 12, …}.
@@ -205,6 +263,19 @@ fetch() {
   prove "$to"
 }
 
+# compared WHAT LIST: what differs from a list of digests, three lines of it; the files that were read become the stage.
+compared() {
+  total=$(grep -c . "$2") checked=0
+  sha256sum --check --strict "$2" 2>&1 | while IFS= read -r line; do
+    case $line in
+      *': OK')
+        checked=$((checked+1))
+        [ $((checked % 200)) != 0 ] || progress "$1" $checked "$total" files >/dev/null ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done | head -n 3
+}
+
 # Every part that the manifest names is there, with its digest, and nothing else is.
 prove() {
   stage "comparing set $set with its manifest"
@@ -212,11 +283,11 @@ prove() {
   jq -e '.format == 1 and (.parts | length > 0)' "$manifest" >/dev/null 2>&1 ||
     fail "set $set has no manifest" "$manifest" "the list of its parts" "take an earlier set: tailwart backup list"
   jq -r '.parts[] | .sha256 + "  " + .path' "$manifest" >$here/parts
-  wrong=$(cd "$1" && sha256sum --check --quiet --strict $here/parts 2>&1 | head -n 3)
+  wrong=$(cd "$1" && compared "comparing set $set with its manifest" $here/parts)
   [ -z "$wrong" ] || fail "set $set is damaged" "$wrong" "every part with the digest of the manifest" \
     "take an earlier set: tailwart backup list"
   if [ -d "$1/blobs" ]; then
-    wrong=$(cd "$1/blobs" && sha256sum --check --quiet --strict ../blobs.sha256 2>&1 | head -n 3)
+    wrong=$(cd "$1/blobs" && compared "comparing message bodies of set $set" ../blobs.sha256)
     [ ! -s "$1/blobs.sha256" ] || [ -z "$wrong" ] || fail "set $set is damaged: message bodies" "$wrong" \
       "every body with its digest" "take an earlier set: tailwart backup list"
   fi

@@ -60,12 +60,12 @@ if [ "$store" = postgres ]; then
   until sql "$bin/pg_isready" -q -h 127.0.0.1; do
     sleep 0.3; i=$((i+1)); [ $i -lt 100 ] || fail "the drill's PostgreSQL does not answer" "$(docker logs $postgres 2>&1 | tail -n 3)"
   done
-  stage "restoring the database"
   printf 'create role %s superuser login; create database %s owner %s template template0;\n' "$DATABASE_USER" "$DATABASE_NAME" \
     "$DATABASE_USER" | sql "$bin/psql" -Xq -h 127.0.0.1 -U postgres
   chmod 0755 $drill/set && chmod 0644 $drill/set/database.dump
-  said sql "$bin/pg_restore" --exit-on-error --no-owner --no-privileges -h 127.0.0.1 -U "$DATABASE_USER" \
-    -d "$DATABASE_NAME" /set/database.dump || fail "the drill failed: the dump of set $set does not restore" "$why" \
+  reading "restoring the database" $drill/set/database.dump sql "$bin/pg_restore" --exit-on-error --no-owner \
+    --no-privileges -h 127.0.0.1 -U "$DATABASE_USER" -d "$DATABASE_NAME" ||
+    fail "the drill failed: the dump of set $set does not restore" "$why" \
     "a dump that restores" "take a new backup now: tailwart backup; an earlier set may be whole: tailwart drill SET"
   tables=$(printf '%s \\gexec\n' "$COUNT" | sql "$bin/psql" -XAtq -h 127.0.0.1 -U "$DATABASE_USER" -d "$DATABASE_NAME" | counts_json)
   wrong=$(jq -nr --argjson now "$tables" --slurpfile m $manifest \

@@ -89,12 +89,12 @@ if [ -d $fetched/blobs ]; then
   rm -rf $here/blobs && mv $fetched/blobs $here/blobs && cp $fetched/blobs.sha256 $here/blobs.sha256
 fi
 if [ -n "$BUCKET" ] && [ -d $here/blobs ]; then
-  said bucket copy --checksum /blobs "mail:$BUCKET" || fail "the message bodies cannot be put back" "$why" \
+  transfer "putting message bodies back" copy --checksum /blobs "mail:$BUCKET" ||
+    fail "the message bodies cannot be put back" "$why" \
     "a writable bucket $BUCKET" "check S3_ENDPOINT and its keys, then run it again"
 fi
 case $STORE in
   postgres)
-    stage "restoring the database"
     restore=$(postgres_program pg_restore)
     # One transaction: the database is that of the set, or what it was.
     { echo 'begin;'
@@ -104,7 +104,8 @@ case $STORE in
       $restore --no-owner --no-privileges --file - $fetched/database.dump || echo 'select damaged_dump;'
       echo 'commit;'
     } >$fetched/restore.sql 2>$here/stderr || fail "the dump cannot be read" "$(tail -n 2 $here/stderr)"
-    said database psql -Xq -v ON_ERROR_STOP=1 <$fetched/restore.sql >/dev/null || fail "the database cannot be restored" "$why" \
+    reading "restoring the database" $fetched/restore.sql database psql -Xq -v ON_ERROR_STOP=1 ||
+      fail "the database cannot be restored" "$why" \
       "a database that $DATABASE_USER owns; it is as it was before" "look at the server's log, then run it again"
     rm -f $fetched/restore.sql
     tables=$(printf '%s \\gexec\n' "$COUNT" | database psql -XAtq | counts_json)

@@ -16,6 +16,7 @@ from tailwart import fields
 from tailwart.backup import drill as drilling
 from tailwart.backup import names, planes, restore, sets
 from tailwart.backup.comparison import Compared, Login
+from tailwart.cli.commands.progress import shown
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.printing import say
@@ -26,10 +27,10 @@ def take(target: str, *, export: bool, as_json: bool) -> None:
     """Take a backup and print the set."""
     environment = load().environment
     _configured(environment)
-    with mailbox_host(environment) as run:
+    with mailbox_host(environment) as run, shown() as progress:
         for note in planes.hand_over(run, environment):
             say(f"! {note}", err=True)
-        taken = sets.take(run, to=_target(target), export=export, progress=_progress)
+        taken = sets.take(run, to=_target(target), export=export, progress=progress)
     if as_json:
         _print_json(taken.document())
         return
@@ -61,8 +62,8 @@ def verify(name: str, target: str, *, as_json: bool) -> None:
     """Read a set back and print what was compared."""
     environment = load().environment
     _configured(environment)
-    with mailbox_host(environment) as run:
-        found = sets.verify(run, _set(name), to=_target(target), progress=_progress)
+    with mailbox_host(environment) as run, shown() as progress:
+        found = sets.verify(run, _set(name), to=_target(target), progress=progress)
     if as_json:
         _print_json(found.document())
     else:
@@ -74,15 +75,15 @@ def prune(target: str) -> None:
     """Apply the retention."""
     environment = load().environment
     _configured(environment)
-    with mailbox_host(environment) as run:
-        sets.prune(run, to=_target(target), progress=_progress)
+    with mailbox_host(environment) as run, shown() as progress:
+        sets.prune(run, to=_target(target), progress=progress)
     say(f"Kept: {', '.join(environment.backup_keep)}. Next: tailwart backup list")
 
 
 def restore_set(environment: Environment, name: str, *, overwrite: bool = False, target: str = "") -> restore.Restored:
     """Restore a set into the mailbox host of `environment`."""
-    with mailbox_host(environment, changes=True) as run:
-        return restore.run(run, environment, _set(name), overwrite=overwrite, to=_target(target), progress=_progress)
+    with mailbox_host(environment, changes=True) as run, shown() as progress:
+        return restore.run(run, environment, _set(name), overwrite=overwrite, to=_target(target), progress=progress)
 
 
 def restore_command(name: str, into: str, *, overwrite: bool, target: str, yes: bool, as_json: bool) -> None:
@@ -110,8 +111,8 @@ def drill(name: str, target: str, *, messages: bool, as_json: bool) -> None:
     _configured(environment)
     accounts = ((f"{item.name}@{environment.domain}", item.password) for item in environment.accounts)
     logins = tuple(Login(address, password.get_secret_value()) for address, password in accounts) if messages else ()
-    with mailbox_host(environment) as run:
-        done = drilling.run(run, _set(name), to=_target(target), logins=logins, progress=_progress)
+    with mailbox_host(environment) as run, shown() as progress:
+        done = drilling.run(run, _set(name), to=_target(target), logins=logins, progress=progress)
     if as_json:
         _print_json(done.document())
         return
@@ -172,20 +173,6 @@ def _set(name: str) -> str:
             "this is no name of a set", seen=name, expected="20261127T031000Z, or latest", remedy="tailwart backup list"
         )
     return name
-
-
-_said: dict[str, int] = {}
-
-
-def _progress(text: str) -> None:
-    """One line a stage, and one for every tenth of it where it has percents."""
-    percent = re.search(r"^(.*): (\d+) %$", text)
-    if percent is not None:
-        tenth = int(percent[2]) // 10
-        if _said.get(percent[1]) == tenth:
-            return
-        _said[percent[1]] = tenth
-    say(f"… {text}", err=True)
 
 
 def _counted(counts: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from tailwart import fields
+from tailwart.cli.commands import progress
 from tailwart.cli.commands.deploying import deploy
 from tailwart.connectors.shell import SshRunner
 from tailwart.connectors.ssh import ssh_data
@@ -88,7 +89,8 @@ def _move(environment: Environment, target: SshTarget) -> Iterator[Move]:
         stack.enter_context(one_host(environment, "new-mailbox", target, changes=True))
         edges = {edge.name: stack.enter_context(SshRunner(environment, edge.ssh)) for edge in environment.edges}
         project = compose_project(environment)
-        yield Move(environment, project, source, new, str(target), edges, lambda line: say(f"… {line}", err=True))
+        tell = stack.enter_context(progress.shown())
+        yield Move(environment, project, source, new, str(target), edges, tell)
 
 
 def _interrupted(environment: Environment) -> SshTarget:

@@ -10,6 +10,7 @@ import click
 
 from tailwart import releases
 from tailwart.cli.commands.deploying import deploy
+from tailwart.cli.commands.progress import shown
 from tailwart.environment import Environment, load, selected_path
 from tailwart.environment.editing import edited, write
 from tailwart.errors import TailwartError
@@ -62,9 +63,10 @@ def upgrade(version: str | None, *, rehearse: bool, without_backup: bool, yes: b
             if not sys.stdin.isatty():
                 raise TailwartError("nothing was changed", seen="no terminal to ask at", remedy="add --yes")
             click.confirm("Upgrade now?", abort=True, err=True)
-        taken = backup.take(run, environment, lambda line: say(line, err=True))
-        if rehearse:
-            backup.rehearse(run, taken, image, lambda line: say(line, err=True))
+        with shown() as tell:
+            taken = backup.take(run, environment, tell)
+            if rehearse:
+                backup.rehearse(run, taken, image, tell)
         run(f"rm -f {step.REFUSED}", timeout=60)
     _swap(selected_path(), image if version else "", planned, target)
 

@@ -12,6 +12,7 @@ import click
 from tailwart.backends import login, packages
 from tailwart.backends import operations as postgres
 from tailwart.backends import plan as backends_plan
+from tailwart.cli.commands.progress import shown
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
 from tailwart.operations.one_host import one_host
@@ -88,7 +89,9 @@ class _Work:
 
     def copy(self, *, database: bool) -> None:
         """A backup where one is configured, else a dump on the host; Redis holds nothing that outlives a restart."""
-        if backup.take(self._mailbox, self._environment, _log) or not database:
+        with shown() as tell:
+            taken = backup.take(self._mailbox, self._environment, tell)
+        if taken or not database:
             return
         _log(f"dumping the database: {copies.DUMP} on the backends host")
         name, owner = self._environment.stalwart_db_name, self._environment.stalwart_db_user

@@ -79,6 +79,51 @@ def test_any_damage_to_any_part_is_told(here: Path, part: str, damage: str) -> N
     assert told["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("done", "total", "unit", "expected"),
+    [
+        ("450", "1000", "", "work: 45 % (450 B of 1.0 KB)"),
+        ("1250000000", "2600000000", "", "work: 48 % (1.2 GB of 2.6 GB)"),
+        ("12", "10", "files", "work: 100 % (10 of 10 files)"),
+        ("5", "0", "", "work"),
+        ("", "", "", "work"),
+    ],
+)
+def test_how_far_it_is_becomes_the_stage(here: Path, done: str, total: str, unit: str, expected: str) -> None:
+    assert shell(here, f"stage work; progress work '{done}' '{total}' {unit}").returncode == 0
+    assert (here / "test.progress").read_text() == f"{expected}\n"
+
+
+def test_progress_is_read_from_what_the_programs_say(here: Path) -> None:
+    restic = '{"message_type":"status","percent_done":0.5,"total_bytes":2000,"bytes_done":1000}'
+    rclone = (
+        '{"level":"warning","stats":{"bytes":30,"totalBytes":40,"transferring":[{"bytes":1,"name":"x"}],"transfers":1}}'
+    )
+    said = f"repository() {{ echo '{restic}'; sleep 0.01; }}; percent uploading; cat {here}/test.progress"
+    assert shell(here, said).stdout.splitlines()[-1] == "uploading: 50 % (1.0 KB of 2.0 KB)"
+    said = f"bucket() {{ echo '{rclone}' >&2; }}; transfer fetching; cat {here}/test.progress"
+    assert shell(here, said).stdout.splitlines()[-1] == "fetching: 75 % (30 B of 40 B)"
+    bucket = """bucket() { echo '{"level":"error","msg":"no such bucket"}' >&2; return 3; }"""
+    failed = f'{bucket}; transfer fetching || echo "why: $why"'
+    assert shell(here, failed).stdout.splitlines()[-1] == "why: no such bucket"
+
+
+def test_what_is_read_is_followed_and_its_failure_is_told(here: Path) -> None:
+    (here / "dump").write_bytes(b"x" * 1000)
+    done = shell(here, f"reading restoring {here}/dump sh -c 'head -c 250 >/dev/null; sleep 1.2'; echo $?")
+    assert done.stdout.splitlines()[-1] == "0", done.stderr
+    assert "restoring: 25 % (250 B of 1.0 KB)" in done.stdout
+    done = shell(here, f"reading restoring {here}/dump sh -c 'echo broken >&2; exit 4' || echo \"$? $why\"")
+    assert done.stdout.splitlines()[-1] == "4 broken"
+
+
+def test_a_file_that_grows_is_followed_until_it_is_whole(here: Path) -> None:
+    (here / "dump").write_bytes(b"x" * 500)
+    done = shell(here, f"growing dumping {here}/dump 1000; sleep 1.6; grown; cat {here}/test.progress; stage next")
+    assert "dumping: 50 % (500 B of 1.0 KB)" in done.stdout
+    assert (here / "test.progress").read_text() == "next\n"
+
+
 def test_a_body_is_hashed_once(here: Path) -> None:
     blobs = here / "blobs"
     blobs.mkdir()
