@@ -21,8 +21,9 @@ _ARCHIVE = r"""
 set -eu; cd /; rm -rf /srv/newer; mkdir -p /srv/newer; cd /srv/newer
 for name in @names@; do
   part=/tmp/newer; rm -rf $part; mkdir -p $part/DEBIAN
+  version=$(dpkg-query -W -f '${Version}' $name)
   dpkg-query -s $name | awk '/^Conffiles:/ {skip = 1; next} /^[^ ]/ {skip = 0} !skip && !/^Status:/' |
-    sed 's/^Version: .*/&@suffix@/' >$part/DEBIAN/control
+    sed "s/^Version: .*/&@suffix@/; s/(= $version)/(= $version@suffix@)/" >$part/DEBIAN/control
   for file in $(dpkg-query --control-list $name); do
     cp -p $(dpkg-query --control-path $name $file) $part/DEBIAN/$file
   done
