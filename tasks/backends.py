@@ -14,7 +14,7 @@ from pyinfra import host
 from tailwart.backends import buckets, servers
 from tailwart.backends import operations as postgres
 from tailwart.backends import plan as backends_plan
-from tailwart.backends.plan import EARLY, ROLE, BackendsPlan
+from tailwart.backends.plan import EARLY, BackendsPlan
 from tailwart.connectors.shell import prove_login
 from tailwart.environment import Environment
 from tailwart.facts.host import expect
@@ -54,7 +54,7 @@ def deploy() -> None:
         # Last: a host that does not let the operator in under the new rules has its stores all the same.
         hardening.harden(
             name="Backends: packet filter, SSH and security updates",
-            role=ROLE,
+            role=backends_plan.role(environment),
             watch=plan.watch,
             prove=partial(prove_login, environment, environment.backends_ssh),
             wanted=environment.hardens("backends"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from tailwart.backends import garage_admin, packages
@@ -67,6 +67,11 @@ def of(environment: Environment) -> BackendsPlan:
         if "garage" in names
         else None,
     )
+
+
+def role(environment: Environment) -> HostRole:
+    """The host of the stores, as its hardening knows it."""
+    return replace(ROLE, reboot=environment.reboot_time or "")
 
 
 def database(environment: Environment) -> tuple[Desired, Endpoint] | None:

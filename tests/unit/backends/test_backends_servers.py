@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tailwart.backends import packages
+from tailwart.backends import packages, plan
 from tailwart.backends.addresses import EarlyBinding
 from tailwart.backends.garage_server import GarageServer
 from tailwart.backends.packages import missing
@@ -18,6 +18,7 @@ from tailwart.errors import TailwartError
 from tailwart.hosts import membership
 from tailwart.hosts.files import HostFile
 from tailwart.hosts.report import HostReport, PathState, Probe
+from tests.unit.mailbox.test_mailbox_render import environment
 
 ADDRESSES = ("100.64.0.5", "fd7a:115c:a1e0::5")
 NODE = json.dumps({"BackendState": "Running", "Self": {"TailscaleIPs": list(ADDRESSES)}})
@@ -160,3 +161,8 @@ def test_garage_publishes_its_port_on_loopback_and_the_tailnet_alone() -> None:
         "[fd7a:115c:a1e0::5]:3900:3900",
         "127.0.0.1:3903:3903",
     ]
+
+
+def test_the_stores_host_has_its_hour_for_a_reboot_like_every_other() -> None:
+    assert plan.role(environment(reboot_time="03:40")).reboot == "03:40"
+    assert plan.role(environment()).reboot == ""
