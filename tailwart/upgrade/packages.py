@@ -178,7 +178,7 @@ def _serve(store: Store, packages: Sequence[Package], *, new: bool) -> str:
 systemctl reset-failed '{store.unit}' 2>/dev/null
 for unit in $(systemctl list-units --all --plain --no-legend '{store.unit}' | awk '{{ print $1 }}'); do
   pid=$(systemctl show -p MainPID --value "$unit")
-  case $(systemctl is-active "$unit") $(readlink "/proc/$pid/exe") in
+  case "$(systemctl is-active "$unit") $(readlink "/proc/$pid/exe")" in
     "active "*deleted* | inactive* | failed*) systemctl restart "$unit" ;;
   esac
 done

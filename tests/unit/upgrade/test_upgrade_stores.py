@@ -175,6 +175,14 @@ def test_a_run_that_died_is_proven_or_taken_back_by_the_next_one() -> None:
     assert host.scripts[-1] == f"rm -f {packages.NOTE}"
 
 
+@pytest.mark.parametrize("store", [POSTGRES, REDIS])
+def test_every_script_is_posix_shell(store: Store) -> None:
+    scripts = (packages.ask(store), packages.keep(store, FOUND), packages.fetch(FOUND))
+    for script in (*scripts, packages.swap(store, FOUND), packages.back(store, FOUND)):
+        done = subprocess.run(["dash", "-n"], input=script, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 def test_an_installed_package_is_built_again_from_its_files(tmp_path: Path) -> None:
     shown = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Version}", "hostname"], capture_output=True, text=True, check=True
