@@ -42,7 +42,8 @@ _POSTGRES = "postgresql-17 postgresql-client-17"
 _REDIS = "redis-server redis-tools"
 _VERSIONS = f"dpkg-query -W -f '${{Package}} ${{Version}}\\n' {_POSTGRES} {_REDIS}"
 _FORGET = f"""
-rm -rf /var/lib/tailwart/upgrade-packages.json /srv/newer /etc/apt/sources.list.d/newer.list; apt-mark unhold {_POSTGRES} {_REDIS}; apt-get -q update
+rm -rf /var/lib/tailwart/upgrade-packages.json /srv/newer /etc/apt/sources.list.d/newer.list
+apt-mark unhold {_POSTGRES} {_REDIS}; apt-get -q update
 """
 
 
