@@ -46,7 +46,7 @@ FOUND = {
     "SMARTHOST_ADDRESS", "SMARTHOST_PORT", "SMARTHOST_USERNAME", "SMARTHOST_PASSWORD", "SMARTHOST_ALLOW_INVALID_CERTS",
     "ACME_DIRECTORY", "ACME_CONTACT",
 }  # fmt: skip
-MESSAGES = 34
+MESSAGES = 167  # of each of three accounts
 KILLED_AT = ("the old project stops", "bringing store", "the mailbox serves", "building the new edge's image")
 
 
