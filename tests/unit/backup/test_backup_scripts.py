@@ -108,9 +108,16 @@ def test_progress_is_read_from_what_the_programs_say(here: Path) -> None:
     assert shell(here, failed).stdout.splitlines()[-1] == "why: no such bucket"
 
 
+def awaiting(here: Path, text: str) -> str:
+    """Shell text that waits until the stage has that text, for a minute at most."""
+    look = f"grep -q '{text}' {here}/test.progress"
+    return f"i=0; until {look} || [ $i -ge 600 ]; do sleep 0.1; i=$((i+1)); done"
+
+
 def test_what_is_read_is_followed_and_its_failure_is_told(here: Path) -> None:
     (here / "dump").write_bytes(b"x" * 1000)
-    done = shell(here, f"reading restoring {here}/dump sh -c 'head -c 250 >/dev/null; sleep 1.2'; echo $?")
+    (here / "work.sh").write_text(f"head -c 250 >/dev/null; {awaiting(here, ': 25 % (250 B of 1.0 KB)')}")
+    done = shell(here, f"reading restoring {here}/dump sh {here}/work.sh; echo $?")
     assert done.stdout.splitlines()[-1] == "0", done.stderr
     assert "restoring: 25 % (250 B of 1.0 KB)" in done.stdout
     done = shell(here, f"reading restoring {here}/dump sh -c 'echo broken >&2; exit 4' || echo \"$? $why\"")
@@ -119,7 +126,8 @@ def test_what_is_read_is_followed_and_its_failure_is_told(here: Path) -> None:
 
 def test_a_file_that_grows_is_followed_until_it_is_whole(here: Path) -> None:
     (here / "dump").write_bytes(b"x" * 500)
-    done = shell(here, f"growing dumping {here}/dump 1000; sleep 1.6; grown; cat {here}/test.progress; stage next")
+    seen = f"{awaiting(here, '%')}; cat {here}/test.progress; grown; stage next"
+    done = shell(here, f"growing dumping {here}/dump 1000; {seen}")
     assert "dumping: 50 % (500 B of 1.0 KB)" in done.stdout
     assert (here / "test.progress").read_text() == "next\n"
 
