@@ -107,7 +107,8 @@ def _awaited(newest: Callable[[], str], identity: str | None, where: str, remedy
     while True:
         text = newest()
         if text and (identity is None or identity in text):
-            return text
+            # Printed as it is, every line would end with a visible \u000d.
+            return text.replace("\r\n", "\n")
         if identity is None or time.monotonic() > deadline:
             what = "the message sent last is not" if identity else "no message is"
             raise TailwartError(f"{what} {where}", seen=_subject(text), remedy=remedy)

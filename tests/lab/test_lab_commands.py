@@ -28,6 +28,7 @@ def test_a_message_in_is_read_from_outside_with_the_senders_own_address(deployed
     read = tailwart("fetch")
     assert f"X-Lab-Message: {identity}" in read
     assert "hello inside" in read
+    assert "\\u" not in read, "the ends of lines are shown as characters"
     received = tailwart("fetch", "--headers", "received").split("\n\n")[0]
     assert received.startswith("Received: ")
     world, edge = topology.WORLD, topology.edge(1)
