@@ -50,7 +50,7 @@ class Certificate:
     """The state of one domain's wildcard: `failure` is the last failed attempt's reason, if attempts fail.
 
     `due` is the time before which the server refuses to renew a certificate that is present. `held` are the ids of the
-    wildcards, `ended` those of renewals that failed for good.
+    wildcards, `ended` those of renewals that failed for good, or would come too late.
     """
 
     domain: str
@@ -91,13 +91,19 @@ def certificates(settings: MailboxSettings, live: Live, now: datetime | None = N
         held = [item for item in live.of("Certificate") if _covers(item, name, now)]
         failures = [reason for item in tasks if (reason := _failure(item)) and not (held and _NOT_DUE.search(reason))]
         ended = [item for item in renewals if (item.get("status") or {}).get(TYPE) == "Failed"]
+        usable = [item for item in renewals if _usable(item, now)]
+        if not held:
+            # The renewal of a certificate that is lost would come on the day on which that one would have been due.
+            planned = [item for item in usable if _later(item, now)]
+            usable = [item for item in usable if item not in planned]
+            ended += planned
         found.append(
             Certificate(
                 name,
                 str(domain["id"]),
                 bool(held),
                 failures[-1][:300] if failures else "",
-                any(_usable(item, now) for item in renewals),
+                bool(usable),
                 max((_due(item, ended, _share(domain, live)) for item in held), default=None),
                 tuple(str(item["id"]) for item in held if _is_managed(item, name)),
                 tuple(str(item["id"]) for item in ended),
@@ -225,6 +231,11 @@ def _usable(task: Object, now: datetime) -> bool:
         return True
     due = _time(task.get("due") or status.get("due"))
     return status.get(TYPE) == "Pending" and (due is None or due > now - _LOCKED_AFTER)
+
+
+def _later(task: Object, now: datetime) -> bool:
+    due = _time(task.get("due") or (task.get("status") or {}).get("due"))
+    return (task.get("status") or {}).get(TYPE) == "Pending" and due is not None and due > now + _LOCKED_AFTER
 
 
 def _time(text: object) -> datetime | None:

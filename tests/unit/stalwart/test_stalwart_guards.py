@@ -199,6 +199,16 @@ def test_a_certificate_that_is_due_or_absent_is_ordered_at_once() -> None:
         assert task["status"] == {"@type": "Pending"}
 
 
+def test_a_certificate_that_was_lost_is_not_awaited_until_its_renewal() -> None:
+    planned = renewal({"@type": "Pending"}, "2027-01-20T10:30:11Z")
+    (call,) = order([certificate(planned, held=())], now=NOW)
+    assert call.arguments["destroy"] == ["t"], "two renewals would compete on that day"
+    (task,) = call.arguments["create"].values()
+    assert task["status"] == {"@type": "Pending"}
+    at_work = renewal({"@type": "Pending"}, "2026-11-21T04:00:30Z")
+    assert order([certificate(at_work, held=())], now=NOW) == []
+
+
 def test_another_provider_takes_the_place_of_the_certificate_that_is_there() -> None:
     """A change of the provider alone renews nothing, and an order would end as `Failed`."""
     before = {"certificateManagement": {"@type": "Automatic", "acmeProviderId": "staging"}}
