@@ -42,8 +42,10 @@ def found(code: Code, host: str, lines: str) -> Found:
         raise CannotLook(f"no deploy is recorded, neither in {ON_HOST} nor on this machine")
     if then.tree == now.tree:
         return
+    if not then.revision:
+        raise CannotLook("the last deploy was made outside of a git repository")
     when = f"{then.at:%Y-%m-%d %H:%M} UTC"
-    changed = code.changed(then.revision) if then.revision else None
+    changed = code.changed(then.revision)
     if changed is None:
         yield f"deployed is {then.code} of {when}, which this checkout ({now.code}) does not have: git fetch"
         return

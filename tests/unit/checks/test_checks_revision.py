@@ -60,6 +60,7 @@ LATER = Latest("99999fffff", False, "t2", THEN + timedelta(hours=1))
         (code(HERE), f"{line()}\n{line(tree='t2', failure='it broke')}", Verdict.PASSED, ""),
         (code(Working()), line(), Verdict.SKIPPED, "no git repository"),
         (code(HERE), "", Verdict.UNKNOWN, "no deploy is recorded"),
+        (code(HERE), line("", ""), Verdict.UNKNOWN, "outside of a git repository"),
         (code(HERE), "{half a line\n[]\n", Verdict.UNKNOWN, "no deploy is recorded"),
         (None, line(), Verdict.UNKNOWN, "not looked at"),
     ],
