@@ -11,6 +11,8 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from weakref import WeakSet
 
@@ -21,9 +23,11 @@ from pyinfra.api.state import BaseStateCallback, State
 from tailwart import report
 from tailwart.connectors.turn import operator
 from tailwart.environment import Environment, selected_path
+from tailwart.errors import TailwartError
 from tailwart.history import latest, working
 from tailwart.history.latest import ON_HOST, Latest
 from tailwart.history.record import HOST_LINES, Deploy, HostChanges, bounded, host_line
+from tailwart.runner import Runner
 
 COMMAND_VARIABLE = "TAILWART_COMMAND"
 """What the operator has called, where a command of ours started the run."""
@@ -92,7 +96,6 @@ class Recording(BaseStateCallback):
 
     def _record(self) -> Deploy:
         if self._deploy is None:
-            revision, modified = working.checkout()
             failures = {one.host: f"{one.operation}: {one.cause}" for one in report.failures(self._state)}
             hosts = {}
             for host in self._state.inventory:
@@ -100,18 +103,37 @@ class Recording(BaseStateCallback):
                 if operations or failure:
                     changes = HostChanges(operations, report.details(host), failure, report.replaced(host))
                     hosts[host.name] = bounded(changes)
-            self._deploy = Deploy(
-                revision=revision,
-                modified=modified,
-                who=operator(),
-                began=self._began,
-                seconds=round(time.monotonic() - self._clock),
-                command=os.environ.get(COMMAND_VARIABLE) or _command(sys.argv),
-                stalwart=str(self._environment.stalwart_image),
-                hosts=hosts,
-                tree=working.working().tree,
-            )
+            command = os.environ.get(COMMAND_VARIABLE) or _command(sys.argv)
+            self._deploy = _made(self._environment, command, self._began, self._clock, hosts)
         return self._deploy
+
+
+@contextmanager
+def of_command(environment: Environment, run: Runner, host: str, command: str, what: str) -> Iterator[None]:
+    """Record what a command does to one host without a deploy, also when it fails.
+
+    ``command`` is its name in the history, ``what`` the operation. The settings beside the record are those of the last
+    good deploy: these have not been deployed. Whatever is wrong with the record is told.
+    """
+    from tailwart.history.store import Store  # noqa: PLC0415 - a deploy that changes nothing needs none
+
+    began, clock = datetime.now(UTC), time.monotonic()
+    failure = ""
+    try:
+        yield
+    except TailwartError as problem:
+        failure = problem.what
+        raise
+    finally:
+        changes = bounded(HostChanges((what,), failure=failure))
+        deploy = _made(environment, command, began, clock, {host: changes})
+        try:
+            run(_APPEND, stdin=f"{host_line(deploy, host)}\n", timeout=30)
+            store = Store(environment.domain)
+            if good := [past for past in store.all() if past.good]:
+                store.add(deploy, store.inputs(good[-1]), store.rendered(good[-1]))
+        except Exception as error:
+            logger.warning(f"this is not in the history of this machine: {error or type(error).__name__}")
 
 
 def follow(host: Host) -> None:
@@ -123,6 +145,23 @@ def follow(host: Host) -> None:
     recording = Recording(host.state, environment)
     host.state.add_callback_handler(recording)
     atexit.register(recording.store)
+
+
+def _made(
+    environment: Environment, command: str, began: datetime, clock: float, hosts: Mapping[str, HostChanges]
+) -> Deploy:
+    revision, modified = working.checkout()
+    return Deploy(
+        revision=revision,
+        modified=modified,
+        who=operator(),
+        began=began,
+        seconds=round(time.monotonic() - clock),
+        command=command,
+        stalwart=str(environment.stalwart_image),
+        hosts=hosts,
+        tree=working.working().tree,
+    )
 
 
 def _operations(state: State, host: Host) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,10 @@ def test_newer_stores_serve_and_one_that_never_comes_up_is_taken_back(
     outside.read_back(user, password, before)
     outside.read_back(user, password, outside.mail_in(user))
     assert deploy(deployed).changes == {}
+
+    newest = json.loads(tailwart(deployed, "history", "--json").stdout)[0]
+    assert newest["command"] == "upgrade --stores" and newest["good"]
+    assert "Backends: Redis" in shell("backends", "tail -n 1 /opt/tailwart/history.jsonl")
 
     archive(_POSTGRES, "+lab2", "printf '#!/bin/sh\\nexit 1\\n' >$part/usr/lib/postgresql/17/bin/postgres || :")
     said = refused(deployed, "upgrade", "--stores", "--yes")

@@ -15,6 +15,7 @@ from tailwart.backends import plan as backends_plan
 from tailwart.cli.commands.progress import shown
 from tailwart.environment import Environment, load
 from tailwart.errors import TailwartError
+from tailwart.history import recording
 from tailwart.operations.one_host import one_host
 from tailwart.operations.remote import HostRunner, gather
 from tailwart.printing import say
@@ -63,9 +64,11 @@ def upgrade(*, yes: bool) -> None:
         work.copy(database=any(store.title == "PostgreSQL" for store, _, _ in found))
         for store, server, newest in found:
             title = f"{store.title} {newest[0].after}"
-            seconds = stores.upgrade(
-                host, store, server, newest, held=work.held, prove=partial(work.prove, title), log=_log
-            )
+            what = f"Backends: {store.title} {newest[0].before} → {newest[0].after}"
+            with recording.of_command(environment, host, "backends", "upgrade --stores", what):
+                seconds = stores.upgrade(
+                    host, store, server, newest, held=work.held, prove=partial(work.prove, title), log=_log
+                )
             say(f"{title} serves, and a message has arrived; it did not answer for {seconds:.1f} s")
 
 

@@ -11,14 +11,16 @@ import pytest
 
 from tailwart.environment.editing import values
 from tailwart.errors import TailwartError
-from tailwart.history import inputs, rollback
+from tailwart.history import inputs, recording, rollback
 from tailwart.history.record import Deploy, HostChanges
 from tailwart.history.store import Store
 from tailwart.plan.model import Action
+from tailwart.runner import Completed
 from tailwart.stalwart.protocol.values import Ref
 from tailwart.stalwart.settings.desired_object import DesiredObject
 from tailwart.stalwart.settings.planning import ObjectChange
 from tailwart.stalwart.settings.restoring import replaced_objects, replaced_values, with_replaced
+from tests.unit.mailbox.test_mailbox_render import environment
 
 GOOD = "DOMAIN=example.org\n# the people\nACCOUNTS=alice\nACCOUNT_ALICE_PASSWORD=Battery-Staple-7\n"
 
@@ -47,6 +49,43 @@ class Checkout:
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     return Checkout(tmp_path, monkeypatch)
+
+
+def test_what_a_command_does_without_a_deploy_is_recorded_beside_settings_that_were_deployed(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(checkout.path.parent / "state"))
+    store = Store("example.org")
+    on_host: list[str] = []
+
+    def run(script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
+        on_host.append(stdin)
+        return Completed(True, "", "")
+
+    def upgrade(what: str, problem: TailwartError | None = None) -> None:
+        with recording.of_command(environment(), run, "backends", "upgrade --stores", what):
+            if problem:
+                raise problem
+
+    upgrade("Backends: Redis 7.0 → 7.2")
+    assert store.all() == [], "without a deploy there are no settings to keep beside it"
+    checkout.store = store
+    checkout.deployed(GOOD)
+    checkout.write("DOMAIN=example.org\nDNS_TTL=7\n", "x = 2\n")
+    upgrade("Backends: PostgreSQL 17.1 → 17.2")
+    with pytest.raises(TailwartError, match="taken back"):
+        upgrade("Backends: PostgreSQL 17.2 → 17.3", TailwartError("failed and was taken back"))
+    good, bad = store.all()[1:]
+    assert good.command == "upgrade --stores"
+    assert good.hosts["backends"].operations == ("Backends: PostgreSQL 17.1 → 17.2",)
+    assert "DNS_TTL" not in store.inputs(good).settings
+    assert not bad.good and bad.hosts["backends"].failure == "failed and was taken back"
+    noted = [json.loads(line)["operations"] for line in on_host]
+    assert noted == [
+        ["Backends: Redis 7.0 → 7.2"],
+        [*good.hosts["backends"].operations],
+        [*bad.hosts["backends"].operations],
+    ]
 
 
 def test_the_last_good_deploy_with_other_settings_is_meant(checkout: Checkout) -> None:
