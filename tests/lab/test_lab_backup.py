@@ -187,7 +187,7 @@ def test_a_set_is_whole_or_it_is_told_and_the_service_is_never_harmed(lab_enviro
     assert "newer than set" in refused(path, "restore", first, "--yes")
     assert healthy()
     # Other targets: full, not there, altered, with a part missing.
-    shell("mailbox", "mkdir -p /srv/small && mount -t tmpfs -o size=300k tmpfs /srv/small")
+    shell("mailbox", "mkdir -p /srv/small && mount -t tmpfs -o size=100k tmpfs /srv/small")
     assert "space" in refused(path, "backup", "--to", "/srv/small").lower()
     shell("mailbox", "umount /srv/small")
     assert "cannot be used" in refused(path, "backup", "--to", "sftp://root@10.77.0.20:2/srv/backup")
