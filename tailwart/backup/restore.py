@@ -33,7 +33,13 @@ from tailwart.operations import compose, engine, hostfiles, nodekey
 from tailwart.runner import Runner
 from tailwart.tailnet.minting import sidecar_key
 
-_UP = "docker compose {options} up -d --wait --wait-timeout 90 {service} 2>&1"
+# Waited for by hand: Compose gives up at once on a container that is still unhealthy from a moment ago.
+_UP = """docker compose {options} up -d {service} 2>&1 || exit 1
+health() {{ docker inspect --format '{{{{.State.Health.Status}}}}' {service}; }}
+i=0; until [ "$(health)" = healthy ]; do
+  sleep 1; i=$((i+1)); [ $i -lt {seconds} ] || {{ echo "{service} is $(health) after {seconds} s"; exit 1; }}
+done"""
+_ROUNDS, _SECONDS = 4, 45
 
 
 def _silent(_: str) -> None:
@@ -133,17 +139,18 @@ def bring_sidecar_up(host: Runner, environment: Environment, project: ComposePro
     def key() -> SecretStr:
         return sidecar_key(environment)
 
-    up = f"cd {project.directory} && {_UP.format(options=project.options, service=shlex.quote(mailbox.SIDECAR))}"
+    service = shlex.quote(mailbox.SIDECAR)
+    up = f"cd {project.directory} || exit 1\n{_UP.format(options=project.options, service=service, seconds=_SECONDS)}"
     said = ""
     # The tailnet may have forgotten the node whose state the set holds: that shows only when it runs.
-    for _ in range(2):
+    for _ in range(_ROUNDS):
         nodekey.provide(host, SIDECAR_KEY, key)
         done = host(up, timeout=900)
         if done.ok:
             kept = {file.path for file in project.files}
             host("rm -f " + " ".join(path for path in (SIDECAR_KEY.path,) if path not in kept), timeout=60)
             return
-        said = done.stdout
+        said = f"{done.stdout}{host(f'docker logs --tail 3 {service} 2>&1', timeout=60).stdout}"
     raise TailwartError(
         "the sidecar does not come up, so the stores cannot be reached and were left as they are",
         seen=project.masked(said.strip()[-1000:]),
