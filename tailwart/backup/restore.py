@@ -33,13 +33,15 @@ from tailwart.operations import compose, engine, hostfiles, nodekey
 from tailwart.runner import Runner
 from tailwart.tailnet.minting import sidecar_key
 
-# Waited for by hand: Compose gives up at once on a container that is still unhealthy from a moment ago.
+# Waited for by hand: Compose gives up at once on a container that is still unhealthy from a moment ago. One that ends
+# again and again has no login.
 _UP = """docker compose {options} up -d {service} 2>&1 || exit 1
 health() {{ docker inspect --format '{{{{.State.Health.Status}}}}' {service}; }}
 i=0; until [ "$(health)" = healthy ]; do
   sleep 1; i=$((i+1)); [ $i -lt {seconds} ] || {{ echo "{service} is $(health) after {seconds} s"; exit 1; }}
+  [ $i -lt 10 ] || [ "$(docker inspect --format '{{{{.State.Status}}}}' {service})" != restarting ] || exit 1
 done"""
-_ROUNDS, _SECONDS = 4, 45
+_ROUNDS, _SECONDS = 5, 45
 
 
 def _silent(_: str) -> None:

@@ -49,7 +49,7 @@ def test_a_node_that_the_tailnet_has_forgotten_gets_a_key_and_time() -> None:
 
 
 def test_one_that_never_comes_up_says_why() -> None:
-    host = Host([False] * 4, ["joined"] * 4)
+    host = Host([False] * 5, ["joined"] * 5)
     with pytest.raises(TailwartError, match="left as they are") as caught:
         bring_up(host)
     assert "unhealthy after 45 s" in caught.value.seen and "no route" in caught.value.seen
