@@ -7,6 +7,7 @@ import io
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import paths
@@ -64,6 +65,11 @@ def _replace(made: Path) -> None:
         path.replace(directory() / path.name)
 
 
+def fetch(docker: Docker, host_image: str, packages: Sequence[str]) -> bytes:
+    """A repository of these packages and of what a host of this image lacks for them, as a tar archive."""
+    return docker.run("run", "--rm", host_image, "/bin/sh", "-c", _FETCH, "fetch", *packages).stdout
+
+
 def ensure(docker: Docker, host_image: str) -> None:
     """Fetch the packages for hosts of this image, unless they are there."""
     keys = {
@@ -75,7 +81,7 @@ def ensure(docker: Docker, host_image: str) -> None:
     directory().parent.mkdir(parents=True, exist_ok=True)
     packages = [package for each in _LISTS.values() for package in each]
     with step("fetching the packages that bare hosts install"):
-        archive = docker.run("run", "--rm", host_image, "/bin/sh", "-c", _FETCH, "fetch", *packages).stdout
+        archive = fetch(docker, host_image, packages)
         temporary = Path(tempfile.mkdtemp(prefix=".apt-", dir=directory().parent))
         try:
             with tarfile.open(fileobj=io.BytesIO(archive)) as stream:

@@ -20,12 +20,13 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option("--edges", type=int, help="How many edge hosts, 1 or 2. Default: as many as there are.")
-def up(edges: int | None) -> None:
+@click.option("--edges", type=int, help="How many edge hosts, 1 to 8. Default: as many as there are.")
+@click.option("--family", "families", multiple=True, metavar="EDGE=v4|v6|both", help="An edge with IPv4 or IPv6 alone.")
+def up(edges: int | None, families: Sequence[str]) -> None:
     """Build what is missing and start every host. Harmless when the lab is up already."""
     from lab import commands
 
-    commands.up(edges)
+    commands.up(edges, {name: family for name, _, family in (text.partition("=") for text in families)})
 
 
 @lab.command()

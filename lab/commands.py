@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab import dotenv, engine, etc_lab, hosts, lifecycle, mail, report, topology
 from tailwart.errors import TailwartError
 from tailwart.printing import say
 
 
-def up(edges: int | None) -> None:
+def up(edges: int | None, families: Mapping[str, str]) -> None:
     """Start the lab and name the next step."""
-    lifecycle.up(edges)
+    lifecycle.up(edges, families)
     say(f"Next: TAILWART_ENV={dotenv.path()} pyinfra inventory.py deploy.py")
 
 

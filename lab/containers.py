@@ -52,7 +52,9 @@ def create(docker: Docker, host: Host, image: str) -> None:
 
 def spec(docker: Docker, host: Host, image: str) -> str:
     """Fingerprint of everything a container is created with; a running one with another is replaced."""
-    return hashlib.sha256(repr((image, host.addresses, _flags(docker, host))).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        repr((image, host.addresses, etc_lab.family(host), _flags(docker, host))).encode()
+    ).hexdigest()[:16]
 
 
 def _flags(docker: Docker, host: Host) -> list[str]:

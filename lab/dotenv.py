@@ -37,7 +37,8 @@ def render(
     }
     for edge in edges:
         prefix = edge.name.upper().replace("-", "_")
-        values |= {f"{prefix}_SSH": ssh(edge), f"{prefix}_IPV4": edge.ipv4, f"{prefix}_IPV6": edge.ipv6}
+        values[f"{prefix}_SSH"] = ssh(edge)
+        values |= {f"{prefix}_IP{family.upper()}": text for family, text in etc_lab.addresses(edge).items()}
     values |= {
         "SSH_KEY": str(etc_lab.ssh_key()),
         "SSH_KNOWN_HOSTS": str(etc_lab.known_hosts()),

@@ -52,6 +52,22 @@ def prepare(hosts: Sequence[Host]) -> None:
         paths.write_private(target / "lab.env", variables(host, secrets).encode())
 
 
+def family(host: Host) -> str:
+    """v4 or v6 for a host that has this family alone, else empty."""
+    path = directory(host) / "family"
+    return path.read_text().strip() if path.is_file() else ""
+
+
+def choose_family(host: Host, chosen: str) -> None:
+    """The host has v4 or v6 alone from its next boot on; both with an empty one."""
+    paths.write_private(paths.ensure_private(directory(host)) / "family", f"{chosen}\n".encode())
+
+
+def addresses(host: Host) -> dict[str, str]:
+    """The addresses that the host has outside, by v4 and v6."""
+    return {name: text for name, text in (("v4", host.ipv4), ("v6", host.ipv6)) if family(host) in ("", name)}
+
+
 def ca_pem() -> bytes:
     return pki.authority(paths.state()).pem
 
@@ -71,6 +87,7 @@ def variables(host: Host, secrets: Mapping[str, str]) -> str:
     values = {
         "LAB_HOST": host.name,
         "LAB_RESOLVER": topology.RESOLVER,
+        "LAB_RESOLVER_V6": topology.WORLD.ipv6,
         "LAB_ROUTER_V4": host.router_v4,
         "LAB_ROUTER_V6": host.router_v6,
         "LAB_IPV4": host.ipv4,

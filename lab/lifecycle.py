@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from lab import (
@@ -28,17 +28,30 @@ from lab.images import hosts as host_images
 from lab.images.base import Bases
 from lab.programs import garage
 from lab.topology import LABEL, Host
+from tailwart.errors import TailwartError
 
 
-def up(edges: int | None = None) -> None:
+def up(edges: int | None = None, families: Mapping[str, str] | None = None) -> None:
     """Bring the whole lab up, whatever is there already. A running and unchanged lab is left alone.
 
-    ``edges``: how many edge hosts; None keeps as many as there are. Raises TailwartError that names the step, what was
+    ``edges``: how many edge hosts; None keeps as many as there are. ``families``: edge → v4, v6 or both, for those that
+    change; the others keep what they have. Raises TailwartError that names the step, what was
     seen and what to do.
     """
     topology.hosts(1 if edges is None else edges)
+    chosen = {topology.host(name): _checked_family(name, family) for name, family in (families or {}).items()}
     with locking.exclusive():
+        for host, family in chosen.items():
+            etc_lab.choose_family(host, family)
         _up(edges)
+
+
+def _checked_family(name: str, family: str) -> str:
+    if not name.startswith("edge-") or family not in ("v4", "v6", "both"):
+        raise TailwartError(
+            "--family is not understood", seen=f"{name}={family}", expected="edge-2=v4, edge-2=v6 or edge-2=both"
+        )
+    return "" if family == "both" else family
 
 
 def _up(edges: int | None) -> None:
@@ -149,6 +162,8 @@ def down() -> None:
             _remove_all(docker)
         stalwart.forget_choice()
         (paths.state() / "stalwart").unlink(missing_ok=True)
+        for path in (paths.state() / "etc-lab").glob("*/family"):
+            path.unlink()
         if engine.stop():
             say("the lab's own container engine is stopped")
     say(f"the lab is down; images and binaries stay in {paths.cache()} for the next start")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lab import containers, dotenv, engine, images, paths, topology
+from lab import containers, dotenv, engine, etc_lab, images, paths, topology
 from lab.engine import Docker
 from lab.topology import Host
 
@@ -41,7 +41,7 @@ class Report:
             return "The lab is down.\nNext: tailwart lab up"
         lines = [f"{'HOST':<10} {'STATE':<9} {'ADDRESSES':<34} {'SSH':<6} PROBLEM"]
         for host in self.hosts:
-            addresses = f"{host.ipv4} {host.ipv6}"
+            addresses = f"{host.ipv4} {host.ipv6}".strip()
             lines.append(f"{host.name:<10} {host.state:<9} {addresses:<34} {host.ssh_port:<6} {host.problem or '-'}")
         lines.append(f"Stalwart: {self.stalwart}")
         lines.append(f".env:     {self.environment}")
@@ -80,11 +80,16 @@ def _host_state(docker: Docker, host: Host, state: str) -> HostState:
         result = docker.run(*engine.exec_arguments(host.container, command), check=False)
         if result.returncode != 0:
             problem = (result.stderr or result.stdout).decode(errors="replace").strip() or "not ready"
-    return HostState(host.name, state, host.ipv4, host.ipv6, host.ssh_port, problem)
+    return HostState(host.name, state, *_addresses(host), host.ssh_port, problem)
 
 
 def _absent(host: Host) -> HostState:
-    return HostState(host.name, "absent", host.ipv4, host.ipv6, host.ssh_port, "no container")
+    return HostState(host.name, "absent", *_addresses(host), host.ssh_port, "no container")
+
+
+def _addresses(host: Host) -> tuple[str, str]:
+    has = etc_lab.addresses(host)
+    return has.get("v4", ""), has.get("v6", "")
 
 
 def stalwart() -> str:

@@ -74,13 +74,13 @@ class Ipv6:
 
 
 def judge(edges: Sequence[EdgeAddresses], vantages: Sequence[Vantage]) -> Ipv6:
-    """Whether AAAA records may be published: every edge must have an IPv6 address and answer there."""
+    """Whether AAAA records may be published: every edge that has an IPv6 address must answer there.
+
+    One without is no reason against: the records of a name lead to those edges alone that have them.
+    """
     with_address = [edge for edge in edges if edge.ipv6 is not None]
     if not with_address:
         return Ipv6(publish=False)
-    without = [edge.name for edge in edges if edge.ipv6 is None]
-    if without:
-        return Ipv6(publish=False, reason=f"{', '.join(without)} has no IPv6 address, and mail may be led to any edge")
     doubts = []
     for edge in with_address:
         attempt, seen_from = _best(edge, vantages)

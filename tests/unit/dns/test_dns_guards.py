@@ -187,10 +187,13 @@ def test_aaaa_only_where_every_edge_answers_from_outside(vantages: list[Vantage]
     assert publish or "edge-1" in verdict.reason
 
 
-def test_one_edge_without_ipv6_withholds_all() -> None:
-    verdict = judge([EDGE, EdgeAddresses("edge-2", IPv4Address("198.51.100.12"))], [vantage("here", v6=Reach.ANSWERS)])
-    assert not verdict.publish
-    assert "edge-2" in verdict.reason
+def test_an_edge_without_ipv6_does_not_hide_one_that_has_nothing_else() -> None:
+    """Each family leads to the edges that have it: an edge with IPv6 alone is found by no other record."""
+    alone = EdgeAddresses("edge-1", None, EDGE.ipv6)
+    edges = [alone, EdgeAddresses("edge-2", IPv4Address("198.51.100.12"))]
+    assert judge(edges, [vantage("here", v6=Reach.ANSWERS)]).publish
+    assert not judge(edges, [vantage("here", v6=Reach.SILENT)]).publish
+    assert not judge(edges[1:], [vantage("here", v6=Reach.ANSWERS)]).publish
 
 
 def test_ignorance_neither_publishes_nor_removes_aaaa() -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lab import credentials, dotenv, etc_lab, paths, pki, topology
+from lab import containers, credentials, dotenv, etc_lab, lifecycle, paths, pki, topology
+from lab.engine import Docker
 from tailwart.environment import load
+from tailwart.errors import TailwartError
 
 KEYS = {"stalwart": "hskey-auth-a-b", "edge": "hskey-auth-c-d", "relay_address": "100.64.0.3"}
 IMAGES = {
@@ -158,3 +160,32 @@ def test_relative_xdg_directories_are_ignored(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert paths.cache() == tmp_path / ".cache" / "tailwart"
+
+
+def test_an_edge_with_one_family_has_one_in_lab_env_and_status(state: Path) -> None:
+    members = topology.hosts(2)
+    etc_lab.prepare(members)
+    paths.write_private(etc_lab.known_hosts(), b"")
+    first, second = topology.edge(1), topology.edge(2)
+    etc_lab.choose_family(first, "v4")
+    etc_lab.choose_family(second, "v6")
+    dotenv.write(credentials.load(), KEYS, IMAGES, [first, second])
+    loaded = load(dotenv.path())
+    assert loaded.warnings == ()
+    shown = [(str(edge.ipv4 or ""), str(edge.ipv6 or "")) for edge in loaded.environment.edges]
+    assert shown == [("198.51.100.11", ""), ("", "2001:db8:100::12")]
+    etc_lab.choose_family(first, "")
+    assert etc_lab.addresses(first) == {"v4": first.ipv4, "v6": first.ipv6}
+
+
+def test_a_host_is_replaced_when_its_family_changes(state: Path) -> None:
+    edge = topology.edge(1)
+    before = containers.spec(Docker("", ()), edge, "image")
+    etc_lab.choose_family(edge, "v6")
+    assert containers.spec(Docker("", ()), edge, "image") != before
+
+
+@pytest.mark.parametrize("family", [("mailbox", "v4"), ("edge-1", "v5"), ("edge-1", "")])
+def test_a_family_that_no_edge_can_have_is_refused_before_anything_starts(state: Path, family: tuple[str, str]) -> None:
+    with pytest.raises(TailwartError, match="--family"):
+        lifecycle.up(1, dict([family]))
