@@ -63,13 +63,11 @@ def _up(edges: int | None) -> None:
             containers.remove(docker, topology.host(name))
     etc_lab.prepare(members)
     bases, references, published = _build(docker)
-    switched = _switched(docker, published)
+    _switch(docker, published)
     containers.ensure_networks(docker)
     if _start(docker, members, references):
         containers.write_known_hosts(docker)
     issuer.remember()
-    if switched:
-        tailnet.forget(docker, topology.MAILBOX)
     # The lab builds its own Caddy, so that a changed one is no surprise.
     (paths.state() / "images.lock").unlink(missing_ok=True)
     with ThreadPoolExecutor(1) as pool:
@@ -110,20 +108,19 @@ def _compile(docker: Docker, bases: Future[Bases]) -> None:
         compiled.result()
 
 
-def _switched(docker: Docker, published: registry.Published) -> bool:
-    """Whether a real server takes the stand-in's place, or the other way round.
+def _switch(docker: Docker, published: registry.Published) -> None:
+    """Where a real server takes the stand-in's place, or the other way round, mailbox and backends begin bare.
 
-    Then mailbox and backends begin bare: neither server can read what the other has written into the stores.
+    Neither server can read what the other has written into the stores.
     """
     path = paths.state() / "stalwart"
     if not path.is_file() or ("STAND-IN" in path.read_text()) == published.stalwart.is_standin:
-        return False
+        return
     affected = [host for host in (topology.MAILBOX, topology.BACKENDS) if host.name in containers.state(docker)]
     if affected:
         say(f"Stalwart changes to {published.stalwart.identity}: mailbox and backends begin bare")
     for host in affected:
         containers.remove(docker, host)
-    return bool(affected)
 
 
 def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) -> list[Host]:
@@ -145,6 +142,11 @@ def _start(docker: Docker, members: Sequence[Host], references: dict[str, str]) 
             pass
         for _ in pool.map(lambda host: _await(docker, host, fresh=host in touched), members):
             pass
+    if topology.CONTROL.name in same:
+        # It knows the nodes of the hosts that are gone: a new one would get another name in MagicDNS than .env has.
+        for host in members:
+            if host.name not in same:
+                tailnet.forget(docker, host)
     return touched
 
 

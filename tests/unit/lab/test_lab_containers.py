@@ -140,6 +140,25 @@ def headscale(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:
     return said(json.dumps(NODES)) if "list" in arguments else said()
 
 
+@pytest.mark.parametrize(("kept", "forgotten"), [({"control", "edge-1"}, ["7"]), ({"edge-1"}, [])])
+def test_a_host_that_is_made_anew_has_its_name_to_itself(
+    monkeypatch: pytest.MonkeyPatch, kept: set[str], forgotten: list[str]
+) -> None:
+    """Otherwise it is `stalwart-1`; a control server that begins anew as well knows nobody."""
+    members = topology.hosts(1)
+    present = {
+        host.name: containers.Present("running", "image", containers.spec(DOCKER, host, "image"))
+        for host in members
+        if host.name in kept
+    }
+    calls = answers(monkeypatch, headscale)
+    monkeypatch.setattr(containers, "state", lambda _: present)
+    for name in ("remove", "create", "start", "await_ready"):
+        monkeypatch.setattr(containers, name, lambda *_: None)
+    lifecycle._start(DOCKER, members, dict.fromkeys((host.image for host in members), "image"))
+    assert [call[-1] for call in calls if "delete" in call] == forgotten
+
+
 def test_a_bare_mailbox_forgets_the_sidecar_that_ran_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = answers(monkeypatch, headscale)
     tailnet.forget(DOCKER, topology.MAILBOX)
