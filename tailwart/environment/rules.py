@@ -81,6 +81,10 @@ def _stores(env: Environment) -> Iterator[Problem]:
         yield from _demand(env, "STALWART_STORE=postgres", "stalwart_db_host", "stalwart_db_password")
     if env.s3_endpoint is not None:
         yield from _demand(env, "S3_ENDPOINT is set", "s3_access_key", "s3_secret_key")
+    # Without that host the role is skipped, and nothing would be made.
+    for attribute in ("garage_admin_token", "postgres_admin_url"):
+        if getattr(env, attribute) is not None:
+            yield from _demand(env, f"{attribute.upper()} is used from that host", "backends_ssh")
 
 
 def _installed(env: Environment) -> Iterator[Problem]:

@@ -88,3 +88,13 @@ def test_what_contradicts_it_is_named_with_its_remedy(tmp_path: Path, key: str, 
         read(tmp_path, **{key: value})
     assert key in str(caught.value)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("GARAGE_ADMIN_TOKEN", "a-token"), ("POSTGRES_ADMIN_URL", "postgresql://root:Harbour-7@db.example.net:5432/x")],
+)
+def test_what_is_used_from_the_stores_host_demands_one(tmp_path: Path, key: str, value: str) -> None:
+    read(tmp_path, BACKENDS_INSTALL="", **{key: value})
+    with pytest.raises(EnvironmentProblems, match=f"(?s)BACKENDS_SSH.*{key} is used from that host"):
+        read(tmp_path, BACKENDS_INSTALL="", BACKENDS_SSH="", **{key: value})

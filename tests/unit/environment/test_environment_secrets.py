@@ -27,6 +27,7 @@ PLAIN = {
     "ACCOUNTS": "alice",
     "TS_OAUTH_CLIENT_ID": "kX",
     "MAILBOX_SSH": "root@192.0.2.10",
+    "BACKENDS_SSH": "root@192.0.2.11",
     "EDGES": "edge-1",
     "EDGE_1_SSH": "root@203.0.113.7",
     "EDGE_1_IPV4": "203.0.113.7",
