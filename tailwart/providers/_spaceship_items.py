@@ -86,7 +86,9 @@ def _known(item: Mapping[str, Any]) -> Item:
 
 
 def _word(item: Item, member: str, default: str = "") -> str:
-    value = item.get(member, default) or default
+    value = item.get(member)
+    if value is None or value == "":
+        value = default
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
         raise _odd(item, member, f"a text of up to {_LONGEST} characters")
     return value
