@@ -214,6 +214,7 @@ def spaceship_case(seed: int, directory: Path) -> tuple[str, int]:
     registry.put(ZONE, [{"ttl": 3600, **item} for item in FOREIGN], force=True)
     before = {identity(_bare(item)) for item in registry.items(ZONE)}
     kept = {identity(_bare(item)) for item in registry.items(ZONE) if not _OURS & set(map(str, item.values()))}
+    known = {from_item(item, ZONE).key for item in registry.items(ZONE)}
     client = Client("http://api.test/api/v1", API_KEY, API_SECRET, lambda _: None)
     api = Api(registry, chance)
     client._session.mount("http://", api)
@@ -250,6 +251,8 @@ def spaceship_case(seed: int, directory: Path) -> tuple[str, int]:
     ours = {entry.name for entry in desired.records} | {"_tailwart"}
     for new in after - before:
         item = next(each for each in registry.items(ZONE) if identity(_bare(each)) == new)
+        if from_item(item, ZONE).key in known:
+            continue  # a restore brings back what an answer concealed, in the form of RFC 9460: alpn="h2"
         labels = [
             str(item[m]).lower() if m != "port" else f"_{str(item[m]).lstrip('_')}" for m in _LABELS[item["type"]]
         ]
