@@ -115,8 +115,8 @@ _MOMENTS = {
 }
 
 
-# `make chaos` kills at random moments; these two between packages and initialised store come with the long tests.
-_LONG = ("compose.yaml", "credentials")
+# `make chaos` kills at random moments of a first deploy; these three come with the long tests.
+_LONG = ("compose.yaml", "credentials", "initialised")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,14 @@ from tests.lab.state import make_bare
 from tests.lab.verifying import verify
 
 
-@pytest.mark.parametrize("arguments", [("--dry", "--diff", "-vvv"), ("-y", "-vvv", "--diff"), ("-y", "--debug-all")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--dry", "--diff", "-vvv"),
+        pytest.param(("-y", "-vvv", "--diff"), marks=pytest.mark.long),
+        ("-y", "--debug-all"),  # the loudest of all
+    ],
+)
 def test_the_loudest_runs_show_no_secret(lab_environment: Path, arguments: tuple[str, ...]) -> None:
     # On a bare mailbox, so that every file, setting and login is really written. `run_pyinfra` searches the output and,
     # all the while, the arguments of every process of every host.
