@@ -11,7 +11,7 @@ Within a major version every release reads the files of every other, so the data
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from tailwart.backends.plan import BackendsPlan
 from tailwart.backends.servers import Server
@@ -71,27 +71,23 @@ def upgrade(
             raise _failed(f"{note.describe} cannot be prepared; what serves still does", done.stderr)
     hostfiles.write(run, [HostFile(packages.NOTE, note.dump(), "0600")])
     watching.begin(run, f"timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{store.port}'")
-    try:
-        with held():
-            log(f"{note.describe}: installing; mail waits in the queue")
-            done = run(packages.swap(store, found), timeout=_APT)
-            if not done.ok:
-                raise _failed(f"{note.describe} cannot be installed", done.stderr)
-            serves(run, server)
-        prove()
-    except (TailwartError, TimeoutError) as problem:
-        raise take_back(run, store, server, note, problem) from problem
-    run(f"rm -f {packages.NOTE}", timeout=60)
+    log(f"{note.describe}: installing; mail waits in the queue")
+    _exchange(run, store, server, note, held=held, prove=prove)
     return watching.end(run)
 
 
 def conclude(run: Runner, store: Store, server: Server, note: Note, *, prove: Prove) -> None:
     """Prove what an earlier run has exchanged and not proven, or take it back; raises `TailwartError` then."""
+    _exchange(run, store, server, note, held=nullcontext, prove=prove)
+
+
+def _exchange(run: Runner, store: Store, server: Server, note: Note, *, held: Held, prove: Prove) -> None:
     try:
-        done = run(packages.swap(store, note.packages), timeout=_APT)
-        if not done.ok:
-            raise _failed(f"{note.describe} cannot be installed", done.stderr)
-        serves(run, server)
+        with held():
+            done = run(packages.swap(store, note.packages), timeout=_APT)
+            if not done.ok:
+                raise _failed(f"{note.describe} cannot be installed", done.stderr)
+            serves(run, server)
         prove()
     except (TailwartError, TimeoutError) as problem:
         raise take_back(run, store, server, note, problem) from problem
