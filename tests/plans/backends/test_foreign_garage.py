@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,35 +12,20 @@ from tailwart.backends.buckets import AdminApi, ensure, read
 from tailwart.backends.garage_admin import SCOPE, Desired, plan
 from tailwart.errors import TailwartError
 from tailwart.mailbox import names
-from tailwart.runner import Completed
 from tailwart.stalwart.settings.inputs import S3Store
 from tailwart.stalwart.settings.stores import probe_s3
 from tests.contract.garage import ADMIN_URL, ENDPOINT, REGION, Garage, garage
 from tests.contract.namespace import Namespace, namespace
+from tests.plans.backends.inside import Inside
 
 BUCKET = "stalwart-mail"
 
 
-class Host:
+class Host(Inside):
     """The backends host, or the mailbox: the namespace in which the node listens."""
 
     def __init__(self, space: Namespace, secret: str = "") -> None:
-        self._space = space
-        self._environment = {"PATH": "/usr/bin:/bin", names.ENV_S3: secret}
-        self.scripts: list[str] = []
-
-    def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
-        self.scripts.append(script)
-        done = subprocess.run(
-            self._space.command("sh", "-c", script),
-            input=stdin,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Completed(done.returncode == 0, done.stdout, done.stderr)
+        super().__init__(space, {"PATH": "/usr/bin:/bin", names.ENV_S3: secret})
 
 
 def pair() -> Desired:

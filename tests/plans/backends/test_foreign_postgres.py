@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from tailwart.backends.login import Endpoint
 from tailwart.backends.operations import Database, ensure
 from tailwart.backends.postgres import Desired
 from tailwart.errors import TailwartError
-from tailwart.runner import Completed
 from tests.contract.namespace import Namespace, namespace
 from tests.contract.postgres import postgres
 from tests.contract.server import SECRETS
+from tests.plans.backends.inside import Inside
 
 SUPERUSER = SECRETS["STALWART_DB_PASSWORD"]
 PASSWORD = "the mailbox's own password"
@@ -24,26 +23,11 @@ ENDPOINT = Endpoint("127.0.0.1", 5432, "mail", "mail", PASSWORD)
 DESIRED = Desired("mail", "mail", PASSWORD)
 
 
-class Host:
+class Host(Inside):
     """The backends host: the namespace in which that server listens."""
 
     def __init__(self, space: Namespace, sockets: Path) -> None:
-        self._space = space
-        self._environment = {"PATH": os.environ["PATH"], "PGHOST": str(sockets)}
-        self.scripts: list[str] = []
-
-    def __call__(self, script: str, *, stdin: str = "", timeout: float | None = None) -> Completed:
-        self.scripts.append(script)
-        done = subprocess.run(
-            self._space.command("sh", "-c", script),
-            input=stdin,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Completed(done.returncode == 0, done.stdout, done.stderr)
+        super().__init__(space, {"PATH": os.environ["PATH"], "PGHOST": str(sockets)})
 
     def sql(self, text: str, database: str = "postgres") -> str:
         """As the superuser, past what is tested."""
